@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+BIN := bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GOLANGCI_VERSION := v2.15.0
+
+# The real plugins that demo and suite use; go.mod's tool lines pin their version.
+PLUGINS := $(addprefix github.com/containernetworking/plugins/plugins/,\
+	main/bridge main/macvlan main/ptp main/loopback ipam/host-local ipam/static meta/tuning meta/portmap)
+
+# The race detector needs cgo; without a C compiler the tests run without it.
+CC_FOUND := $(shell command -v gcc || command -v clang || true)
+RACE := $(if $(CC_FOUND),-race,)
+
+.PHONY: help
+help: ## show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build daemon, shim, suite, demo, the fake delegate and the real plugins into bin/
+	@echo "build: thicketd, thicket-shim, thicket-conformance, thicket-demo, fake-delegate"
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-delegate ./fakes/delegate
+	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "root is needed for network namespaces and sockets: sudo make $(MAKECMDGOALS)"; exit 1; }
+
+.PHONY: test
+test: root build ## all tests: packages, and the whole suite in-process and against the binaries
+	@$(if $(RACE),,echo "test: no C compiler found, so the race detector is skipped; apt-get install gcc brings it";) \
+	echo "test: packages"; \
+	$(GO) test $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess)
+	@echo "test: the conformance suite, in-process and against bin/"
+	@$(GO) test -count=1 -timeout 20m ./conformance/inprocess
+
+.PHONY: test-fast
+test-fast: root build ## the same without the cases that take a minute each
+	@$(GO) test -short -timeout 10m ./...
+
+.PHONY: demo
+demo: root build ## two sandboxes on three networks each, with real plugins
+	@$(BIN)/thicket-demo --bin $(BIN)
+
+.PHONY: lint
+lint: $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION) ## golangci-lint, gofmt, go vet
+	@$< run ./...
+
+$(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION):
+	@echo "lint: building golangci-lint $(GOLANGCI_VERSION), once"
+	@mkdir -p $(BIN)/tools
+	@GOBIN=$(CURDIR)/$(BIN)/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(BIN)/tools/golangci-lint $@
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN) report

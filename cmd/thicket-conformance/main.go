@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command thicket-conformance judges thick CNI plugins, requirement by
+// requirement.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/inprocess"
+)
+
+// version is set at build time with -ldflags "-X main.version=…".
+var version = "dev"
+
+// The exit statuses, for CI to gate on.
+const (
+	exitFailed = 1 // a MUST failed
+	exitBroken = 2 // the suite could not run
+)
+
+// errFailed says that the run was complete and a MUST failed.
+var errFailed = errors.New("a MUST failed")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := root().ExecuteContext(ctx)
+	switch {
+	case errors.Is(err, errFailed):
+		os.Exit(exitFailed)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "thicket-conformance: %v\n", err)
+		os.Exit(exitBroken)
+	}
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "thicket-conformance",
+		Short: "Judge a thick CNI plugin, requirement by requirement",
+		Long: "thicket-conformance judges thick CNI plugins (a shim that the container runtime executes, and a node daemon)\n" +
+			"requirement by requirement. It exits with 0 when every MUST passed, 1 when one failed, 2 when it could not run.",
+		Version:       fmt.Sprintf("%s (suite %s)", version, conformance.Version),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.AddCommand(listCommand(), runCommand())
+	return c
+}
+
+// targetFlags are what names a target and what its cases need.
+type targetFlags struct{ target, fake, plugins string }
+
+func (f *targetFlags) register(c *cobra.Command) {
+	self, err := os.Executable()
+	if err != nil {
+		self = "."
+	}
+	beside := filepath.Dir(self)
+	c.Flags().StringVar(&f.target, "target", "", "what to judge: in-process (Thicket's own daemon, linked in), or a target's YAML `file`")
+	c.Flags().StringVar(&f.fake, "fake-delegate", filepath.Join(beside, "fake-delegate"), "the suite's delegate plugin, a `file`")
+	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
+}
+
+func (f *targetFlags) settings() (conformance.Settings, error) {
+	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins}
+	var err error
+	switch f.target {
+	case "":
+		return s, errors.New("--target is missing: in-process, or a target's YAML file such as conformance/targets/thicket.yaml")
+	case "in-process":
+		s.Target, err = inprocess.Bundled()
+	default:
+		s.Target, err = conformance.LoadTarget(f.target)
+	}
+	return s, err
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thicket-cni/thicket/conformance"
+)
+
+type runFlags struct {
+	targetFlags
+	selection conformance.Selection
+	level     string
+	report    string
+	parallel  int
+	repeat    int
+	verbose   bool
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Judge a target",
+		Example: "  thicket-conformance run --target in-process\n" +
+			"  thicket-conformance run --target conformance/targets/thicket.yaml --profiles add,del --report report/",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
+	}
+	f.register(c)
+	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(conformance.Profiles, ", "))
+	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id`")
+	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
+	c.Flags().StringVar(&f.report, "report", "", "write report.json and junit.xml into this `directory`")
+	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
+	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show the output of failed cases: the daemon's log, the delegates' calls")
+	return c
+}
+
+func (f *runFlags) run(ctx context.Context, out io.Writer) error {
+	settings, err := f.settings()
+	if err != nil {
+		return err
+	}
+	if conformance.IsChild() {
+		conformance.RunChild(settings)
+	}
+	switch strings.ToLower(f.level) {
+	case "":
+	case "must":
+		f.selection.Level = conformance.Must
+	case "should":
+		f.selection.Level = conformance.Should
+	default:
+		return fmt.Errorf("--level %q is unknown; there are must and should", f.level)
+	}
+	for i := range f.repeat {
+		if f.repeat > 1 {
+			fmt.Fprintf(out, "run %d of %d\n", i+1, f.repeat)
+		}
+		if err := f.once(ctx, out, settings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
+	report, err := conformance.Run(ctx, conformance.Options{
+		Settings: settings, Selection: f.selection, Parallel: f.parallel,
+		// The child is this command again, with the same flags.
+		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
+		Progress: func(done, of int, r conformance.CaseResult) {
+			fmt.Fprintf(out, "%3d/%d  %-7s  %-8s %5.1f s  %s\n", done, of, r.State, r.ID, r.Seconds, r.Title)
+		},
+	})
+	if report != nil && f.report != "" {
+		if writeErr := report.Write(f.report); writeErr != nil {
+			return writeErr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	summarize(out, report, f.verbose)
+	if n := report.Count(conformance.Must); n.Failed > 0 {
+		return errFailed
+	}
+	must, should := report.Count(conformance.Must), report.Count(conformance.Should)
+	if must.Passed+should.Passed+should.Failed == 0 {
+		return fmt.Errorf("no case was executed: all %d were skipped", len(report.Cases))
+	}
+	return nil
+}
+
+// summarize prints what was skipped and why, what failed, and the counts.
+func summarize(out io.Writer, r *conformance.Report, verbose bool) {
+	for _, c := range r.Cases {
+		if c.State == conformance.Skipped {
+			fmt.Fprintf(out, "\nskipped %s (%s): %s\n", c.ID, c.Title, c.Reason)
+		}
+	}
+	for _, c := range r.Cases {
+		if c.State != conformance.Failed {
+			continue
+		}
+		fmt.Fprintf(out, "\nFAILED %s %s: %s\n  source: %s\n  %s\n", c.Level, c.ID, c.Title, c.Source, strings.ReplaceAll(c.Reason, "\n", "\n  "))
+		if verbose {
+			fmt.Fprintln(out, c.Output)
+		}
+	}
+	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "profile\tMUST passed\tfailed\tskipped\tSHOULD passed\tfailed\tskipped\t")
+	total := conformance.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}
+	for _, s := range append(r.Summary, total) {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Profile, s.Must.Passed, s.Must.Failed, s.Must.Skipped,
+			s.Should.Passed, s.Should.Failed, s.Should.Skipped)
+	}
+	_ = t.Flush()
+	fmt.Fprintf(out, "\n%d passed, %d failed, %d skipped\n", total.Must.Passed+total.Should.Passed,
+		total.Must.Failed+total.Should.Failed, total.Must.Skipped+total.Should.Skipped)
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command thicket-shim is the CNI plugin that the container runtime executes. It passes each command on to the node's
+// daemon and prints what the daemon answers; everything that it does is in package api.
+package main
+
+import (
+	"github.com/containernetworking/cni/pkg/skel"
+	cniversion "github.com/containernetworking/cni/pkg/version"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// version is set at build time: -ldflags "-X main.version=…".
+var version = "devel"
+
+func main() {
+	skel.PluginMainFuncs(skel.CNIFuncs{
+		Add:    api.CmdAdd,
+		Del:    api.CmdDel,
+		Check:  api.CmdCheck,
+		GC:     api.CmdGC,
+		Status: api.CmdStatus,
+	}, cniversion.All, "CNI plugin thicket-shim v"+version)
+}

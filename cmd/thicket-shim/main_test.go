@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	cniversion "github.com/containernetworking/cni/pkg/version"
+)
+
+const result = `{"Result":{"cniVersion":"1.1.0","interfaces":[{"name":"eth0","sandbox":"/n"}],"ips":[{"interface":0,"address":"10.1.2.3/24"}]}}`
+
+func answerWith(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+func TestVersionNeedsNoDaemon(t *testing.T) {
+	w := newWorld(t)
+	got := w.exec("VERSION", `{"cniVersion":"1.1.0"}`)
+	info, err := (&cniversion.PluginDecoder{}).Decode([]byte(got.stdout))
+	if err != nil || got.exit != 0 {
+		t.Fatalf("%+v: %v", got, err)
+	}
+	want := []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
+	if !reflect.DeepEqual(info.SupportedVersions(), want) {
+		t.Errorf("got %q", info.SupportedVersions())
+	}
+}
+
+func TestAboutNamesTheVersion(t *testing.T) {
+	got := newWorld(t).exec("", "")
+	if got.exit != 0 || got.stdout != "" || !strings.Contains(got.stderr, "thicket-shim v1.2.3") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAddInEveryVersion(t *testing.T) {
+	for _, version := range append(cniversion.All.SupportedVersions(), "") {
+		t.Run("version "+version, func(t *testing.T) {
+			w := newWorld(t)
+			w.serve(answerWith(200, result))
+			config := w.config(version, `"delegate":{"é":"\u00e9 <&>"}`)
+			got := w.exec("ADD", config, "CNI_ODD= =\tü ")
+			want := version
+			if want == "" {
+				want = "0.1.0"
+			}
+			r, err := cniversion.NewResult(want, []byte(got.stdout))
+			if err != nil || r.Version() != want || got.exit != 0 || got.stderr != "" || !strings.Contains(got.stdout, "10.1.2.3/24") {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			posted := w.posted()
+			if len(posted) != 1 {
+				t.Fatalf("%d requests", len(posted))
+			}
+			env := map[string]string{"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/x",
+				"CNI_NETNS": "/nonexistent/netns", "CNI_ARGS": "IgnoreUnknown=1;K=a=b", "CNI_ODD": " =\tü "}
+			if string(posted[0].Config) != config || !reflect.DeepEqual(posted[0].Env, env) {
+				t.Errorf("posted %+v", posted[0])
+			}
+		})
+	}
+}
+
+func TestTheOtherCommands(t *testing.T) {
+	for command, versions := range map[string][]string{
+		"CHECK":  {"0.4.0", "1.0.0", "1.1.0"},
+		"DEL":    {"", "0.1.0", "0.3.1", "0.4.0", "1.1.0"},
+		"GC":     {"1.1.0"},
+		"STATUS": {"1.1.0"},
+	} {
+		for _, version := range versions {
+			for _, body := range []string{"", "{}", `{"Result":null}`} {
+				w := newWorld(t)
+				w.serve(answerWith(200, body))
+				got := w.exec(command, w.config(version))
+				if got.exit != 0 || got.stdout != "" || got.stderr != "" || len(w.posted()) != 1 || len(w.pending()) != 0 {
+					t.Errorf("%s %q, answer %q: got %+v, %d requests", command, version, body, got, len(w.posted()))
+				}
+			}
+		}
+	}
+}
+
+func TestDaemonErrorsArePrintedAsTheyCame(t *testing.T) {
+	for _, command := range []string{"ADD", "DEL", "CHECK", "GC", "STATUS"} {
+		for status, want := range map[int]*types.Error{
+			500: types.NewError(123, "no \"address\" <left>", "range\nfull"),
+			503: types.NewError(11, "draining", ""),
+			400: types.NewError(7, "bad", "x"),
+		} {
+			w := newWorld(t)
+			w.serve(answerWith(status, fmt.Sprintf(`{"code":%d,"msg":%q,"details":%q}`, want.Code, want.Msg, want.Details)))
+			got := w.exec(command, w.config("1.1.0"))
+			if e := got.cniError(t); e != *want || got.stderr != "" {
+				t.Errorf("%s: got %+v", command, got)
+			}
+			if len(w.posted()) != 1 || len(w.pending()) != 0 {
+				t.Errorf("%s: %d requests, pending %q", command, len(w.posted()), w.pending())
+			}
+		}
+	}
+}
+
+func TestUnusableConfigurationsNeverReachTheDaemon(t *testing.T) {
+	for more, want := range map[string]uint{
+		`"daemonSocketDir":42`:        types.ErrDecodingFailure,
+		`"daemonSocketDir":"run"`:     types.ErrInvalidNetworkConfig,
+		`"logToStderr":"yes"`:         types.ErrDecodingFailure,
+		`"pendingDir":"not/absolute"`: types.ErrInvalidNetworkConfig,
+	} {
+		for _, command := range []string{"ADD", "DEL", "CHECK"} {
+			w := newWorld(t)
+			w.serve(answerWith(200, result))
+			got := w.exec(command, w.config("1.0.0", more))
+			key, _, _ := strings.Cut(more, ":")
+			if e := got.cniError(t); e.Code != want || !strings.Contains(e.Msg, key) || len(w.posted()) != 0 {
+				t.Errorf("%s with %s: got %+v, %d requests", command, more, got, len(w.posted()))
+			}
+		}
+	}
+}
+
+// skel would refuse it only after the result is on standard output.
+func TestAddIntoTheShimsOwnNamespace(t *testing.T) {
+	w := newWorld(t)
+	w.serve(answerWith(200, result))
+	got := w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net")
+	if e := got.cniError(t); e.Code != types.ErrInvalidNetNS || len(w.posted()) != 0 {
+		t.Errorf("got %+v, %d requests", got, len(w.posted()))
+	}
+	got = w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net", "CNI_NETNS_OVERRIDE=true")
+	if got.exit != 0 || len(w.posted()) != 1 {
+		t.Errorf("with CNI_NETNS_OVERRIDE: got %+v, %d requests", got, len(w.posted()))
+	}
+}
+
+func TestAddRefusesAnEnvironmentThatJSONCannotCarry(t *testing.T) {
+	w := newWorld(t)
+	w.serve(answerWith(200, result))
+	got := w.exec("ADD", w.config("1.0.0"), "CNI_ARGS=K=\xff")
+	if e := got.cniError(t); e.Code != types.ErrInvalidEnvironmentVariables || !strings.Contains(e.Msg, "CNI_ARGS") || len(w.posted()) != 0 {
+		t.Errorf("got %+v, %d requests", got, len(w.posted()))
+	}
+}
+
+func TestLogsStayOffStdout(t *testing.T) {
+	for _, logFile := range []string{"shim.log", "/dev/stdout", "/proc/self/fd/1", "/proc/nonexistent/log"} {
+		t.Run(logFile, func(t *testing.T) {
+			w := newWorld(t)
+			w.serve(answerWith(200, result))
+			path := logFile
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(w.run, path)
+			}
+			got := w.exec("ADD", w.config("1.0.0", fmt.Sprintf(`"logFile":%q`, path), `"logToStderr":true`, `"logLevel":"debug"`, `"password":"s3cr3t"`))
+			if _, err := cniversion.NewResult("1.0.0", []byte(got.stdout)); err != nil || got.exit != 0 {
+				t.Errorf("%v in %+v", err, got)
+			}
+			logged := got.stderr
+			if path != logFile {
+				content, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				logged += string(content)
+				if strings.Count(logged, "command=ADD sandbox=c1 interface=eth0") != 2 {
+					t.Errorf("logged %q", logged)
+				}
+			} else if !strings.Contains(logged, "the log file cannot be used") {
+				t.Errorf("logged %q", logged)
+			}
+			if strings.Contains(logged, "s3cr3t") {
+				t.Errorf("a secret is logged: %q", logged)
+			}
+		})
+	}
+}
+
+func TestSizeAndMemory(t *testing.T) {
+	info, err := os.Stat(shim)
+	if err != nil || info.Size() > 8<<20 {
+		t.Errorf("the executable has %d bytes, %v", info.Size(), err)
+	}
+	w := newWorld(t)
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	w.serve(func(rw http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-goOn
+		answerWith(200, result)(rw, r)
+	})
+	cmd := w.command("ADD", w.config("1.0.0"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "status"))
+	close(goOn)
+	if waitErr := cmd.Wait(); waitErr != nil || err != nil {
+		t.Fatal(waitErr, err)
+	}
+	peak := regexp.MustCompile(`VmHWM:\s*(\d+) kB`).FindSubmatch(status)
+	if peak == nil {
+		t.Fatalf("no VmHWM in %s", status)
+	}
+	if kib, err := strconv.Atoi(string(peak[1])); err != nil || kib > 16<<10 {
+		t.Errorf("peak memory is %d KiB, %v", kib, err)
+	}
+}
+
+func TestDependsOnNoKubernetes(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "github.com/thicket-cni/thicket/pkg/api\n") {
+		t.Fatalf("go list tells of %q", out)
+	}
+	if strings.Contains(string(out), "k8s.io") {
+		t.Errorf("depends on Kubernetes: %s", out)
+	}
+}
+
+// A broken connection leaves open what the daemon did; only the runtime may repeat the ADD, after its DEL.
+func TestAddIsNeverSentTwice(t *testing.T) {
+	for _, command := range []string{"ADD", "CHECK", "GC"} {
+		w := newWorld(t)
+		w.serve(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+		got := w.exec(command, w.config("1.1.0"))
+		if e := got.cniError(t); e.Code != types.ErrTryAgainLater || !strings.Contains(e.Msg, w.run) || len(w.posted()) != 1 {
+			t.Errorf("%s: got %+v, %d requests", command, got, len(w.posted()))
+		}
+	}
+}
+
+func TestAddAndCheckWaitForTheDaemon(t *testing.T) {
+	for name, before := range map[string]func(*world){"no socket": func(*world) {}, "refused": (*world).stale} {
+		for _, command := range []string{"ADD", "CHECK", "GC"} {
+			t.Run(command+" "+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				before(w)
+				done := make(chan outcome, 1)
+				config := w.config("1.1.0", `"logLevel":"debug"`, fmt.Sprintf(`"logFile":%q`, filepath.Join(w.run, "log")))
+				go func() { done <- w.exec(command, config) }()
+				await(t, "the shim waits", func() bool {
+					content, _ := os.ReadFile(filepath.Join(w.run, "log"))
+					return strings.Contains(string(content), "waiting for the daemon")
+				})
+				_ = os.Remove(filepath.Join(w.run, "multus.sock"))
+				w.serve(answerWith(200, result))
+				got := <-done
+				if got.exit != 0 || len(w.posted()) != 1 || (command == "ADD") != strings.Contains(got.stdout, "10.1.2.3/24") {
+					t.Errorf("got %+v, %d requests", got, len(w.posted()))
+				}
+			})
+		}
+	}
+}
+
+// await returns when the condition holds and fails the test after ten seconds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-limit:
+			t.Fatalf("waited in vain: %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command thicketd is the node daemon: it serves CNI requests on a unix socket
+// by executing the delegate plugins of each pod's networks.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/thicket-cni/thicket/pkg/daemon"
+)
+
+// version is set at build time with -ldflags "-X main.version=…".
+var version = "dev"
+
+// defaultConfigFile is where Multus keeps its daemon's configuration.
+const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json"
+
+const usage = `thicketd serves CNI requests on a unix socket.
+
+Usage:
+  thicketd [--config FILE]                   serve until SIGTERM or SIGINT
+  thicketd --check-config [--config FILE]    read the configuration, say what is wrong, and end
+  thicketd install --dest DIR [--shim FILE]  put the shim into the runtime's plugin directory
+  thicketd --version
+
+Flags:
+`
+
+func main() {
+	// A program that root runs on every node says in one sentence why it does
+	// not start.
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(os.Stderr, "thicketd: %v\n", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "install" {
+		return install(args[1:], stdout, stderr)
+	}
+	flags := flag.NewFlagSet("thicketd", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	file := flags.String("config", defaultConfigFile, "the configuration, a JSON `file`")
+	check := flags.Bool("check-config", false, "read the configuration, print what is wrong with it, and end")
+	showVersion := flags.Bool("version", false, "print the version and end")
+	if err := flags.Parse(args); err != nil {
+		return silent(err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no command; see thicketd --help", flags.Arg(0))
+	}
+	if *showVersion {
+		_, err := fmt.Fprintf(stdout, "thicketd %s\n", version)
+		return err
+	}
+	config, warnings, err := load(*file)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(stderr, "thicketd: warning: %s\n", w)
+	}
+	if *check {
+		_, err := fmt.Fprintf(stdout, "%s: ok, %d warnings\n", *file, len(warnings))
+		return err
+	}
+	return serve(config)
+}
+
+// silent keeps the flag package's errors from being printed twice.
+func silent(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	}
+	return fmt.Errorf("%w; see thicketd --help", err)
+}
+
+func load(file string) (*daemon.Config, []string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration: %w; name the file with --config", err)
+	}
+	return daemon.ParseConfig(data, file)
+}
+
+// serve runs the daemon until the first signal; a second one ends it at once.
+func serve(config *daemon.Config) error {
+	// By effective uid and not by name: a container may have no /etc/passwd.
+	if uid := os.Geteuid(); uid != 0 {
+		return fmt.Errorf("root is needed to enter network namespaces and to own the socket, this is uid %d; run it as root", uid)
+	}
+	log, closeLog, err := daemon.NewLogger(config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeLog() }()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	d, err := daemon.New(daemon.Options{Config: config, Log: log})
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, stop)
+	log.Info("thicketd", "version", version)
+	return d.Run(ctx)
+}

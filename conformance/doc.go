@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package conformance judges thick CNI plugins: a shim that the container
+// runtime executes, and the daemon behind its socket.
+//
+// Each Case is one requirement as a value: id, level, profile, title, source,
+// what it needs of a target, and a body that Ginkgo runs. A Target says how an
+// implementation is started. Run executes cases against a target, each in a
+// process of its own with its own network, mount and process namespaces, so
+// that whatever a faulty implementation leaves is seen and goes with it; the
+// Report says what passed, failed and was skipped, and why.
+//
+// The suite knows nothing of the daemon that it judges but the wire contract
+// (package pkg/api) and what the target says.
+//
+// From a test of one's own:
+//
+//	func TestConformance(t *testing.T) {
+//		target, err := conformance.LoadTarget("target.yaml")
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		conformance.RunTest(t, conformance.Options{Settings: conformance.Settings{
+//			Target: target, FakeDelegate: "bin/fake-delegate", PluginDir: "bin/cni",
+//		}})
+//	}
+package conformance
+
+// Version is the suite's semantic version: it changes when a case is added or
+// judges differently, and every report says which one judged.
+const Version = "0.1.0"

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// State is how a case ended.
+type State string
+
+// The states of a case. A skipped one always has a reason, and is never
+// counted as passed.
+const (
+	Passed  State = "passed"
+	Failed  State = "failed"
+	Skipped State = "skipped"
+)
+
+// CaseResult is one case of a report.
+type CaseResult struct {
+	ID      string `json:"id"`
+	Level   Level  `json:"level"`
+	Profile string `json:"profile"`
+	Title   string `json:"title"`
+	Source  string `json:"source"`
+	State   State  `json:"state"`
+	// Reason is why it failed or was skipped.
+	Reason string `json:"reason,omitempty"`
+	// Seconds is how long it took.
+	Seconds float64 `json:"seconds"`
+	// Output is what helps to understand a failure: the daemon's log and the
+	// delegates' calls.
+	Output string `json:"output,omitempty"`
+}
+
+// Count is how many cases ended how.
+type Count struct {
+	Passed  int `json:"passed"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+}
+
+func (c *Count) add(s State) {
+	switch s {
+	case Passed:
+		c.Passed++
+	case Failed:
+		c.Failed++
+	case Skipped:
+		c.Skipped++
+	}
+}
+
+// ProfileSummary counts the cases of one profile.
+type ProfileSummary struct {
+	Profile string `json:"profile"`
+	Must    Count  `json:"must"`
+	Should  Count  `json:"should"`
+}
+
+// Report is what a run found.
+type Report struct {
+	Suite struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"suite"`
+	Target struct {
+		Name     string    `json:"name"`
+		Version  string    `json:"version"`
+		Features []Feature `json:"features"`
+	} `json:"target"`
+	Started time.Time        `json:"started"`
+	Seconds float64          `json:"seconds"`
+	Summary []ProfileSummary `json:"summary"`
+	Cases   []CaseResult     `json:"cases"`
+}
+
+// summarize counts the cases, by profile in the order in which they stand.
+func (r *Report) summarize() {
+	r.Summary = nil
+	at := map[string]int{}
+	for _, c := range r.Cases {
+		i, known := at[c.Profile]
+		if !known {
+			i = len(r.Summary)
+			at[c.Profile] = i
+			r.Summary = append(r.Summary, ProfileSummary{Profile: c.Profile})
+		}
+		if c.Level == Must {
+			r.Summary[i].Must.add(c.State)
+		} else {
+			r.Summary[i].Should.add(c.State)
+		}
+	}
+}
+
+// Count returns how many cases of a level ended how.
+func (r *Report) Count(level Level) Count {
+	var n Count
+	for _, c := range r.Cases {
+		if c.Level == level {
+			n.add(c.State)
+		}
+	}
+	return n
+}
+
+// Write writes report.json and junit.xml into a directory, which it makes.
+func (r *Report) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	junit, err := r.junit()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	for name, content := range map[string][]byte{"report.json": append(data, '\n'), "junit.xml": junit} {
+		tmp := filepath.Join(dir, "."+name)
+		if err := os.WriteFile(tmp, content, 0o644); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/containernetworking/plugins/pkg/ns"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Sandbox is a pod's sandbox as a container runtime makes it: an id and a
+// network namespace.
+type Sandbox struct {
+	// ID is the container id.
+	ID string
+	// Netns is the path of the network namespace.
+	Netns string
+	// IfName is the interface of the default network.
+	IfName string
+	// The pod that it belongs to.
+	PodNamespace, PodName, PodUID string
+
+	env   *Env
+	added bool
+	gone  bool
+}
+
+type sandboxSpec struct {
+	annotations         map[string]string
+	noPod, noNetns      bool
+	id, podName, ifName string
+}
+
+// SandboxOption changes what Env.Sandbox makes.
+type SandboxOption func(*sandboxSpec)
+
+// Networks is the pod's annotation k8s.v1.cni.cncf.io/networks.
+func Networks(selections string) SandboxOption {
+	return Annotation("k8s.v1.cni.cncf.io/networks", selections)
+}
+
+// Annotation is an annotation of the pod.
+func Annotation(key, value string) SandboxOption {
+	return func(s *sandboxSpec) { s.annotations[key] = value }
+}
+
+// WithoutPod makes a sandbox whose pod the cluster does not have.
+func WithoutPod() SandboxOption { return func(s *sandboxSpec) { s.noPod = true } }
+
+// WithoutNetns makes a sandbox whose network namespace does not exist.
+func WithoutNetns() SandboxOption { return func(s *sandboxSpec) { s.noNetns = true } }
+
+// ContainerID is the id of the sandbox; random otherwise.
+func ContainerID(id string) SandboxOption { return func(s *sandboxSpec) { s.id = id } }
+
+// PodName is the name of the pod; random otherwise.
+func PodName(name string) SandboxOption { return func(s *sandboxSpec) { s.podName = name } }
+
+// Sandbox makes a sandbox with a network namespace of its own, and its pod.
+func (e *Env) Sandbox(options ...SandboxOption) *Sandbox {
+	ginkgo.GinkgoHelper()
+	spec := sandboxSpec{annotations: map[string]string{}, id: randomHex(32), podName: "pod-" + randomHex(4)}
+	for _, o := range options {
+		o(&spec)
+	}
+	s := &Sandbox{
+		env: e, ID: spec.id, IfName: "eth0", Netns: filepath.Join(e.Dir, "netns", "n-"+randomHex(6)),
+		PodNamespace: e.Namespace, PodName: spec.podName,
+		PodUID: fmt.Sprintf("%s-%s-%s-%s-%s", randomHex(4), randomHex(2), randomHex(2), randomHex(2), randomHex(6)),
+	}
+	if spec.noNetns {
+		s.gone = true
+	} else {
+		Expect(newNetns(s.Netns)).To(Succeed())
+	}
+	if !spec.noPod {
+		e.WritePod(s, spec.annotations)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sandbox = append(e.sandbox, s)
+	return s
+}
+
+// newNetns makes a network namespace and keeps it as a mount at path. The
+// thread that made it is left in it, and so ends with its goroutine.
+func newNetns(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	made := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		if err == nil {
+			err = unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), path, "", unix.MS_BIND, "")
+		}
+		if err == nil {
+			lo, loErr := netlink.LinkByName("lo")
+			if err = loErr; err == nil {
+				err = netlink.LinkSetUp(lo)
+			}
+		}
+		made <- err
+	}()
+	if err := <-made; err != nil {
+		return fmt.Errorf("network namespace %s: %w", path, err)
+	}
+	return nil
+}
+
+// Args is the CNI_ARGS that a runtime passes for the sandbox.
+func (s *Sandbox) Args() string {
+	return "IgnoreUnknown=1;K8S_POD_NAMESPACE=" + s.PodNamespace + ";K8S_POD_NAME=" + s.PodName +
+		";K8S_POD_INFRA_CONTAINER_ID=" + s.ID + ";K8S_POD_UID=" + s.PodUID
+}
+
+// Env is the CNI environment of a command for the sandbox.
+func (s *Sandbox) Env(command string) map[string]string {
+	return map[string]string{
+		"CNI_COMMAND": command, "CNI_CONTAINERID": s.ID, "CNI_NETNS": s.Netns, "CNI_IFNAME": s.IfName,
+		"CNI_ARGS": s.Args(), "CNI_PATH": s.env.BinDir,
+	}
+}
+
+// Do runs f in the sandbox's network namespace.
+func (s *Sandbox) Do(f func() error) {
+	ginkgo.GinkgoHelper()
+	Expect(ns.WithNetNSPath(s.Netns, func(ns.NetNS) error { return f() })).To(Succeed())
+}
+
+// Interface is a network interface of a sandbox.
+type Interface struct {
+	Name, MAC string
+	// Addresses have their prefix length; link-local IPv6 ones are left out.
+	Addresses []string
+}
+
+// Interfaces lists the sandbox's interfaces without lo; none when its
+// namespace is gone.
+func (s *Sandbox) Interfaces() []Interface {
+	ginkgo.GinkgoHelper()
+	if s.gone {
+		return nil
+	}
+	var all []Interface
+	s.Do(func() error {
+		links, err := netlink.LinkList()
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if l.Attrs().Name == "lo" {
+				continue
+			}
+			addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+			if err != nil {
+				return err
+			}
+			i := Interface{Name: l.Attrs().Name, MAC: l.Attrs().HardwareAddr.String()}
+			for _, a := range addrs {
+				if !a.IP.IsLinkLocalUnicast() {
+					i.Addresses = append(i.Addresses, a.IPNet.String())
+				}
+			}
+			all = append(all, i)
+		}
+		return nil
+	})
+	return all
+}
+
+// InterfaceNames lists the names of the sandbox's interfaces without lo.
+func (s *Sandbox) InterfaceNames() []string {
+	ginkgo.GinkgoHelper()
+	names := []string{}
+	for _, i := range s.Interfaces() {
+		names = append(names, i.Name)
+	}
+	return names
+}
+
+// DeleteInterface removes an interface behind the target's back.
+func (s *Sandbox) DeleteInterface(name string) {
+	ginkgo.GinkgoHelper()
+	s.Do(func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkDel(l)
+	})
+}
+
+// DeleteAddress removes an address, with its prefix length, from an interface.
+func (s *Sandbox) DeleteAddress(iface, cidr string) {
+	ginkgo.GinkgoHelper()
+	s.Do(func() error {
+		l, err := netlink.LinkByName(iface)
+		if err != nil {
+			return err
+		}
+		addr, err := netlink.ParseAddr(cidr)
+		if err != nil {
+			return err
+		}
+		return netlink.AddrDel(l, addr)
+	})
+}
+
+// AddInterface makes an interface of that name, a bridge, which needs nothing
+// outside the namespace.
+func (s *Sandbox) AddInterface(name string) {
+	ginkgo.GinkgoHelper()
+	s.Do(func() error {
+		return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}})
+	})
+}
+
+// RemoveNetns removes the sandbox's network namespace, as a node that lost it.
+func (s *Sandbox) RemoveNetns() {
+	ginkgo.GinkgoHelper()
+	Expect(s.close()).To(Succeed())
+}
+
+func (s *Sandbox) close() error {
+	if s.gone {
+		return nil
+	}
+	s.gone = true
+	return errors.Join(unix.Unmount(s.Netns, unix.MNT_DETACH), os.Remove(s.Netns))
+}
+
+// Leftovers lists what is left of a sandbox: files that name it below the
+// cache directory, leases of its, and interfaces in its namespace. What was set
+// aside as damaged does not count.
+func (e *Env) Leftovers(s *Sandbox) []string {
+	ginkgo.GinkgoHelper()
+	var left []string
+	for _, path := range e.FilesNaming(s.ID) {
+		left = append(left, "file "+path)
+	}
+	for _, name := range s.InterfaceNames() {
+		left = append(left, "interface "+name+" of sandbox "+s.ID[:min(8, len(s.ID))])
+	}
+	return left
+}
+
+// FilesNaming lists the regular files below the case's directory, other than
+// the suite's own, whose name or content has the container id.
+func (e *Env) FilesNaming(id string) []string {
+	ginkgo.GinkgoHelper()
+	var found []string
+	own := []string{e.CallsDir, e.ClusterDir, e.BinDir, filepath.Join(e.Dir, "daemon.log"), filepath.Join(e.Dir, "netns")}
+	err := filepath.WalkDir(e.Dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			if os.IsNotExist(err) {
+				return nil
+			}
+			return err
+		}
+		for _, o := range own {
+			if path == o {
+				if entry.IsDir() {
+					return filepath.SkipDir
+				}
+				return nil
+			}
+		}
+		if entry.IsDir() && entry.Name() == "damaged" {
+			return filepath.SkipDir
+		}
+		if !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), ".damaged-") || strings.HasSuffix(entry.Name(), ".log") {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		if strings.Contains(entry.Name(), id) || strings.Contains(string(content), id) {
+			found = append(found, path)
+		}
+		return nil
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return found
+}
+
+// hostLeftovers lists the host ends that fake delegates left in the case's own
+// network namespace.
+func (e *Env) hostLeftovers() []string {
+	ginkgo.GinkgoHelper()
+	if !isolated() {
+		return nil
+	}
+	interfaces, err := net.Interfaces()
+	Expect(err).NotTo(HaveOccurred())
+	var left []string
+	for _, i := range interfaces {
+		if strings.HasPrefix(i.Name, "fk") || strings.HasPrefix(i.Name, "veth") {
+			left = append(left, "interface "+i.Name+" of the host")
+		}
+	}
+	return left
+}

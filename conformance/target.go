@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import "context"
+
+// Paths are the directories and parameters that a case gives a target; the
+// templates of a target file see them as {{.RunDir}} and so on.
+type Paths struct {
+	// Dir is the case's own directory; all others are below it.
+	Dir string
+	// RunDir is where the socket belongs. The daemon makes it.
+	RunDir string
+	// CacheDir is for what the daemon keeps across restarts.
+	CacheDir string
+	// BinDir holds the delegate plugins.
+	BinDir string
+	// ConfDir holds the default network's configuration, of a network named
+	// "default".
+	ConfDir string
+	// ClusterDir holds the manifests of pods and network definitions.
+	ClusterDir string
+	// PendingDir is where a shim may leave requests for later.
+	PendingDir string
+	// InstallDir is where the target's installer puts the shim.
+	InstallDir string
+	// ConfigFile is where the daemon's configuration is written.
+	ConfigFile string
+	// LogFile is where the daemon's output goes.
+	LogFile string
+	// CNIVersion is the version of the shim's configuration.
+	CNIVersion string
+	// DelegateTimeout is how long a delegate may run, such as "1s"; empty for
+	// the target's default.
+	DelegateTimeout string
+	// RequestLimit is the largest request, in bytes; 0 for the target's default.
+	RequestLimit int64
+}
+
+// Target is an implementation to judge.
+type Target interface {
+	// Name is what reports call it.
+	Name() string
+	// Features lists what it supports.
+	Features() []Feature
+	// Version asks it for its version.
+	Version(ctx context.Context) (string, error)
+	// ShimPath is the shim's executable.
+	ShimPath() string
+	// ShimConfig is the network configuration that makes the shim talk to the
+	// daemon of these paths.
+	ShimConfig(p Paths) ([]byte, error)
+	// DaemonConfig is the daemon's configuration, a JSON object.
+	DaemonConfig(p Paths) ([]byte, error)
+	// StartDaemon starts a daemon with the configuration and returns at once.
+	StartDaemon(ctx context.Context, p Paths, config []byte) (Process, error)
+	// Install puts the shim into p.InstallDir, as the target's installer does.
+	Install(ctx context.Context, p Paths) error
+}
+
+// Process is a daemon that was started.
+type Process interface {
+	// Terminate tells it to stop, as SIGTERM does, and returns at once.
+	Terminate() error
+	// Kill ends it at once, as SIGKILL does.
+	Kill() error
+	// Done is closed when it has ended.
+	Done() <-chan struct{}
+	// ExitCode is its exit status once it has ended, 0 for success.
+	ExitCode() int
+	// Log is what it has printed so far.
+	Log() string
+	// PID is its process id, 0 when it has no process of its own.
+	PID() int
+}
+
+// Settings are what every case of a run gets.
+type Settings struct {
+	Target Target
+	// FakeDelegate is the built fakes/delegate.
+	FakeDelegate string
+	// PluginDir holds the real plugins; cases that need them are skipped when
+	// it is missing.
+	PluginDir string
+	// WorkDir is where cases make their directories; empty for the system's.
+	WorkDir string
+}

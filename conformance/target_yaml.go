@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // for ThicketTarget
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/template"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// TargetAPIVersion and TargetKind head every target file.
+const (
+	TargetAPIVersion = "conformance.thicket-cni.io/v1alpha1"
+	TargetKind       = "Target"
+)
+
+// targetFile is a target as its YAML file says it. Texts are templates of
+// text/template over Paths.
+type targetFile struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Name       string `yaml:"name"`
+	// Root is what relative paths of executables start from, itself relative
+	// to the file.
+	Root string `yaml:"root"`
+	Shim struct {
+		Path   string `yaml:"path"`
+		Config string `yaml:"config"`
+	} `yaml:"shim"`
+	Daemon struct {
+		Command []string          `yaml:"command"`
+		Env     map[string]string `yaml:"env"`
+		Config  string            `yaml:"config"`
+		Files   []placedFile      `yaml:"files"`
+	} `yaml:"daemon"`
+	Version  []string  `yaml:"version"`
+	Install  []string  `yaml:"install"`
+	Features []Feature `yaml:"features"`
+}
+
+// placedFile is a file that the daemon needs, written before it starts.
+type placedFile struct {
+	Path    string `yaml:"path"`
+	Mode    uint32 `yaml:"mode"`
+	Content string `yaml:"content"`
+}
+
+// yamlTarget runs an implementation's binaries.
+type yamlTarget struct {
+	source string
+	file   targetFile
+}
+
+// ThicketTarget is the target file of Thicket's own binaries, as it stands in
+// conformance/targets.
+//
+//go:embed targets/thicket.yaml
+var ThicketTarget []byte
+
+// LoadTarget reads a target file. Unknown keys, missing ones, templates that
+// do not parse and executables that are not there are errors that name the
+// file and the key.
+func LoadTarget(path string) (Target, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	return ParseTarget(data, path, "")
+}
+
+// ParseTarget is LoadTarget for a file's content. source is what errors call
+// it; root, when it is not empty, takes the place of the file's own key.
+func ParseTarget(data []byte, source, root string) (Target, error) {
+	t := &yamlTarget{source: source}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&t.file); err != nil {
+		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
+	if err := t.validate(); err != nil {
+		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
+	if root == "" {
+		root = filepath.Join(filepath.Dir(source), t.file.Root)
+	}
+	return t, t.resolve(root)
+}
+
+func (t *yamlTarget) validate() error {
+	f := &t.file
+	switch {
+	case f.APIVersion != TargetAPIVersion || f.Kind != TargetKind:
+		return fmt.Errorf("want apiVersion %s and kind %s", TargetAPIVersion, TargetKind)
+	case f.Name == "":
+		return errors.New("name is missing")
+	case f.Shim.Path == "" || f.Shim.Config == "":
+		return errors.New("shim.path and shim.config are required")
+	case len(f.Daemon.Command) == 0 || f.Daemon.Config == "":
+		return errors.New("daemon.command and daemon.config are required")
+	}
+	for _, feature := range f.Features {
+		switch {
+		case features[feature] == "":
+			return fmt.Errorf("feature %q is unknown", feature)
+		case feature == FeatureInstall && len(f.Install) == 0:
+			return errors.New("feature install needs the key install: the installer's command")
+		}
+	}
+	sample := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
+	if _, err := t.ShimConfig(sample); err != nil {
+		return err
+	}
+	_, err := t.DaemonConfig(sample)
+	return err
+}
+
+// resolve makes the paths of executables absolute and looks for them.
+func (t *yamlTarget) resolve(root string) error {
+	base, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	commands := []*string{&t.file.Shim.Path, &t.file.Daemon.Command[0]}
+	for _, c := range [][]string{t.file.Version, t.file.Install} {
+		if len(c) > 0 {
+			commands = append(commands, &c[0])
+		}
+	}
+	for _, c := range commands {
+		if !filepath.IsAbs(*c) {
+			*c = filepath.Join(base, *c)
+		}
+		if _, err := exec.LookPath(*c); err != nil {
+			return fmt.Errorf("target %s: %w; build it, or correct the path (relative ones start from %s)", t.source, err, base)
+		}
+	}
+	return nil
+}
+
+func (t *yamlTarget) render(key, text string, p Paths) (string, error) {
+	tmpl, err := template.New(key).Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	var out strings.Builder
+	if err := tmpl.Execute(&out, p); err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	return out.String(), nil
+}
+
+func (t *yamlTarget) renderJSON(key, text string, p Paths) ([]byte, error) {
+	out, err := t.render(key, text, p)
+	if err != nil {
+		return nil, err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(out), &object); err != nil {
+		return nil, fmt.Errorf("%s does not render to a JSON object: %w", key, err)
+	}
+	return []byte(out), nil
+}
+
+func (t *yamlTarget) renderAll(key string, texts []string, p Paths) ([]string, error) {
+	var all []string
+	for _, text := range texts {
+		out, err := t.render(key, text, p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out)
+	}
+	return all, nil
+}
+
+// Name implements Target.
+func (t *yamlTarget) Name() string { return t.file.Name }
+
+// Features implements Target.
+func (t *yamlTarget) Features() []Feature { return t.file.Features }
+
+// ShimPath implements Target.
+func (t *yamlTarget) ShimPath() string { return t.file.Shim.Path }
+
+// ShimConfig implements Target.
+func (t *yamlTarget) ShimConfig(p Paths) ([]byte, error) {
+	return t.renderJSON("shim.config", t.file.Shim.Config, p)
+}
+
+// DaemonConfig implements Target.
+func (t *yamlTarget) DaemonConfig(p Paths) ([]byte, error) {
+	return t.renderJSON("daemon.config", t.file.Daemon.Config, p)
+}
+
+// Version implements Target: the version command's first line.
+func (t *yamlTarget) Version(ctx context.Context) (string, error) {
+	if len(t.file.Version) == 0 {
+		return "", nil
+	}
+	out, err := exec.CommandContext(ctx, t.file.Version[0], t.file.Version[1:]...).Output()
+	line, _, _ := strings.Cut(string(out), "\n")
+	if line == "" && err != nil {
+		return "", fmt.Errorf("version of %s: %w", t.file.Name, err)
+	}
+	return line, nil // Multus prints its version and exits with 4
+}
+
+// StartDaemon implements Target.
+func (t *yamlTarget) StartDaemon(_ context.Context, p Paths, config []byte) (Process, error) {
+	if err := os.WriteFile(p.ConfigFile, config, 0o600); err != nil {
+		return nil, err
+	}
+	for _, f := range t.file.Daemon.Files {
+		if err := t.place(f, p); err != nil {
+			return nil, err
+		}
+	}
+	command, err := t.renderAll("daemon.command", t.file.Daemon.Command, p)
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"PATH=" + os.Getenv("PATH")}
+	for key, text := range t.file.Daemon.Env {
+		value, err := t.render("daemon.env."+key, text, p)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, key+"="+value)
+	}
+	return startProcess(command, env, p.LogFile)
+}
+
+func (t *yamlTarget) place(f placedFile, p Paths) error {
+	path, err := t.render("daemon.files.path", f.Path, p)
+	if err != nil {
+		return err
+	}
+	content, err := t.render("daemon.files.content", f.Content, p)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(filepath.Clean(path), p.Dir+"/") {
+		return fmt.Errorf("daemon.files: %s lies outside the case's directory {{.Dir}}", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	mode := os.FileMode(f.Mode)
+	if mode == 0 {
+		mode = 0o644
+	}
+	return os.WriteFile(path, []byte(content), mode)
+}
+
+// Install implements Target.
+func (t *yamlTarget) Install(ctx context.Context, p Paths) error {
+	command, err := t.renderAll("install", t.file.Install, p)
+	if err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("install: %w: %s", err, out)
+	}
+	return nil
+}

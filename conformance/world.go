@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// Fake is one fake plugin of a network configuration list, and what it does at
+// each command.
+type Fake struct {
+	// Type is the plugin's executable; empty means the fake itself.
+	Type string
+	// Capabilities are those that the plugin declares.
+	Capabilities map[string]bool
+	// Extra are further keys of the plugin's configuration.
+	Extra map[string]any
+
+	Add, Del, Check, GC, Status FakeStep
+}
+
+// FakeStep is what a fake delegate does at one command, its fields in this
+// order: the zero value succeeds with a sensible result.
+type FakeStep struct {
+	// Stderr and StderrBytes are printed on stderr.
+	Stderr      string `json:"stderr,omitempty"`
+	StderrBytes int64  `json:"stderrBytes,omitempty"`
+	// Delay, such as "100ms", and WaitFor, a path that has to appear, come
+	// before anything else is done.
+	Delay   string `json:"delay,omitempty"`
+	WaitFor string `json:"waitFor,omitempty"`
+	// Child starts a process that never ends; Hang never returns.
+	Child bool `json:"child,omitempty"`
+	Hang  bool `json:"hang,omitempty"`
+	// Signal ends the plugin by a signal, such as "SIGSEGV".
+	Signal string `json:"signal,omitempty"`
+	// Error is the CNI error to fail with.
+	Error *types.Error `json:"error,omitempty"`
+	// Stdout, so many more bytes, and Exit are what it ends with instead.
+	Stdout      string `json:"stdout,omitempty"`
+	StdoutBytes int64  `json:"stdoutBytes,omitempty"`
+	Exit        int    `json:"exit,omitempty"`
+	// Times limits Child to Exit to the first calls of the command for one
+	// network, container and interface; later ones succeed.
+	Times int `json:"times,omitempty"`
+	// Veth makes ADD create a veth pair in the sandbox, and DEL remove it.
+	Veth bool `json:"veth,omitempty"`
+	// Addresses, with their prefix length, are put on the veth and into the
+	// result.
+	Addresses []string `json:"addresses,omitempty"`
+	// Result is printed instead of the default result.
+	Result any `json:"result,omitempty"`
+}
+
+// plugin renders a fake as one plugin of a configuration list.
+func (e *Env) plugin(f Fake) map[string]any {
+	p := map[string]any{}
+	for k, v := range f.Extra {
+		p[k] = v
+	}
+	p["type"] = "fake"
+	if f.Type != "" {
+		p["type"] = f.Type
+	}
+	if len(f.Capabilities) > 0 {
+		p["capabilities"] = f.Capabilities
+	}
+	p["fake"] = map[string]any{"calls": e.CallsDir, "ADD": f.Add, "DEL": f.Del, "CHECK": f.Check, "GC": f.GC, "STATUS": f.Status}
+	return p
+}
+
+// FakeList makes a network configuration list of fake plugins, one without
+// steps when none are given.
+func (e *Env) FakeList(network string, steps ...Fake) string {
+	ginkgo.GinkgoHelper()
+	if len(steps) == 0 {
+		steps = []Fake{{}}
+	}
+	var plugins []any
+	for _, s := range steps {
+		plugins = append(plugins, e.plugin(s))
+	}
+	return string(mustJSON(map[string]any{"cniVersion": "1.0.0", "name": network, "plugins": plugins}))
+}
+
+// DefaultNetwork sets the default network to a configuration list, whose name
+// must be "default".
+func (e *Env) DefaultNetwork(configList string) {
+	ginkgo.GinkgoHelper()
+	replaceFile(filepath.Join(e.ConfDir, "10-default.conflist"), []byte(configList))
+}
+
+// Definition makes or replaces a NetworkAttachmentDefinition in e.Namespace.
+func (e *Env) Definition(name, config string) {
+	ginkgo.GinkgoHelper()
+	replaceFile(e.definitionFile(name), mustJSON(map[string]any{
+		"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+		"metadata": map[string]any{"name": name, "namespace": e.Namespace},
+		"spec":     map[string]any{"config": config},
+	}))
+}
+
+// DeleteDefinition removes a NetworkAttachmentDefinition.
+func (e *Env) DeleteDefinition(name string) {
+	ginkgo.GinkgoHelper()
+	Expect(os.Remove(e.definitionFile(name))).To(Succeed())
+}
+
+func (e *Env) definitionFile(name string) string {
+	return filepath.Join(e.ClusterDir, "definition-"+name+".json")
+}
+
+// WritePod makes or replaces the pod of a sandbox, with these annotations.
+func (e *Env) WritePod(s *Sandbox, annotations map[string]string) {
+	ginkgo.GinkgoHelper()
+	replaceFile(e.podFile(s), mustJSON(map[string]any{
+		"apiVersion": "v1", "kind": "Pod",
+		"metadata": map[string]any{"name": s.PodName, "namespace": s.PodNamespace, "uid": s.PodUID, "annotations": annotations},
+	}))
+}
+
+// DeletePod removes the pod of a sandbox.
+func (e *Env) DeletePod(s *Sandbox) {
+	ginkgo.GinkgoHelper()
+	Expect(os.Remove(e.podFile(s))).To(Succeed())
+}
+
+func (e *Env) podFile(s *Sandbox) string {
+	return filepath.Join(e.ClusterDir, "pod-"+s.PodName+".json")
+}
+
+// Status returns the published network status of a sandbox's pod, nil when
+// there is none.
+func (e *Env) Status(s *Sandbox) []map[string]any {
+	ginkgo.GinkgoHelper()
+	data, err := os.ReadFile(filepath.Join(e.ClusterDir, "status", s.PodNamespace+"_"+s.PodName+".json"))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	Expect(err).NotTo(HaveOccurred())
+	var published struct {
+		Networks []map[string]any `json:"networks"`
+	}
+	Expect(json.Unmarshal(data, &published)).To(Succeed())
+	return published.Networks
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command delegate is the suite's delegate plugin. It does what the "fake"
+// object of its network configuration scripts for each command: answer a
+// result or an error, take its time, hang, crash, print garbage, or really
+// make an interface. It records every call, so that a case can assert on
+// order, overlap and exact bytes.
+//
+// Called as "delegate observe PATH" it watches a path's mode instead, see observe.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+// childMark makes the program the child that a hanging delegate leaves.
+const childMark = "THICKET_FAKE_CHILD"
+
+func main() {
+	switch {
+	case os.Getenv(childMark) != "":
+		forever()
+	case len(os.Args) == 3 && os.Args[1] == "observe":
+		exit(observe(os.Args[2], os.Stdin, os.Stdout))
+	case os.Getenv("CNI_COMMAND") == "VERSION":
+		exit(version.All.Encode(os.Stdout))
+	default:
+		exit(serve())
+	}
+}
+
+// exit ends the program as a plugin does: an error is JSON on stdout.
+func exit(err error) {
+	if err == nil {
+		os.Exit(0)
+	}
+	var cni *types.Error
+	if e, ok := err.(*types.Error); ok { //nolint:errorlint // only this program's own errors arrive here
+		cni = e
+	} else {
+		cni = types.NewError(types.ErrInternal, err.Error(), "")
+	}
+	_ = cni.Print()
+	os.Exit(1)
+}
+
+// forever blocks until a signal ends the process.
+func forever() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+// configuration is what the fake reads of its network configuration.
+type configuration struct {
+	CNIVersion string          `json:"cniVersion"`
+	Name       string          `json:"name"`
+	Type       string          `json:"type"`
+	PrevResult json.RawMessage `json:"prevResult"`
+	Fake       json.RawMessage `json:"fake"`
+}
+
+func serve() error {
+	stdin, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	var conf configuration
+	if err := json.Unmarshal(stdin, &conf); err != nil {
+		return types.NewError(types.ErrDecodingFailure, "configuration: "+err.Error(), "")
+	}
+	script, err := parseScript(conf.Fake)
+	if err != nil {
+		return err
+	}
+	rec := begin(script.Calls, &conf, stdin)
+	defer rec.end()
+	command := os.Getenv("CNI_COMMAND")
+	step, known := script.step(command)
+	if !known {
+		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_COMMAND %q", command), "")
+	}
+	return perform(command, step, &conf, rec)
+}

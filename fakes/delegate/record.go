@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// call is the record of one execution; the suite's Call reads it.
+type call struct {
+	Command     string    `json:"command"`
+	Type        string    `json:"type"`
+	Network     string    `json:"network"`
+	Interface   string    `json:"interface"`
+	ContainerID string    `json:"containerID"`
+	Netns       string    `json:"netns"`
+	Path        string    `json:"path"`
+	Args        string    `json:"args"`
+	Env         []string  `json:"env"`
+	Stdin       []byte    `json:"stdin"`
+	Start       time.Time `json:"start"`
+	End         time.Time `json:"end,omitzero"`
+	PID         int       `json:"pid"`
+	PPID        int       `json:"ppid"`
+	PGID        int       `json:"pgid"`
+	ChildPID    int       `json:"childPID,omitempty"`
+}
+
+// record writes a call when it begins, and again when it ends: one that was
+// killed has no end.
+type record struct {
+	dir, path string
+	call      call
+	once      sync.Once
+}
+
+func begin(dir string, conf *configuration, stdin []byte) *record {
+	pgid, _ := syscallGetpgid()
+	r := &record{dir: dir, call: call{
+		Command: os.Getenv("CNI_COMMAND"), Type: conf.Type, Network: conf.Name, Interface: os.Getenv("CNI_IFNAME"),
+		ContainerID: os.Getenv("CNI_CONTAINERID"), Netns: os.Getenv("CNI_NETNS"), Path: os.Getenv("CNI_PATH"), Args: os.Getenv("CNI_ARGS"),
+		Env: os.Environ(), Stdin: stdin, Start: time.Now(), PID: os.Getpid(), PPID: os.Getppid(), PGID: pgid,
+	}}
+	r.path = filepath.Join(dir, fmt.Sprintf("%d-%d.json", r.call.Start.UnixNano(), r.call.PID))
+	r.write()
+	return r
+}
+
+// end writes the time at which the call ended, once.
+func (r *record) end() {
+	r.once.Do(func() {
+		r.call.End = time.Now()
+		r.write()
+	})
+}
+
+// write puts the record in place whole; a plugin that cannot record is of no
+// use to the suite, and says so by failing.
+func (r *record) write() {
+	data, err := json.Marshal(&r.call)
+	if err == nil {
+		tmp := r.path + ".tmp"
+		if err = os.WriteFile(tmp, data, 0o600); err == nil {
+			err = os.Rename(tmp, r.path)
+		}
+	}
+	if err != nil {
+		exit(fmt.Errorf("fake: the call cannot be recorded: %w", err))
+	}
+}

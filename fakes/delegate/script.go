@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"golang.org/x/sys/unix"
+)
+
+// script is the "fake" object. The suite's FakeStep writes its steps.
+type script struct {
+	Calls  string `json:"calls"`
+	ADD    *step  `json:"ADD,omitempty"`
+	DEL    *step  `json:"DEL,omitempty"`
+	CHECK  *step  `json:"CHECK,omitempty"`
+	GC     *step  `json:"GC,omitempty"`
+	STATUS *step  `json:"STATUS,omitempty"`
+}
+
+// step is what the plugin does at one command, in the order of its fields.
+type step struct {
+	Stderr      string `json:"stderr,omitempty"`
+	StderrBytes int64  `json:"stderrBytes,omitempty"`
+	// Times limits everything that fails to the first calls of this command
+	// for this network, container and interface.
+	Times       int             `json:"times,omitempty"`
+	Delay       string          `json:"delay,omitempty"`
+	WaitFor     string          `json:"waitFor,omitempty"`
+	Child       bool            `json:"child,omitempty"`
+	Hang        bool            `json:"hang,omitempty"`
+	Signal      string          `json:"signal,omitempty"`
+	Error       *types.Error    `json:"error,omitempty"`
+	Stdout      string          `json:"stdout,omitempty"`
+	StdoutBytes int64           `json:"stdoutBytes,omitempty"`
+	Exit        int             `json:"exit,omitempty"`
+	Veth        bool            `json:"veth,omitempty"`
+	Addresses   []string        `json:"addresses,omitempty"`
+	Result      json.RawMessage `json:"result,omitempty"`
+}
+
+// parseScript is strict: a case that misspells a step must not pass by it.
+func parseScript(raw json.RawMessage) (*script, error) {
+	var s script
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		return nil, types.NewError(types.ErrInvalidNetworkConfig, "fake: "+err.Error(), "")
+	}
+	if s.Calls == "" {
+		return nil, types.NewError(types.ErrInvalidNetworkConfig, "fake.calls is missing: the directory for the record of this call", "")
+	}
+	return &s, nil
+}
+
+func (s *script) step(command string) (*step, bool) {
+	found, known := map[string]*step{"ADD": s.ADD, "DEL": s.DEL, "CHECK": s.CHECK, "GC": s.GC, "STATUS": s.STATUS}[command]
+	if found == nil {
+		found = &step{}
+	}
+	return found, known
+}
+
+// perform plays one step.
+func perform(command string, s *step, conf *configuration, rec *record) error {
+	if s.Stderr != "" {
+		fmt.Fprintln(os.Stderr, s.Stderr)
+	}
+	if err := noise(os.Stderr, s.StderrBytes); err != nil {
+		return err
+	}
+	if s.Delay != "" {
+		d, err := time.ParseDuration(s.Delay)
+		if err != nil {
+			return err
+		}
+		time.Sleep(d)
+	}
+	if s.WaitFor != "" {
+		awaitFile(s.WaitFor)
+	}
+	if s.Times == 0 || claim(rec.dir, conf, s.Times) {
+		if done, err := misbehave(s, rec); done {
+			return err
+		}
+	}
+	return succeed(command, s, conf)
+}
+
+// misbehave does what the step scripts instead of a success, if anything.
+func misbehave(s *step, rec *record) (done bool, err error) {
+	if s.Child {
+		if err := leaveChild(rec); err != nil {
+			return true, err
+		}
+	}
+	if s.Hang {
+		forever()
+	}
+	if s.Signal != "" {
+		return true, crash(s.Signal)
+	}
+	if s.Error != nil {
+		return true, s.Error
+	}
+	if s.Stdout != "" || s.StdoutBytes > 0 || s.Exit != 0 {
+		fmt.Print(s.Stdout)
+		if err := noise(os.Stdout, s.StdoutBytes); err != nil {
+			return true, err
+		}
+		rec.end()
+		os.Exit(s.Exit)
+	}
+	return false, nil
+}
+
+func noise(w io.Writer, n int64) error {
+	chunk := bytes.Repeat([]byte("x"), 64<<10)
+	for n > 0 {
+		some := min(n, int64(len(chunk)))
+		if _, err := w.Write(chunk[:some]); err != nil {
+			return err
+		}
+		n -= some
+	}
+	return nil
+}
+
+func awaitFile(path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func leaveChild(rec *record) error {
+	child := exec.Command("/proc/self/exe")
+	child.Env = []string{childMark + "=1"}
+	// It holds the plugin's own pipes, as a careless plugin's child would.
+	child.Stdout, child.Stderr = os.Stdout, os.Stderr
+	if err := child.Start(); err != nil {
+		return err
+	}
+	rec.call.ChildPID = child.Process.Pid
+	rec.write()
+	return nil
+}
+
+func crash(name string) error {
+	sig := unix.SignalNum(name)
+	if sig == 0 {
+		return fmt.Errorf("fake: signal %q is unknown", name)
+	}
+	// A core file would land in the suite's directory.
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	if sig == syscall.SIGSEGV {
+		// Go turns a SIGSEGV that it is sent into a panic; SIGKILL's twin in
+		// effect is a fault that nothing handles.
+		return resetAndRaise(sig)
+	}
+	if err := syscall.Kill(os.Getpid(), sig); err != nil {
+		return err
+	}
+	forever()
+	return nil
+}
+
+// claim takes one of the first n numbers for this command, network, container
+// and interface; it is false when they are all taken.
+func claim(dir string, conf *configuration, n int) bool {
+	key := strings.Join([]string{os.Getenv("CNI_COMMAND"), conf.Name, conf.Type, os.Getenv("CNI_CONTAINERID"), os.Getenv("CNI_IFNAME")}, "\x00")
+	sum := sha256.Sum256([]byte(key))
+	for i := range n {
+		name := filepath.Join(dir, fmt.Sprintf(".count-%s-%d", hex.EncodeToString(sum[:8]), i))
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err == nil {
+			_ = f.Close()
+			return true
+		}
+	}
+	return false
+}

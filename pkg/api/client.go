@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+)
+
+const (
+	// requestTimeout bounds one request from dialling to the last byte of the answer. It lies above the four minutes
+	// that a kubelet gives a sandbox, so that the runtime's own limit is the one that is felt.
+	requestTimeout = 5 * time.Minute
+	// maxAnswer bounds what is read of an answer, header included: a result is a few kilobytes, and the shim of every
+	// pod lives in the memory of the container runtime's service.
+	maxAnswer = 16 << 20
+	// maxExcerpt bounds how much of an answer that is not a CNI error is quoted, in bytes.
+	maxExcerpt = 256
+)
+
+// DoCNI posts req as JSON to url over the unix socket at socketPath (see GetAPIEndpoint and SocketPath) and returns
+// the body of a 200 answer. A nil req is posted as null, which is how the readiness endpoints are asked.
+//
+// It sends once and never again: a request that the daemon may have begun is not this function's to repeat. The
+// connection is used for this request only. The whole exchange is limited to five minutes.
+//
+// A non-200 answer that carries a CNI error is returned as that *types.Error, unchanged (EP-05, EP-10). Any other
+// failure is an error that names the socket.
+func DoCNI(url string, req interface{}, socketPath string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	return do(ctx, url, req, socketPath)
+}
+
+// do is DoCNI under the limits of ctx.
+func do(ctx context.Context, url string, req any, socket string) ([]byte, error) {
+	a, err := post(ctx, url, req, socket)
+	if err != nil {
+		return nil, err
+	}
+	if a.status != http.StatusOK {
+		return nil, a.failure(socket)
+	}
+	return a.body, nil
+}
+
+// answer is what came back, whatever its status.
+type answer struct {
+	status int
+	body   []byte
+}
+
+// failure is the error that a non-200 answer stands for.
+func (a *answer) failure(socket string) error {
+	cniError := &types.Error{}
+	if json.Unmarshal(a.body, cniError) == nil && (cniError.Code != 0 || cniError.Msg != "") {
+		return cniError
+	}
+	excerpt, more := a.body, ""
+	if len(excerpt) > maxExcerpt {
+		excerpt, more = excerpt[:maxExcerpt], " …"
+	}
+	return fmt.Errorf("the daemon at %s answered with status %d and no CNI error: %q%s", socket, a.status, excerpt, more)
+}
+
+// noAnswer says that a request got no complete HTTP answer. The shim tells by it whether asking again, or recording
+// the request, is called for.
+type noAnswer struct {
+	socket string
+	sent   bool // something may have reached the daemon
+	err    error
+}
+
+func (e *noAnswer) Error() string {
+	if !e.sent {
+		return fmt.Sprintf("cannot connect to the daemon's socket %s: %v", e.socket, e.err)
+	}
+	return fmt.Sprintf("no answer from the daemon at %s: %v", e.socket, e.err)
+}
+
+func (e *noAnswer) Unwrap() error { return e.err }
+
+// nobodyListens tells whether err means that there was no daemon to talk to, so that nothing was sent and the same
+// request may be sent later. EAGAIN is a listener whose backlog is full.
+func nobodyListens(err error) bool {
+	var n *noAnswer
+	return errors.As(err, &n) && !n.sent && (errors.Is(n.err, syscall.ECONNREFUSED) ||
+		errors.Is(n.err, syscall.ENOENT) || errors.Is(n.err, syscall.EAGAIN))
+}
+
+// post sends one request on a connection of its own and reads the answer. It speaks HTTP on the bare connection
+// instead of through http.Transport: there is nothing to pool, redirect or retry, and the shim stays small (SHIM-13).
+func post(ctx context.Context, url string, req any, socket string) (*answer, error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return nil, fmt.Errorf("encode the request to %s: %w", url, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("the daemon's address %q: %w", url, err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Close = true
+
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, &noAnswer{socket: socket, err: bare(err)}
+	}
+	defer func() { _ = conn.Close() }()
+	// Ending the context wakes whoever reads or writes, whether by deadline or by cancellation.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	a, err := exchange(conn, r)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, &noAnswer{socket: socket, sent: true, err: err}
+	}
+	return a, nil
+}
+
+// exchange writes r and reads the answer to it.
+func exchange(conn net.Conn, r *http.Request) (*answer, error) {
+	// A daemon may refuse a request before it has read all of it (EP-09), so a failed write is not the last word.
+	writeErr := r.Write(conn)
+	limited := &io.LimitedReader{R: conn, N: maxAnswer}
+	in := bufio.NewReader(limited)
+	for {
+		resp, err := http.ReadResponse(in, r)
+		if err != nil {
+			return nil, explain(err, writeErr, limited)
+		}
+		if resp.StatusCode < http.StatusOK {
+			continue // informational; the answer proper follows
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || limited.N <= 0 {
+			return nil, explain(err, writeErr, limited)
+		}
+		return &answer{status: resp.StatusCode, body: body}, nil
+	}
+}
+
+// explain says why an answer could not be read. The end of file explains nothing by itself: it may be the limit, the
+// peer's death, or the echo of a write that failed.
+func explain(err, writeErr error, limited *io.LimitedReader) error {
+	switch {
+	case limited.N <= 0:
+		return fmt.Errorf("its answer is longer than %d bytes", maxAnswer)
+	case writeErr != nil:
+		return fmt.Errorf("the request could not be sent: %w", bare(writeErr))
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("it closed the connection before it had answered: %w", err)
+	}
+	return bare(err)
+}
+
+// bare takes the layers off a network error that repeat the socket's path.
+func bare(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/containernetworking/cni/pkg/ns"
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+)
+
+// A DEL or STATUS that is not answered after doubtAfter is given up only when the daemon, asked separately, stays
+// silent for checkTimeout too. The sum is what "within 2 s" of SHIM-07 and SHIM-08 leaves a hung daemon.
+const doubtAfter = 700 * time.Millisecond
+
+// CmdAdd carries out ADD (CNI spec 1.1.0, section 2): it sends the request to the daemon and prints the result on
+// standard output in the configuration's cniVersion (SHIM-02). Without a daemon it waits as WaitUntilAPIReady does and
+// then fails with code 11 (SHIM-06, SHIM-14). Errors are *types.Error; a daemon's error is returned as it came.
+func CmdAdd(args *skel.CmdArgs) error {
+	return command(args, func(c *call) error {
+		if err := c.foreignNetns(); err != nil {
+			return err
+		}
+		body, err := c.sendWaiting()
+		if err != nil {
+			return err
+		}
+		return printResult(body, c.conf.CNIVersion)
+	})
+}
+
+// CmdCheck carries out CHECK. It waits for the daemon as CmdAdd does (READY-09).
+func CmdCheck(args *skel.CmdArgs) error {
+	return command(args, func(c *call) error {
+		_, err := c.sendWaiting()
+		return err
+	})
+}
+
+// CmdDel carries out DEL. It never waits for a daemon (READY-09): when there is none, when it dies before it has
+// answered or when it is hung, the DEL is recorded for its successor by RecordPending and succeeds; when that is not
+// possible it fails with code 11 and names the directory (SHIM-07). An error that the daemon answered is the DEL's, so
+// that the runtime tries again. A daemon that is merely slow is waited for.
+func CmdDel(args *skel.CmdArgs) error {
+	return command(args, func(c *call) error {
+		_, err := c.sendDoubting()
+		var lost *noAnswer
+		if !errors.As(err, &lost) {
+			return asCNIError(err)
+		}
+		if recordErr := RecordPending(c.conf.PendingDir, c.req); recordErr != nil {
+			return types.NewError(types.ErrTryAgainLater, fmt.Sprintf(
+				"no daemon at %s, and the DEL cannot be recorded for later in %s", c.socket, c.conf.PendingDir),
+				fmt.Sprintf("%v; %v", lost, recordErr))
+		}
+		c.log.Warn("DEL recorded for the next daemon", "pendingDir", c.conf.PendingDir, "cause", lost)
+		return nil
+	})
+}
+
+// CmdGC carries out GC (CNI spec 1.1.0, section 2, "GC: Clean up any stale resources"). It waits for the daemon as
+// CmdAdd does.
+func CmdGC(args *skel.CmdArgs) error {
+	return command(args, func(c *call) error {
+		_, err := c.sendWaiting()
+		return err
+	})
+}
+
+// CmdStatus carries out STATUS (CNI spec 1.1.0, section 2, "STATUS: Check plugin status"). It never waits for a
+// daemon: without one, or with a hung one, it fails within two seconds with code 50 (SHIM-08).
+func CmdStatus(args *skel.CmdArgs) error {
+	return command(args, func(c *call) error {
+		_, err := c.sendDoubting()
+		var lost *noAnswer
+		if errors.As(err, &lost) {
+			return types.NewError(types.ErrPluginNotAvailable, "the daemon is not available", lost.Error())
+		}
+		return asCNIError(err)
+	})
+}
+
+// call is one execution of the shim.
+type call struct {
+	args   *skel.CmdArgs
+	conf   *shimConf
+	socket string
+	req    *Request
+	log    *shimLog
+}
+
+// command prepares a call, lets do carry it out and logs the outcome.
+func command(args *skel.CmdArgs, do func(*call) error) error {
+	start := time.Now()
+	conf, err := parseShimConf(args.StdinData)
+	if err != nil {
+		return err
+	}
+	log := openShimLog(&conf.ShimNetConf)
+	defer log.close()
+	c := &call{args: args, conf: conf, socket: SocketPath(conf.MultusSocketDir), log: log}
+	if c.req, err = newRequest(args); err == nil {
+		err = do(c)
+	}
+	log.outcome(err, "command", os.Getenv("CNI_COMMAND"), "sandbox", args.ContainerID, "interface", args.IfName,
+		"netns", args.Netns, "args", args.Args, "duration", time.Since(start).Round(time.Millisecond))
+	return err
+}
+
+// newRequest takes the CNI_* variables and the configuration as they are (SHIM-04). The rest of the environment stays
+// here: it is the runtime's, and a delegate must never see it (SEC-01).
+func newRequest(args *skel.CmdArgs) (*Request, error) {
+	r := &Request{Env: map[string]string{}, Config: args.StdinData}
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "CNI_") {
+			continue
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			// JSON would silently replace the bytes, and the daemon would act on another name than the runtime meant.
+			return nil, types.NewError(types.ErrInvalidEnvironmentVariables,
+				fmt.Sprintf("the environment variable %q is not valid UTF-8", name), "")
+		}
+		r.Env[name] = value
+	}
+	return r, nil
+}
+
+// foreignNetns refuses the shim's own network namespace. skel makes the same check, but after ADD has succeeded and
+// printed its result: the error would be a second document on standard output (SHIM-03), and the attachment would stay.
+func (c *call) foreignNetns() error {
+	if override := c.args.NetnsOverride; override == "1" || strings.EqualFold(override, "true") {
+		return nil
+	}
+	own, err := ns.CheckNetNS(c.args.Netns)
+	if err != nil {
+		return err
+	}
+	if own {
+		return types.NewError(types.ErrInvalidNetNS, fmt.Sprintf(
+			"CNI_NETNS %q is the network namespace that the plugin itself runs in", c.args.Netns), "")
+	}
+	return nil
+}
+
+// sendWaiting posts the request. When nobody listens, and only then, it waits until the daemon is ready and posts
+// again, until APIReadyPollTimeout is over (READY-09, SHIM-06). A request that was sent is never repeated.
+func (c *call) sendWaiting() ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), APIReadyPollTimeout)
+	defer cancel()
+	for {
+		body, err := DoCNI(GetAPIEndpoint(MultusCNIAPIEndpoint), c.req, c.socket)
+		if !nobodyListens(err) {
+			return body, asCNIError(err)
+		}
+		c.log.Debug("waiting for the daemon", "cause", err)
+		if err := waitReady(ctx, c.socket); err != nil {
+			return nil, types.NewError(types.ErrTryAgainLater,
+				fmt.Sprintf("no daemon serves the socket %s; is it running on this node?", c.socket), err.Error())
+		}
+	}
+}
+
+// sendDoubting posts the request once and waits for the answer as long as the daemon gives any sign of life.
+func (c *call) sendDoubting() ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	doubt := time.AfterFunc(doubtAfter, func() {
+		_, err := ask(ctx, MultusHealthAPIEndpoint, c.socket)
+		// Any answer is a sign of life, whatever its status. So is a closed door: a daemon that drains may have stopped
+		// listening while it still works on this request, and one that died would have broken this connection.
+		if err == nil || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
+			return
+		}
+		giveUp(fmt.Errorf("it accepts requests and does not answer, at %s either: %w", MultusHealthAPIEndpoint, err))
+	})
+	defer doubt.Stop()
+	return do(ctx, GetAPIEndpoint(MultusCNIAPIEndpoint), c.req, c.socket)
+}
+
+// asCNIError gives every error the form that CNI wants on standard output; nil stays nil.
+func asCNIError(err error) error {
+	var cniError *types.Error
+	var lost *noAnswer
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &cniError):
+		return cniError
+	case errors.As(err, &lost):
+		return types.NewError(types.ErrTryAgainLater, lost.Error(), "")
+	}
+	return types.NewError(types.ErrInternal, err.Error(), "")
+}

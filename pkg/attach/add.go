@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
+)
+
+// Add attaches a sandbox to its pod's networks and returns the default
+// network's result (ADD-02). When it fails, or ctx ends before it returns,
+// nothing that it did is left (ADD-05, ADD-14); what a failing rollback leaves
+// stays in the ledger for a later DEL.
+func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) {
+	release, err := e.locks.acquire(ctx, r.ContainerID)
+	if err != nil {
+		return nil, cniError(err, "waiting for the container's earlier request")
+	}
+	defer release()
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	defer e.locks.abortable(r.ContainerID, abort)()
+
+	if err := e.clearPath(ctx, r); err != nil {
+		return nil, err
+	}
+	rec, pod, err := e.plan(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ledger.Begin(rec); err != nil {
+		// Not one delegate has run: the runtime may simply try again (RES-03).
+		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+	}
+	result, err := e.attachAll(ctx, rec)
+	if err == nil {
+		err = e.commit(ctx, rec, pod)
+	}
+	if err != nil {
+		e.rollback(ctx, rec)
+		return nil, err
+	}
+	return result, nil
+}
+
+// clearPath looks at what the ledger already has of the container: finished
+// attachments are an error (ADD-11), the remains of a crash are deleted first.
+func (e *Engine) clearPath(ctx context.Context, r *Request) error {
+	rec, err := e.ledger.Load(r.ContainerID)
+	var damaged *ledger.DamagedError
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil
+	case errors.As(err, &damaged):
+		// Set aside and logged. What it stood for cannot be known; an
+		// interface that is left of it fails the ADD by its name.
+		return nil
+	case err != nil:
+		return types.NewError(types.ErrTryAgainLater, "the container's record cannot be read", err.Error())
+	case rec.State == ledger.StateAdded:
+		return types.NewError(types.ErrInternal,
+			fmt.Sprintf("container %s is attached already, with %s as %s; DEL comes before another ADD",
+				r.ContainerID, describe(rec), rec.Interface), "")
+	}
+	e.log.Info("deleting what an interrupted request left", "sandbox", r.ContainerID, "state", rec.State)
+	if err := e.detach(context.WithoutCancel(ctx), rec, r.Netns); err != nil {
+		return err
+	}
+	return nil
+}
+
+func describe(rec *ledger.Record) string {
+	if len(rec.Attachments) == 0 {
+		return "no network"
+	}
+	return fmt.Sprintf("network %q", rec.Attachments[0].Network)
+}
+
+// plan decides what to attach and makes the record of it. Nothing outside the
+// daemon has changed when it fails.
+func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster.Pod, error) {
+	space, err := openNetns(r.Netns)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer space.Close()
+	pod, err := e.pod(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	delegates, err := e.planner.Plan(ctx, pod, r.Interface, r.RuntimeConfig)
+	if err != nil {
+		return nil, nil, cniError(err, fmt.Sprintf("networks of pod %s/%s", pod.Namespace, pod.Name))
+	}
+	rec := &ledger.Record{
+		ContainerID: r.ContainerID,
+		State:       ledger.StateAdding,
+		Pod:         ledger.Pod{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Netns:       r.Netns,
+		NetnsInode:  inode(r.Netns),
+		BootID:      e.bootID,
+		Interface:   r.Interface,
+		Args:        r.Args,
+	}
+	for i := range delegates {
+		rec.Attachments = append(rec.Attachments, attachment(&delegates[i]))
+	}
+	return rec, pod, checkFree(space, rec.Attachments)
+}
+
+func attachment(d *network.Delegate) ledger.Attachment {
+	return ledger.Attachment{
+		Network:        d.Network,
+		Definition:     d.Definition,
+		Interface:      d.Interface,
+		Default:        d.Default,
+		Config:         string(d.Config),
+		CapabilityArgs: d.CapabilityArgs,
+	}
+}
+
+// attachAll runs the delegates in order, never two at once (ADD-15), and
+// returns the first one's result.
+func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.Result, error) {
+	var first *types100.Result
+	for i := range rec.Attachments {
+		c, err := e.call(rec, &rec.Attachments[i], rec.Netns)
+		if err != nil {
+			rec.Attachments = rec.Attachments[:i]
+			return nil, err
+		}
+		result, err := e.add(ctx, c)
+		if err != nil {
+			// What comes after it never ran and is not rolled back.
+			rec.Attachments = rec.Attachments[:i+1]
+			return nil, err
+		}
+		if i == 0 {
+			first = result
+		}
+	}
+	return first, nil
+}
+
+// commit makes the success durable and public. A request that ended meanwhile
+// is not committed: nobody would ever ask for its sandbox again (ADD-14).
+func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+	rec.State = ledger.StateAdded
+	if err := e.ledger.Save(rec); err != nil {
+		return types.NewError(types.ErrTryAgainLater, "the attachments cannot be recorded", err.Error())
+	}
+	if err := e.publish(ctx, rec, pod); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return cniError(context.Cause(ctx), "ADD was cancelled")
+	}
+	return nil
+}
+
+// rollback deletes in reverse what an ADD has attached so far. It runs to its
+// end even when the request is gone; what it cannot delete is logged and stays
+// in the ledger (ADD-06).
+func (e *Engine) rollback(ctx context.Context, rec *ledger.Record) {
+	ctx = context.WithoutCancel(ctx)
+	published := rec.State == ledger.StateAdded
+	if err := e.detach(ctx, rec, rec.Netns); err != nil {
+		e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", err)
+	}
+	if published {
+		e.unpublish(ctx, rec)
+	}
+}

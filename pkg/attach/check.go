@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// Check runs CHECK for every attachment of a sandbox (CHECK-01), each with the
+// configuration and the result of its ADD, and returns the first failure. It
+// changes nothing (CHECK-07).
+func (e *Engine) Check(ctx context.Context, r *Request) error {
+	release, err := e.locks.acquire(ctx, r.ContainerID)
+	if err != nil {
+		return cniError(err, "waiting for the container's earlier request")
+	}
+	defer release()
+	rec, err := e.attached(r.ContainerID)
+	if err != nil {
+		return err
+	}
+	space, err := openNetns(r.Netns)
+	if err != nil {
+		return err
+	}
+	defer space.Close()
+	for i := range rec.Attachments {
+		c, err := e.call(rec, &rec.Attachments[i], r.Netns)
+		if err != nil {
+			return err
+		}
+		if err := e.check(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attached loads the record of a container that must be attached; code 3
+// (unknown container) when it is not.
+func (e *Engine) attached(containerID string) (*ledger.Record, error) {
+	rec, err := e.ledger.Load(containerID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil, types.NewError(types.ErrUnknownContainer, fmt.Sprintf("container %s is not attached to any network", containerID), "")
+	case err != nil:
+		return nil, cniError(err, "ledger")
+	case rec.State != ledger.StateAdded:
+		return nil, types.NewError(types.ErrUnknownContainer,
+			fmt.Sprintf("container %s is not attached: an interrupted request left it %s; DEL comes first", containerID, rec.State), "")
+	}
+	return rec, nil
+}

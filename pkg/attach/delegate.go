@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// call is one attachment together with what libcni needs to act on it.
+type call struct {
+	list *libcni.NetworkConfigList
+	rt   *libcni.RuntimeConf
+	at   *ledger.Attachment
+}
+
+// call prepares the delegates of one attachment of a sandbox.
+func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*call, error) {
+	list, err := libcni.NetworkConfFromBytes([]byte(a.Config))
+	if err != nil {
+		return nil, types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("network %q: %v", a.Network, err), "")
+	}
+	return &call{list: list, at: a, rt: &libcni.RuntimeConf{
+		ContainerID:    r.ContainerID,
+		NetNS:          netns,
+		IfName:         a.Interface,
+		Args:           r.Args,
+		CapabilityArgs: a.CapabilityArgs,
+	}}, nil
+}
+
+func (c *call) where() string {
+	return fmt.Sprintf("network %q, interface %s", c.at.Network, c.at.Interface)
+}
+
+// add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
+func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
+	raw, err := e.cni.AddNetworkList(ctx, c.list, c.rt)
+	if err != nil {
+		return nil, cniError(err, c.where())
+	}
+	result, err := types100.NewResultFromResult(raw)
+	if err != nil {
+		return nil, cniError(err, c.where())
+	}
+	if c.at.Result, err = json.Marshal(result); err != nil {
+		return nil, cniError(err, c.where())
+	}
+	return result, nil
+}
+
+// del runs DEL of one attachment. libcni's cached result of the ADD becomes
+// prevResult; one that libcni cannot read is dropped by it, and does not keep
+// the attachment from being deleted (DEL-07).
+func (e *Engine) del(ctx context.Context, c *call) error {
+	if err := e.cni.DelNetworkList(ctx, c.list, c.rt); err != nil {
+		return cniError(err, c.where())
+	}
+	return nil
+}
+
+// check runs CHECK of one attachment, unless its configuration switches it off
+// or is older than the command (CHECK-05; CNI spec, section 2).
+func (e *Engine) check(ctx context.Context, c *call) error {
+	if c.list.DisableCheck {
+		return nil
+	}
+	if known, err := version.GreaterThanOrEqualTo(configVersion(c.list), "0.4.0"); err != nil || !known {
+		return cniError(err, c.where())
+	}
+	return cniError(e.cni.CheckNetworkList(ctx, c.list, c.rt), c.where())
+}
+
+func configVersion(list *libcni.NetworkConfigList) string {
+	if list.CNIVersion == "" {
+		return "0.1.0" // what a configuration without cniVersion means
+	}
+	return list.CNIVersion
+}

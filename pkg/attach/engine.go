@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
+)
+
+// bootIDPath is where the kernel publishes the id of this boot.
+const bootIDPath = "/proc/sys/kernel/random/boot_id"
+
+// Options is what an Engine is made of. Every field but CacheDir is required.
+type Options struct {
+	Cluster cluster.Cluster
+	Planner *network.Planner
+	Ledger  *ledger.Store
+	// Exec runs the delegate plugins.
+	Exec invoke.Exec
+	// BinDirs are the directories that plugins are looked for in; they become
+	// the delegates' CNI_PATH.
+	BinDirs []string
+	// CacheDir is where libcni keeps the results of ADD (its "results"
+	// directory is made below it).
+	CacheDir string
+	Log      *slog.Logger
+}
+
+// Engine carries out the requests. Its methods are safe for concurrent use.
+type Engine struct {
+	cluster cluster.Cluster
+	planner *network.Planner
+	ledger  *ledger.Store
+	cni     *libcni.CNIConfig
+	bootID  string
+	locks   locks
+	// published remembers which container's status a pod shows.
+	published sync.Map
+	log       *slog.Logger
+}
+
+// New returns an Engine.
+func New(o Options) *Engine {
+	id, err := os.ReadFile(bootIDPath)
+	if err != nil {
+		o.Log.Warn("the boot id cannot be read; records will not say which boot they are of", "error", err)
+	}
+	return &Engine{
+		cluster: o.Cluster,
+		planner: o.Planner,
+		ledger:  o.Ledger,
+		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec),
+		bootID:  strings.TrimSpace(string(id)),
+		log:     o.Log,
+	}
+}
+
+// Request is a CNI request whose variables have been validated.
+type Request struct {
+	ContainerID string
+	// Netns is the path of the network namespace; empty only for DEL, GC, STATUS.
+	Netns     string
+	Interface string
+	// Args are the CNI_ARGS for the delegates, in order.
+	Args [][2]string
+	// Pod is what CNI_ARGS said of the pod; empty for GC and STATUS.
+	Pod ledger.Pod
+	// Config is the network configuration that the runtime passed.
+	Config []byte
+	// RuntimeConfig are the capability arguments of the runtime, from Config.
+	RuntimeConfig map[string]any
+}
+
+// pod looks the request's pod up and compares its identity: a pod that was
+// deleted and made again under the same name is not the one that this sandbox
+// belongs to (ADD-12).
+func (e *Engine) pod(ctx context.Context, r *Request) (*cluster.Pod, error) {
+	if r.Pod.Namespace == "" || r.Pod.Name == "" {
+		return nil, types.NewError(types.ErrInvalidEnvironmentVariables,
+			"CNI_ARGS does not name the pod: K8S_POD_NAMESPACE and K8S_POD_NAME are required", "")
+	}
+	pod, err := e.cluster.Pod(ctx, r.Pod.Namespace, r.Pod.Name)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil, types.NewError(types.ErrInternal, fmt.Sprintf("pod %s/%s does not exist", r.Pod.Namespace, r.Pod.Name), "")
+	}
+	if err != nil {
+		return nil, types.NewError(types.ErrTryAgainLater, fmt.Sprintf("pod %s/%s cannot be looked up", r.Pod.Namespace, r.Pod.Name), err.Error())
+	}
+	if r.Pod.UID != "" && pod.UID != "" && r.Pod.UID != pod.UID {
+		return nil, types.NewError(types.ErrInternal,
+			fmt.Sprintf("pod %s/%s has UID %s now, the sandbox belongs to UID %s", pod.Namespace, pod.Name, pod.UID, r.Pod.UID), "")
+	}
+	return pod, nil
+}
+
+// cniError returns err as the CNI error that the caller sees: the delegate's
+// own where there is one, else one that says where it happened.
+func cniError(err error, where string) error {
+	if err == nil {
+		return nil
+	}
+	var own *types.Error
+	if errors.As(err, &own) {
+		return own
+	}
+	code := types.ErrInternal
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		code = types.ErrTryAgainLater
+	}
+	return types.NewError(code, fmt.Sprintf("%s: %v", where, err), "")
+}

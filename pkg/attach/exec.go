@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+const (
+	// DefaultTimeLimit is how long one plugin may run: half of the two minutes
+	// that a kubelet gives the whole request, so that a rollback still fits.
+	DefaultTimeLimit = 60 * time.Second
+	// DefaultOutputLimit is how many bytes a plugin may print on stdout.
+	DefaultOutputLimit = 4 << 20
+	// stderrTail is how much of a plugin's stderr is kept for the error.
+	stderrTail = 2 << 10
+	// pipeGrace is how long a plugin's pipes may stay open after it ended,
+	// held by a process that it left behind.
+	pipeGrace = 2 * time.Second
+)
+
+var (
+	errTimeLimit   = errors.New("time limit")
+	errOutputLimit = errors.New("output limit")
+)
+
+// Exec runs delegate plugins for libcni. Each gets a process group of its own,
+// which is killed as a whole when the request is cancelled, when the time
+// limit passes, or when it prints too much (ADD-08, ADD-09). It implements
+// invoke.Exec.
+type Exec struct {
+	// TimeLimit is how long one plugin may run; zero means DefaultTimeLimit.
+	TimeLimit time.Duration
+	// OutputLimit is how many bytes it may print; zero means DefaultOutputLimit.
+	OutputLimit int
+	// Chroot is a directory to run the plugins under, as Multus' chrootDir;
+	// empty for none.
+	Chroot string
+	version.PluginDecoder
+}
+
+var _ invoke.Exec = (*Exec)(nil)
+
+// FindInPath returns the path of a plugin below one of the directories. A type
+// with a path separator is refused (SEC-02).
+func (e *Exec) FindInPath(plugin string, paths []string) (string, error) {
+	if plugin == "" || plugin == "." || plugin == ".." || strings.ContainsRune(plugin, filepath.Separator) {
+		return "", types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("plugin type %q is not the name of a file", plugin), "")
+	}
+	if e.Chroot == "" {
+		return invoke.FindInPath(plugin, paths)
+	}
+	inside := make([]string, len(paths))
+	for i, p := range paths {
+		inside[i] = filepath.Join(e.Chroot, p)
+	}
+	found, err := invoke.FindInPath(plugin, inside)
+	if err != nil {
+		return "", err
+	}
+	return "/" + strings.TrimPrefix(strings.TrimPrefix(found, filepath.Clean(e.Chroot)), "/"), nil
+}
+
+// ExecPlugin runs one plugin. Its error is the plugin's own CNI error when it
+// printed one (EP-10), and otherwise a CNI error that names plugin and network;
+// code 11 when the time limit or the request's end stopped it.
+func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
+	limit := e.TimeLimit
+	if limit == 0 {
+		limit = DefaultTimeLimit
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTimeLimit)
+	defer cancel()
+	// Output beyond the limit must end the plugin, whatever the deadline says.
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+
+	run := &run{path: path, stdin: stdin, limit: limit, stderr: tail{limit: stderrTail}}
+	run.stdout = limited{limit: e.outputLimit(), exceeded: func() { stop(errOutputLimit) }}
+	err := e.start(ctx, run, environ)
+	if err == nil {
+		return run.stdout.Bytes(), nil
+	}
+	return nil, run.explain(ctx, err)
+}
+
+func (e *Exec) outputLimit() int {
+	if e.OutputLimit > 0 {
+		return e.OutputLimit
+	}
+	return DefaultOutputLimit
+}
+
+// start runs the plugin to its end. A plugin that is just being installed can
+// be busy for a moment (ETXTBSY); it is tried again, as libcni does.
+func (e *Exec) start(ctx context.Context, r *run, environ []string) error {
+	for attempt := 0; ; attempt++ {
+		err := e.once(ctx, r, environ)
+		if !errors.Is(err, syscall.ETXTBSY) || attempt == 5 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	cmd := exec.CommandContext(ctx, r.path)
+	cmd.Env = delegateEnvironment(environ)
+	cmd.Stdin = bytes.NewReader(r.stdin)
+	cmd.Stdout = &r.stdout
+	cmd.Stderr = &r.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Chroot: e.Chroot}
+	if e.Chroot != "" {
+		cmd.Dir = "/"
+	}
+	cmd.WaitDelay = pipeGrace
+	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		// It ended well and left a process that holds its pipes: a plugin may
+		// start a service (a DHCP client, say). What it printed counts.
+		return nil
+	}
+	if err != nil && cmd.Process != nil {
+		_ = killGroup(cmd.Process.Pid)
+	}
+	return err
+}
+
+// killGroup ends a plugin and all that it started in its process group.
+func killGroup(pid int) error {
+	err := syscall.Kill(-pid, syscall.SIGKILL)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}
+
+// delegateEnvironment keeps the CNI variables that libcni set and the daemon's
+// own PATH, which plugins need for iptables and the like; nothing else of the
+// daemon's environment, and nothing of the client's, reaches a plugin (SEC-01).
+func delegateEnvironment(environ []string) []string {
+	var env []string
+	for _, kv := range environ {
+		if strings.HasPrefix(kv, "CNI_") || strings.HasPrefix(kv, "PATH=") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// run is one execution of a plugin.
+type run struct {
+	path   string
+	stdin  []byte
+	limit  time.Duration
+	stdout limited
+	stderr tail
+}
+
+// explain turns what went wrong into the CNI error that the caller reports.
+func (r *run) explain(ctx context.Context, err error) error {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errOutputLimit):
+		return r.failure(types.ErrInternal, fmt.Sprintf("printed more than %d bytes and was stopped", r.stdout.limit))
+	case errors.Is(cause, errTimeLimit):
+		return r.failure(types.ErrTryAgainLater, fmt.Sprintf("did not end within %s and was stopped", r.limit))
+	case cause != nil:
+		return r.failure(types.ErrTryAgainLater, "was stopped: "+cause.Error())
+	}
+	var own types.Error
+	if json.Unmarshal(bytes.TrimSpace(r.stdout.Bytes()), &own) == nil && own.Msg != "" {
+		return &own
+	}
+	return r.failure(types.ErrInternal, err.Error())
+}
+
+// failure names plugin and network; the network is read from the plugin's own
+// configuration, which is the only place that always has it.
+func (r *run) failure(code uint, what string) error {
+	var conf struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(r.stdin, &conf)
+	var details []string
+	if out := excerpt(r.stdout.Bytes()); out != "" {
+		details = append(details, "stdout: "+out)
+	}
+	if out := excerpt(r.stderr.Bytes()); out != "" {
+		details = append(details, "stderr: "+out)
+	}
+	return types.NewError(code, fmt.Sprintf("plugin %q of network %q %s", filepath.Base(r.path), conf.Name, what), strings.Join(details, "; "))
+}
+
+func excerpt(b []byte) string {
+	const most = 512
+	b = bytes.TrimSpace(b)
+	if len(b) > most {
+		b = append(append([]byte{}, b[:most]...), "…"...)
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+)
+
+// plugin writes a shell script that stands for a delegate.
+func plugin(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sick")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var stdin = []byte(`{"name":"mynet"}`)
+
+func execError(t *testing.T, e *Exec, script string) *types.Error {
+	t.Helper()
+	_, err := e.ExecPlugin(t.Context(), plugin(t, script), stdin, os.Environ())
+	var cni *types.Error
+	if !errors.As(err, &cni) {
+		t.Fatalf("got %v, want a CNI error", err)
+	}
+	return cni
+}
+
+func TestExecErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		script string
+		code   uint
+		msg    string
+	}{
+		"its own error": {`echo '{"code":117,"msg":"no","details":"why"}'; exit 1`, 117, "no"},
+		"garbage":       {`echo garbage; exit 3`, types.ErrInternal, `plugin "sick" of network "mynet" exit status 3`},
+		"crash":         {`kill -SEGV $$`, types.ErrInternal, "segmentation fault"},
+		"no end":        {`sleep 1000 & sleep 1000`, types.ErrTryAgainLater, "did not end within"},
+		"no end of it":  {`exec cat /dev/zero`, types.ErrInternal, "printed more than 65536 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := execError(t, &Exec{TimeLimit: 2 * time.Second, OutputLimit: 1 << 16}, tc.script)
+			if got.Code != tc.code || !strings.Contains(got.Msg, tc.msg) {
+				t.Errorf("code %d, msg %q", got.Code, got.Msg)
+			}
+		})
+	}
+}
+
+func TestExecKillsTheWholeGroup(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	path := plugin(t, `sleep 1000 & echo $! > `+pidFile+`.tmp; mv `+pidFile+`.tmp `+pidFile+`; wait`)
+	ended := make(chan error)
+	go func() {
+		_, err := (&Exec{}).ExecPlugin(ctx, path, stdin, os.Environ())
+		ended <- err
+	}()
+	var child int
+	await(t, func() bool {
+		data, err := os.ReadFile(pidFile)
+		child, _ = strconv.Atoi(strings.TrimSpace(string(data)))
+		return err == nil
+	})
+	cancel(errors.New("the test said so"))
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "the test said so") {
+		t.Errorf("got %v", err)
+	}
+	await(t, func() bool { return !alive(child) })
+}
+
+// alive says whether a process runs; one that is dead and not yet waited for
+// by init does not.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(10 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("not within 10 s")
+		}
+	}
+}
+
+func TestExecEnvironment(t *testing.T) {
+	out, err := (&Exec{}).ExecPlugin(t.Context(), plugin(t, "env"), stdin,
+		[]string{"CNI_COMMAND=ADD", "LD_PRELOAD=/evil.so", "PATH=/usr/bin:/bin", "KUBECONFIG=/secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"LD_PRELOAD", "KUBECONFIG"} {
+		if strings.Contains(string(out), bad) {
+			t.Errorf("%s reached the plugin", bad)
+		}
+	}
+	if !strings.Contains(string(out), "CNI_COMMAND=ADD") {
+		t.Errorf("CNI_COMMAND did not: %s", out)
+	}
+}
+
+func TestExecKeepsOutputOfAPluginThatLeavesAService(t *testing.T) {
+	out, err := (&Exec{}).ExecPlugin(t.Context(), plugin(t, `sleep 4 & echo '{}'`), stdin, os.Environ())
+	if err != nil || strings.TrimSpace(string(out)) != "{}" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestFindInPathRefusesPaths(t *testing.T) {
+	for _, name := range []string{"", ".", "..", "../sick", "a/b"} {
+		if _, err := (&Exec{}).FindInPath(name, []string{t.TempDir()}); err == nil {
+			t.Errorf("%q was found", name)
+		}
+	}
+}
+
+func TestLockIsFirstComeFirstServed(t *testing.T) {
+	var l locks
+	first, err := l.acquire(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := l.acquire(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other()
+	gone, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("gone"))
+	if _, err := l.acquire(gone, "c"); err == nil {
+		t.Error("a lock that is held was given twice")
+	}
+	got := make(chan int, 2)
+	for i := range 2 {
+		go func() {
+			release, err := l.acquire(context.Background(), "c")
+			if err == nil {
+				got <- i
+				release()
+			}
+		}()
+		await(t, func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.m["c"].users == i+2
+		})
+	}
+	first()
+	if a, b := <-got, <-got; a > b {
+		t.Errorf("served in order %d, %d", a, b)
+	}
+	await(t, func() bool { return !l.busy("c") && !l.busy("another") })
+}

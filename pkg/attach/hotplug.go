@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
+)
+
+// HotAdd attaches one more network, r.Config, to a sandbox that is attached
+// already, under r.Interface (HOT-01). The attachment joins the sandbox's
+// record, so that its DEL, CHECK and GC know it (HOT-04).
+func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection) (*types100.Result, error) {
+	release, err := e.locks.acquire(ctx, r.ContainerID)
+	if err != nil {
+		return nil, cniError(err, "waiting for the container's earlier request")
+	}
+	defer release()
+	rec, err := e.hotPlan(ctx, r, sel)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ledger.Begin(rec); err != nil {
+		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+	}
+	result, err := e.hotAttach(ctx, rec, r)
+	if err != nil {
+		if undo := e.dropLast(context.WithoutCancel(ctx), rec, r.Netns); undo != nil {
+			e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", undo)
+		}
+		return nil, err
+	}
+	return result, nil
+}
+
+// hotPlan checks the request against the sandbox and adds the attachment to
+// its record, in memory.
+func (e *Engine) hotPlan(ctx context.Context, r *Request, sel *network.Selection) (*ledger.Record, error) {
+	rec, err := e.attached(r.ContainerID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := e.pod(ctx, r); err != nil {
+		return nil, err
+	}
+	space, err := openNetns(r.Netns)
+	if err != nil {
+		return nil, err
+	}
+	defer space.Close()
+	if at := rec.Find(r.Interface); at >= 0 {
+		return nil, types.NewError(types.ErrInvalidNetworkConfig,
+			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
+	}
+	d, err := network.NewDelegate(r.Config, r.Interface, sel)
+	if err != nil {
+		return nil, cniError(err, "configuration")
+	}
+	a := attachment(d)
+	a.HotPlugged = true
+	rec.Attachments = append(rec.Attachments, a)
+	return rec, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
+}
+
+func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) (*types100.Result, error) {
+	c, err := e.call(rec, &rec.Attachments[len(rec.Attachments)-1], r.Netns)
+	if err != nil {
+		return nil, err
+	}
+	c.rt.Args = r.Args
+	result, err := e.add(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ledger.Save(rec); err != nil {
+		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+	}
+	if ctx.Err() != nil {
+		return nil, cniError(context.Cause(ctx), "ADD was cancelled")
+	}
+	return result, nil
+}
+
+func (e *Engine) dropLast(ctx context.Context, rec *ledger.Record, netns string) error {
+	return e.drop(ctx, rec, len(rec.Attachments)-1, netns)
+}
+
+// drop deletes one attachment of a sandbox and takes it out of the record.
+func (e *Engine) drop(ctx context.Context, rec *ledger.Record, at int, netns string) error {
+	if err := e.detachOne(ctx, rec, &rec.Attachments[at], netns); err != nil {
+		return err
+	}
+	rec.Attachments = slices.Delete(rec.Attachments, at, at+1)
+	return cniError(e.ledger.Save(rec), "ledger")
+}
+
+// HotDel removes one hot-plugged attachment and reports a delegate's failure
+// (HOT-02). An interface that the sandbox does not have is a success, as for
+// any DEL; what ADD attached goes with the sandbox and not by hot-plug.
+func (e *Engine) HotDel(ctx context.Context, r *Request) error {
+	release, err := e.locks.acquire(ctx, r.ContainerID)
+	if err != nil {
+		return cniError(err, "waiting for the container's earlier request")
+	}
+	defer release()
+	rec, err := e.attached(r.ContainerID)
+	if err != nil {
+		return err
+	}
+	at := rec.Find(r.Interface)
+	switch {
+	case at < 0:
+		return nil
+	case rec.Attachments[at].Default:
+		return types.NewError(types.ErrInvalidNetworkConfig,
+			fmt.Sprintf("interface %s is the default network's; it goes with the sandbox", r.Interface), "")
+	}
+	return e.drop(context.WithoutCancel(ctx), rec, at, r.Netns)
+}
+
+// HotCheck runs CHECK of one attachment of a sandbox (HOT-03).
+func (e *Engine) HotCheck(ctx context.Context, r *Request) error {
+	release, err := e.locks.acquire(ctx, r.ContainerID)
+	if err != nil {
+		return cniError(err, "waiting for the container's earlier request")
+	}
+	defer release()
+	rec, err := e.attached(r.ContainerID)
+	if err != nil {
+		return err
+	}
+	at := rec.Find(r.Interface)
+	if at < 0 {
+		return types.NewError(types.ErrUnknownContainer,
+			fmt.Sprintf("container %s has no attachment %s", r.ContainerID, r.Interface), "")
+	}
+	c, err := e.call(rec, &rec.Attachments[at], r.Netns)
+	if err != nil {
+		return err
+	}
+	return e.check(ctx, c)
+}
+
+// HotStatus asks the delegates of the given configuration for their STATUS
+// (HOT-03). It needs no sandbox.
+func (e *Engine) HotStatus(ctx context.Context, r *Request) error {
+	var name struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(r.Config, &name)
+	d, err := network.NewDelegate(r.Config, "net1", nil)
+	if err != nil {
+		return cniError(err, "configuration")
+	}
+	list, err := libcni.NetworkConfFromBytes(d.Config)
+	if err != nil {
+		return types.NewError(types.ErrInvalidNetworkConfig, err.Error(), "")
+	}
+	return cniError(e.cni.GetStatusNetworkList(ctx, list), "network "+name.Name)
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// networkStatus is what k8s.v1.cni.cncf.io/network-status says of a sandbox:
+// one element per attachment, in order (NPWG standard, section 5.1; NET-09).
+func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
+	var all []cluster.NetworkStatus
+	for i := range rec.Attachments {
+		a := &rec.Attachments[i]
+		var result types100.Result
+		if err := json.Unmarshal(a.Result, &result); err != nil {
+			return nil, fmt.Errorf("result of network %q: %w", a.Network, err)
+		}
+		all = append(all, statusOf(a, &result))
+	}
+	return all, nil
+}
+
+func statusOf(a *ledger.Attachment, result *types100.Result) cluster.NetworkStatus {
+	s := cluster.NetworkStatus{
+		Name:      a.Definition,
+		Interface: a.Interface,
+		Default:   a.Default,
+		DNS: cluster.DNS{
+			Nameservers: result.DNS.Nameservers,
+			Domain:      result.DNS.Domain,
+			Search:      result.DNS.Search,
+			Options:     result.DNS.Options,
+		},
+	}
+	for _, ip := range result.IPs {
+		s.IPs = append(s.IPs, ip.Address.IP.String())
+	}
+	for _, i := range result.Interfaces {
+		// Host ends have no sandbox; the sandbox's own carries the address.
+		if i.Sandbox != "" && (i.Name == a.Interface || s.Mac == "") {
+			s.Mac, s.MTU = i.Mac, i.Mtu
+		}
+	}
+	for _, route := range result.Routes {
+		if ones, _ := route.Dst.Mask.Size(); ones == 0 && route.Dst.IP.IsUnspecified() && route.GW != nil {
+			s.Gateway = append(s.Gateway, route.GW.String())
+		}
+	}
+	return s
+}
+
+// publish makes the status of a sandbox known.
+func (e *Engine) publish(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+	status, err := networkStatus(rec)
+	if err != nil {
+		return cniError(err, "network status")
+	}
+	if err := e.cluster.PublishStatus(ctx, pod, status); err != nil {
+		return types.NewError(types.ErrTryAgainLater,
+			fmt.Sprintf("the network status of pod %s/%s cannot be published", pod.Namespace, pod.Name), err.Error())
+	}
+	e.published.Store(podKey(rec.Pod), rec.ContainerID)
+	return nil
+}
+
+// unpublish takes the status of a pod away when its sandbox is gone, unless
+// another sandbox of the same pod has published since. The pod is about to go
+// too, so a failure is logged and no more: DEL never depends on where pods
+// come from (DEL-09).
+func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
+	by, known := e.published.LoadAndDelete(podKey(rec.Pod))
+	if known && by != rec.ContainerID {
+		e.published.Store(podKey(rec.Pod), by)
+		return
+	}
+	if rec.Pod.Name == "" {
+		return
+	}
+	pod := &cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}
+	if err := e.cluster.PublishStatus(ctx, pod, nil); err != nil {
+		e.log.Warn("the network status of a deleted sandbox stays published", "pod", podKey(rec.Pod), "error", err)
+	}
+}
+
+func podKey(p ledger.Pod) string { return p.Namespace + "/" + p.Name }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+)
+
+// ErrNotFound is wrapped by the error of a look-up when the cluster is known
+// and has no such object. Any other error of a look-up means that nobody knows.
+var ErrNotFound = errors.New("not found")
+
+// Pod is what attaching needs to know of a Kubernetes pod.
+type Pod struct {
+	Namespace, Name string
+	// UID may be empty: manifests in a directory need not have one.
+	UID string
+	// NodeName is empty when the pod is not bound to a node.
+	NodeName    string
+	Annotations map[string]string
+}
+
+// Definition is a NetworkAttachmentDefinition (NPWG standard, section 3).
+type Definition struct {
+	Namespace, Name string
+	// Config is spec.config as it was written. When it is empty, the network's
+	// configuration is a file on the node (NPWG standard, section 3.4.1; NET-05).
+	Config      string
+	Annotations map[string]string
+}
+
+// Cluster looks up pods and network definitions and publishes the network
+// status of pods. Its methods are safe for concurrent use.
+type Cluster interface {
+	// Pod returns a pod; the error wraps ErrNotFound when there is none.
+	Pod(ctx context.Context, namespace, name string) (*Pod, error)
+	// Definition returns a network definition; the error wraps ErrNotFound when
+	// there is none.
+	Definition(ctx context.Context, namespace, name string) (*Definition, error)
+	// PublishStatus replaces the network status of a pod; an empty status
+	// removes it, which is no error when there was none.
+	PublishStatus(ctx context.Context, pod *Pod, status []NetworkStatus) error
+	// Ready is closed as soon as look-ups can be answered.
+	Ready() <-chan struct{}
+	// Waiting says what look-ups wait for, worded to follow "waiting for"; it
+	// is empty when they can be answered.
+	Waiting() string
+}
+
+// NetworkStatus is one element of the annotation
+// k8s.v1.cni.cncf.io/network-status (NPWG standard, section 5; NET-09).
+type NetworkStatus struct {
+	// Name is namespace/name of the definition, or the network's own name when
+	// the network comes from a configuration file.
+	Name      string `json:"name"`
+	Interface string `json:"interface,omitempty"`
+	// IPs are addresses without a prefix length.
+	IPs []string `json:"ips,omitempty"`
+	Mac string   `json:"mac,omitempty"`
+	// MTU is in bytes; 0 when the delegate did not say.
+	MTU int `json:"mtu,omitempty"`
+	// Default is true for the pod's default network only.
+	Default bool `json:"default,omitempty"`
+	// DNS has no omitempty: consumers of the standard's client find "dns":{}.
+	DNS DNS `json:"dns"`
+	// DeviceInfo is an object as of the NPWG device information specification.
+	DeviceInfo json.RawMessage `json:"device-info,omitempty"`
+	// Gateway holds the gateways of the attachment's default routes.
+	Gateway []string `json:"gateway,omitempty"`
+}
+
+// DNS is what a delegate's result said of name resolution.
+type DNS struct {
+	Nameservers []string `json:"nameservers,omitempty"`
+	Domain      string   `json:"domain,omitempty"`
+	Search      []string `json:"search,omitempty"`
+	Options     []string `json:"options,omitempty"`
+}

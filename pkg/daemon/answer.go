@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// answer is an error that knows its HTTP status.
+type answer struct {
+	status int
+	err    *types.Error
+}
+
+// Error is the CNI error's.
+func (a *answer) Error() string { return a.err.Error() }
+
+// Unwrap returns the CNI error.
+func (a *answer) Unwrap() error { return a.err }
+
+// errDraining answers an ADD after SIGTERM: another daemon will serve it.
+var errDraining = &answer{http.StatusServiceUnavailable,
+	types.NewError(types.ErrTryAgainLater, "the daemon is shutting down", "")}
+
+// statusOf finds the HTTP status for an error: 4xx for what the client sent,
+// 503 for what may succeed later, 500 for the rest (EP-14).
+func statusOf(err error) (int, *types.Error) {
+	var known *answer
+	if errors.As(err, &known) {
+		return known.status, known.err
+	}
+	var cni *types.Error
+	if !errors.As(err, &cni) {
+		cni = types.NewError(types.ErrInternal, err.Error(), "")
+	}
+	switch cni.Code {
+	case types.ErrInvalidEnvironmentVariables:
+		return http.StatusBadRequest, cni
+	case types.ErrTryAgainLater:
+		return http.StatusServiceUnavailable, cni
+	default:
+		return http.StatusInternalServerError, cni
+	}
+}
+
+// writeError answers with a CNI error as JSON (EP-05).
+func writeError(w http.ResponseWriter, err error) {
+	status, cni := statusOf(err)
+	writeJSON(w, status, cni)
+}
+
+// writeResult answers a success: the result of an ADD (EP-03), an empty
+// object for everything else (EP-04).
+func writeResult(w http.ResponseWriter, result *types100.Result) {
+	if result == nil {
+		writeJSON(w, http.StatusOK, struct{}{})
+		return
+	}
+	writeJSON(w, http.StatusOK, &api.Response{Result: result})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status = http.StatusInternalServerError
+		body, _ = json.Marshal(types.NewError(types.ErrInternal, "the answer cannot be encoded: "+err.Error(), ""))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// The client may be gone; there is nobody else to tell.
+	_, _ = w.Write(body)
+}

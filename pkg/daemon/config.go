@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
+)
+
+// Duration is a time.Duration that is written as "60s" or "1m30s" in JSON.
+type Duration time.Duration
+
+// UnmarshalJSON reads the form of time.ParseDuration; negative ones are refused.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return fmt.Errorf(`want a duration in quotes, such as "60s"`)
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil || v < 0 {
+		return fmt.Errorf(`%q is not a duration such as "60s"`, text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalJSON writes the form that UnmarshalJSON reads.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// ClusterConfig says where pods and network definitions come from.
+type ClusterConfig struct {
+	// Directory holds manifests of pods and definitions: the embedded default,
+	// which needs no Kubernetes.
+	Directory string `json:"directory,omitempty"`
+}
+
+// Config is the daemon's configuration: Multus' keys, so that a node can
+// change from one to the other, and Thicket's own. Paths are absolute.
+type Config struct {
+	// SocketDir is the run directory; the socket is multus.sock in it.
+	SocketDir string `json:"socketDir"`
+	// CNIDir holds the ledger, libcni's results and the pending DELs.
+	CNIDir string `json:"cniDir"`
+	// BinDir holds the delegate plugins; several directories are separated by ':'.
+	BinDir string `json:"binDir"`
+	// ConfDir holds network configurations that are named instead of defined.
+	ConfDir    string `json:"confDir"`
+	ChrootDir  string `json:"chrootDir,omitempty"`
+	PendingDir string `json:"pendingDir,omitempty"`
+
+	// ClusterNetwork is the default network: a definition in MultusNamespace,
+	// the name of a network in ConfDir, a file, or a directory.
+	ClusterNetwork  string   `json:"clusterNetwork"`
+	DefaultNetworks []string `json:"defaultNetworks,omitempty"`
+	MultusNamespace string   `json:"multusNamespace"`
+	// SystemNamespaces are those whose pods get no DefaultNetworks.
+	SystemNamespaces   []string `json:"systemNamespaces"`
+	NamespaceIsolation bool     `json:"namespaceIsolation,omitempty"`
+	// GlobalNamespaces are separated by ','.
+	GlobalNamespaces string `json:"globalNamespaces"`
+
+	Cluster ClusterConfig `json:"cluster"`
+
+	// DelegateTimeout is how long one plugin may run.
+	DelegateTimeout Duration `json:"delegateTimeout"`
+	// RequestLimit is the largest request body, in bytes.
+	RequestLimit int64 `json:"requestLimit"`
+	// GracePeriod is how long requests may go on after SIGTERM before they are
+	// cancelled and rolled back.
+	GracePeriod Duration `json:"gracePeriod"`
+
+	LogLevel    string `json:"logLevel,omitempty"`
+	LogFile     string `json:"logFile,omitempty"`
+	LogToStderr *bool  `json:"logToStderr,omitempty"`
+}
+
+// DefaultConfig is what a key has that the configuration does not set.
+func DefaultConfig() *Config {
+	return &Config{
+		SocketDir:        "/run/multus/",
+		CNIDir:           "/var/lib/cni/multus",
+		BinDir:           "/opt/cni/bin",
+		ConfDir:          "/etc/cni/multus/net.d",
+		MultusNamespace:  "kube-system",
+		SystemNamespaces: []string{"kube-system"},
+		GlobalNamespaces: "default",
+		DelegateTimeout:  Duration(attach.DefaultTimeLimit),
+		RequestLimit:     4 << 20,
+		GracePeriod:      Duration(25 * time.Second),
+	}
+}
+
+// ParseConfig reads a configuration. source is what errors and warnings call
+// it, usually its path. Keys that are not known are warned of, with the
+// nearest known one, and ignored; a value of the wrong type or out of its
+// range is an error that names key and line.
+func ParseConfig(data []byte, source string) (c *Config, warnings []string, err error) {
+	c = DefaultConfig()
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(c); err != nil {
+		return nil, nil, locate(data, source, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, nil, fmt.Errorf("%s:%d: there is more after the configuration's closing brace", source, lineAt(data, dec.InputOffset()))
+	}
+	if err := c.validate(data, source); err != nil {
+		return nil, nil, err
+	}
+	if c.PendingDir == "" {
+		c.PendingDir = api.PendingDir(c.CNIDir)
+	}
+	return c, checkKeys(data, source), nil
+}
+
+func (c *Config) validate(data []byte, source string) error {
+	bad := func(key, format string, args ...any) error {
+		return fmt.Errorf("%s:%d: %s: %s", source, lineOfKey(data, key), key, fmt.Sprintf(format, args...))
+	}
+	paths := []struct{ key, value string }{
+		{"socketDir", c.SocketDir}, {"cniDir", c.CNIDir}, {"confDir", c.ConfDir},
+		{"chrootDir", c.ChrootDir}, {"pendingDir", c.PendingDir}, {"logFile", c.LogFile}, {"directory", c.Cluster.Directory},
+	}
+	for _, dir := range filepath.SplitList(c.BinDir) {
+		paths = append(paths, struct{ key, value string }{"binDir", dir})
+	}
+	for _, p := range paths {
+		if p.value != "" && !filepath.IsAbs(p.value) {
+			return bad(p.key, "%q is a relative path; write it from / on", p.value)
+		}
+	}
+	switch {
+	case c.SocketDir == "" || c.CNIDir == "" || c.BinDir == "":
+		return fmt.Errorf("%s: socketDir, cniDir and binDir must not be empty; leave them out for their defaults", source)
+	case c.RequestLimit < 1024:
+		return bad("requestLimit", "%d bytes are too few for any request; the default is %d", c.RequestLimit, DefaultConfig().RequestLimit)
+	case c.DelegateTimeout == 0:
+		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
+	case c.Cluster.Directory == "":
+		return fmt.Errorf(`%s: nothing says where pods come from; set "cluster": {"directory": DIR} to a directory of manifests`, source)
+	case c.ClusterNetwork == "":
+		return fmt.Errorf("%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path)", source, c.MultusNamespace, c.ConfDir)
+	}
+	if _, err := parseLevel(c.LogLevel); err != nil {
+		return bad("logLevel", "%v", err)
+	}
+	return nil
+}
+
+// locate turns an error of encoding/json into one with source, line and key.
+func locate(data []byte, source string, err error) error {
+	var syntax *json.SyntaxError
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), wrong.Field, kindName(wrong.Type.String()), wrong.Value)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%s:%d: not valid JSON: %w", source, lineAt(data, syntax.Offset), syntax)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s:%d: the JSON ends too early; is the file complete?", source, lineAt(data, int64(len(data))))
+	}
+	for _, key := range []string{"delegateTimeout", "gracePeriod"} {
+		// A Duration's own error does not say where it stood.
+		var d Duration
+		if raw, ok := topLevel(data)[key]; ok && d.UnmarshalJSON(raw) != nil {
+			return fmt.Errorf("%s:%d: %s: %w", source, lineOfKey(data, key), key, d.UnmarshalJSON(raw))
+		}
+	}
+	return fmt.Errorf("%s: %w", source, err)
+}
+
+func kindName(goType string) string {
+	switch {
+	case goType == "bool":
+		return "true or false"
+	case strings.HasPrefix(goType, "int"):
+		return "a whole number"
+	case goType == "string":
+		return "a string"
+	case strings.HasPrefix(goType, "[]"):
+		return "a list of strings"
+	default:
+		return "an object"
+	}
+}
+
+func topLevel(data []byte) map[string]json.RawMessage {
+	var m map[string]json.RawMessage
+	_ = json.Unmarshal(data, &m)
+	return m
+}
+
+func lineAt(data []byte, offset int64) int {
+	return 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n"))
+}
+
+func lineOfKey(data []byte, key string) int {
+	return lineAt(data, int64(max(bytes.Index(data, []byte(`"`+key+`"`)), 0)))
+}

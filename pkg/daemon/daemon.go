@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/invoke"
+
+	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
+)
+
+const (
+	// lingering is how long the daemon, having removed its socket, still takes
+	// connections that were made before: they wait in the kernel's queue.
+	lingering = 50 * time.Millisecond
+	// shutdownTimeout bounds the wait for connections that send nothing.
+	shutdownTimeout = 2 * time.Second
+)
+
+// Options is what a Daemon is made of. Config and Log are required.
+type Options struct {
+	Config *Config
+	Log    *slog.Logger
+	// Cluster is where pods and definitions come from; nil means what Config
+	// says. It is a seam for tests.
+	Cluster cluster.Cluster
+	// Exec runs the delegates; nil means as processes.
+	Exec invoke.Exec
+}
+
+// Daemon serves one run directory.
+type Daemon struct {
+	config  *Config
+	log     *slog.Logger
+	cluster cluster.Cluster
+	engine  *attach.Engine
+	socket  *socket
+	flight  *flight
+	// draining is closed at the first word to stop.
+	draining chan struct{}
+	// hard ends when the grace period is over.
+	hard    context.Context
+	hardEnd context.CancelFunc
+}
+
+// New takes the run directory and starts to listen, so that its errors, each
+// naming the path at fault and the way out, come before anything is served.
+// Run must follow; the socket is given up when Run ends.
+func New(o Options) (*Daemon, error) {
+	c := o.Config
+	if err := checkPlugins(c.BinDir, c.ChrootDir); err != nil {
+		return nil, err
+	}
+	store, err := ledger.Open(c.CNIDir, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	from := o.Cluster
+	if from == nil {
+		if from, err = cluster.OpenDirectory(c.Cluster.Directory, o.Log); err != nil {
+			return nil, err
+		}
+	}
+	if o.Exec == nil {
+		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir}
+	}
+	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{})}
+	d.hard, d.hardEnd = context.WithCancel(context.Background())
+	d.engine = attach.New(attach.Options{
+		Cluster: from,
+		Planner: network.NewPlanner(plannerOptions(c), from),
+		Ledger:  store,
+		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
+		Log: o.Log,
+	})
+	if d.socket, err = listen(d.hard, c.SocketDir); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func checkPlugins(binDir, chroot string) error {
+	for _, dir := range filepath.SplitList(binDir) {
+		if _, err := os.ReadDir(filepath.Join(chroot, dir)); err != nil {
+			return fmt.Errorf("plugin directory: %w; install the delegate plugins there, or set binDir to where they are", err)
+		}
+	}
+	return nil
+}
+
+func plannerOptions(c *Config) network.Options {
+	var global []string
+	for n := range strings.SplitSeq(c.GlobalNamespaces, ",") {
+		if n = strings.TrimSpace(n); n != "" {
+			global = append(global, n)
+		}
+	}
+	return network.Options{
+		ConfDir:            c.ConfDir,
+		MultusNamespace:    c.MultusNamespace,
+		ClusterNetwork:     c.ClusterNetwork,
+		DefaultNetworks:    c.DefaultNetworks,
+		SystemNamespaces:   c.SystemNamespaces,
+		NamespaceIsolation: c.NamespaceIsolation,
+		GlobalNamespaces:   global,
+	}
+}
+
+// ready says whether ADD is served (READY-07).
+func (d *Daemon) ready() bool {
+	select {
+	case <-d.draining:
+		return false
+	default:
+	}
+	select {
+	case <-d.cluster.Ready():
+		return true
+	default:
+		return false
+	}
+}
+
+// failure is why the daemon had to stop by itself, as opposed to being told.
+type failure struct{ error }
+
+// runner is a cluster that has to run to follow changes.
+type runner interface {
+	Run(ctx context.Context) error
+}
+
+// Run serves until ctx ends and then drains: new ADDs are refused, requests in
+// flight finish, and DEL is served as long as one is (READY-08). After the
+// grace period what still runs is cancelled and rolled back. It returns when
+// nothing runs any more; an error means that serving or following the cluster
+// failed.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var background sync.WaitGroup
+	// Followers live as long as requests are served, which is past ctx.
+	follow, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	if r, ok := d.cluster.(runner); ok {
+		background.Go(func() { d.follow(follow, r, fail) })
+	}
+	background.Go(func() { d.followPending(follow) })
+	background.Go(func() { d.sayReady(follow) })
+
+	server := &http.Server{
+		Handler:           d.routes(),
+		ReadHeaderTimeout: headerTimeout,
+		ConnContext:       withPeer,
+		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	server.SetKeepAlivesEnabled(false)
+	background.Go(func() {
+		if err := server.Serve(d.socket.Listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(&failure{fmt.Errorf("serving %s: %w", d.socket.path, err)})
+		}
+	})
+	d.log.Info("listening", "socket", d.socket.path, "cniDir", d.config.CNIDir)
+
+	<-ctx.Done()
+	d.drain()
+	err := d.close(server)
+	stopFollowing()
+	background.Wait()
+	var broken *failure
+	if errors.As(context.Cause(ctx), &broken) {
+		err = errors.Join(broken.error, err)
+	}
+	d.log.Info("stopped")
+	return err
+}
+
+func (d *Daemon) follow(ctx context.Context, r runner, fail context.CancelCauseFunc) {
+	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
+		fail(&failure{fmt.Errorf("following the cluster: %w", err)})
+	}
+}
+
+// sayReady logs what the daemon waits for, and that it waits no more.
+func (d *Daemon) sayReady(ctx context.Context) {
+	if what := d.cluster.Waiting(); what != "" {
+		d.log.Info("not ready yet", "waitingFor", what)
+	}
+	select {
+	case <-d.cluster.Ready():
+		d.log.Info("ready")
+	case <-ctx.Done():
+	}
+}
+
+// drain waits until no request is in flight; when the grace period passes
+// first, it cancels them and waits for their rollback.
+func (d *Daemon) drain() {
+	close(d.draining)
+	d.log.Info("stopping: no new ADD; waiting for the requests in flight")
+	grace := time.AfterFunc(time.Duration(d.config.GracePeriod), func() {
+		d.log.Warn("the grace period is over; requests in flight are cancelled", "gracePeriod", time.Duration(d.config.GracePeriod))
+		d.hardEnd()
+	})
+	defer grace.Stop()
+	<-d.flight.idle()
+}
+
+// close takes the socket away, serves who had connected before, and ends.
+func (d *Daemon) close(server *http.Server) error {
+	err := d.socket.unlink()
+	for waited := false; !waited; {
+		<-d.flight.idle()
+		busy := d.flight.entered()
+		select {
+		case <-busy:
+		case <-time.After(lingering):
+			waited = true
+		}
+	}
+	d.hardEnd()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if shutdown := server.Shutdown(ctx); shutdown != nil {
+		err = errors.Join(err, server.Close())
+	}
+	return errors.Join(err, d.socket.dir.Close())
+}

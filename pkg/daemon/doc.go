@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package daemon is the node daemon behind the socket: it makes sure that one
+// daemon listens there and that only root reaches it, reads and bounds the
+// requests, gives them to package attach, answers in the API's form, and ends
+// without losing what is under way.
+package daemon

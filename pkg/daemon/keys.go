@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// multusKeys are keys of Multus' daemon configuration, and of the network
+// configuration that shares its file, which have no effect here (yet): they
+// are not mistakes, but a node that relies on one should be told.
+var multusKeys = []string{
+	"cniConfigDir", "multusAutoconfigDir", "multusConfigFile", "multusMasterCNI", "readinessindicatorfile",
+	"forceCNIVersion", "overrideNetworkName", "connectionLimit", "metricsPort", "enablePprof", "perNodeCertificate",
+	"auxiliaryCNIChainName", "kubeconfig", "delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
+}
+
+// silentKeys belong to any CNI configuration and mean nothing to the daemon.
+var silentKeys = []string{"cniVersion", "name", "type"}
+
+// checkKeys warns of keys that have no effect.
+func checkKeys(data []byte, source string) []string {
+	known := configKeys()
+	var warnings []string
+	keys := slices.Sorted(maps.Keys(topLevel(data)))
+	for _, key := range keys {
+		switch {
+		case slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, key) }), slices.Contains(silentKeys, key):
+			// encoding/json takes keys in any case, so they do have an effect.
+		case slices.Contains(multusKeys, key):
+			warnings = append(warnings, fmt.Sprintf("%s:%d: %s has no effect in this version and is ignored", source, lineOfKey(data, key), key))
+		default:
+			near := nearest(key, append(known, multusKeys...))
+			warnings = append(warnings, fmt.Sprintf("%s:%d: unknown key %q is ignored; did you mean %q?", source, lineOfKey(data, key), key, near))
+		}
+	}
+	return warnings
+}
+
+// configKeys lists the keys of Config.
+func configKeys() []string {
+	var keys []string
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		keys = append(keys, name)
+	}
+	return keys
+}
+
+// nearest returns the candidate with the smallest edit distance to word.
+func nearest(word string, candidates []string) string {
+	return slices.MinFunc(candidates, func(a, b string) int {
+		return distance(strings.ToLower(word), strings.ToLower(a)) - distance(strings.ToLower(word), strings.ToLower(b))
+	})
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+const (
+	// pendingWorkers is how many pending DELs are carried out side by side.
+	pendingWorkers = 4
+	// pendingRetryMin and pendingRetryMax bound the pause before a DEL that
+	// failed is tried again; the pause doubles each time.
+	pendingRetryMin = time.Second
+	pendingRetryMax = time.Minute
+)
+
+// followPending carries out the DELs that shims recorded while no daemon was
+// there (SHIM-07): those that lie there at start, and those that a shim
+// records just after, because it found the door shut a moment before.
+func (d *Daemon) followPending(ctx context.Context) {
+	changed, stop, err := watchPending(d.config.PendingDir)
+	if err != nil {
+		d.log.Error("pending DELs are carried out at start only", "directory", d.config.PendingDir, "error", err)
+	} else {
+		defer stop()
+	}
+	pause := pendingRetryMin
+	for {
+		failed := d.carryOut(ctx)
+		var retry <-chan time.Time
+		if failed > 0 {
+			retry = time.After(pause)
+			pause = min(2*pause, pendingRetryMax)
+		} else {
+			pause = pendingRetryMin
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-retry:
+		}
+	}
+}
+
+// watchPending tells of new files in the directory, which it makes so that
+// there is something to watch. Events that come while nobody listens are
+// folded into one.
+func watchPending(dir string) (<-chan struct{}, func(), error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, nil, err
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := w.Add(dir); err != nil {
+		return nil, nil, errors.Join(err, w.Close())
+	}
+	changed := make(chan struct{}, 1)
+	go func() {
+		for e := range w.Events {
+			if !e.Has(fsnotify.Create) {
+				continue
+			}
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return changed, func() { _ = w.Close() }, nil
+}
+
+// carryOut runs every pending DEL and returns how many must be tried again.
+func (d *Daemon) carryOut(ctx context.Context) (failed int) {
+	paths, err := api.PendingFiles(d.config.PendingDir)
+	if err != nil {
+		d.log.Error("pending DELs cannot be listed", "error", err)
+		return 1
+	}
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	slots := make(chan struct{}, pendingWorkers)
+	for _, path := range paths {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		workers.Go(func() {
+			defer func() { <-slots }()
+			if err := d.carryOutOne(ctx, path); err != nil {
+				d.log.Error("a pending DEL failed and will be tried again", "file", path, "error", err)
+				mu.Lock()
+				defer mu.Unlock()
+				failed++
+			}
+		})
+	}
+	workers.Wait()
+	return failed
+}
+
+func (d *Daemon) carryOutOne(ctx context.Context, path string) error {
+	req, err := api.ReadPending(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return d.setPendingAside(path, err)
+	}
+	command, r, err := validate(req)
+	if err != nil || command != "DEL" {
+		return d.setPendingAside(path, fmt.Errorf("%s is no DEL that can be carried out: %w", command, err))
+	}
+	_, err = d.logged(ctx, "pending", command, r, func() (*types100.Result, error) { return nil, d.engine.Del(ctx, r) })
+	if err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// setPendingAside keeps a file that is no pending DEL out of the way of others.
+func (d *Daemon) setPendingAside(path string, reason error) error {
+	kept := filepath.Join(filepath.Dir(path), ".damaged-"+filepath.Base(path))
+	d.log.Error("unusable pending DEL set aside", "file", path, "kept", kept, "reason", reason)
+	return os.Rename(path, kept)
+}

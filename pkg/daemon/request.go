@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/utils"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// bodyTimeout is how long a client may take to send its body.
+const bodyTimeout = 10 * time.Second
+
+// readRequest reads and decodes a body within the limit. Its errors are
+// answers: 413 for a body over the limit (EP-09), 400 and code 6 for one that
+// is not the API's JSON (EP-06).
+func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*api.Request, error) {
+	tooLarge := &answer{http.StatusRequestEntityTooLarge,
+		types.NewError(types.ErrIOFailure, fmt.Sprintf("the request is larger than %d bytes", limit), "")}
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	ctl := http.NewResponseController(w)
+	_ = ctl.SetReadDeadline(time.Now().Add(bodyTimeout))
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	// From here on the connection is watched for the client's going away.
+	_ = ctl.SetReadDeadline(time.Time{})
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, badRequest(types.ErrIOFailure, "the request could not be read: "+err.Error())
+	}
+	var req *api.Request
+	if err := json.Unmarshal(data, &req); err != nil {
+		return nil, badRequest(types.ErrDecodingFailure, "the request is not valid JSON of the API: "+err.Error())
+	}
+	if req == nil {
+		return nil, badRequest(types.ErrDecodingFailure, "the request is null")
+	}
+	return req, nil
+}
+
+func badRequest(code uint, msg string) error {
+	return &answer{http.StatusBadRequest, types.NewError(code, msg, "")}
+}
+
+// needs lists, by command, the variables that the CNI spec (section 2) requires.
+var needs = map[string][]string{
+	"ADD":    {"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"},
+	"CHECK":  {"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"},
+	"DEL":    {"CNI_CONTAINERID", "CNI_IFNAME"},
+	"GC":     nil,
+	"STATUS": nil,
+}
+
+// validate checks the variables of a request by the CNI rules and returns the
+// command and what package attach works on. Its errors are 400 with code 4,
+// and name the variable (EP-07, EP-08).
+func validate(req *api.Request) (string, *attach.Request, error) {
+	command := req.Env["CNI_COMMAND"]
+	required, known := needs[command]
+	if !known {
+		if command == "" {
+			return "", nil, badRequest(types.ErrInvalidEnvironmentVariables, "CNI_COMMAND is missing")
+		}
+		return "", nil, badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_COMMAND %q is not ADD, DEL, CHECK, GC or STATUS", command))
+	}
+	for _, name := range required {
+		if req.Env[name] == "" {
+			return "", nil, badRequest(types.ErrInvalidEnvironmentVariables, name+" is missing")
+		}
+	}
+	r := &attach.Request{
+		ContainerID: req.Env["CNI_CONTAINERID"],
+		Netns:       req.Env["CNI_NETNS"],
+		Interface:   req.Env["CNI_IFNAME"],
+		Config:      req.Config,
+	}
+	if err := validateNames(r); err != nil {
+		return "", nil, err
+	}
+	if err := parseArgs(req.Env["CNI_ARGS"], r); err != nil {
+		return "", nil, err
+	}
+	return command, r, readConfig(r)
+}
+
+func validateNames(r *attach.Request) error {
+	if r.ContainerID != "" {
+		if err := utils.ValidateContainerID(r.ContainerID); err != nil {
+			return badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %s (%s)", err.Msg, err.Details))
+		}
+	}
+	// The record's file name is made of it, and file systems end names at 255.
+	if most := 200; len(r.ContainerID) > most {
+		return badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID is longer than %d characters", most))
+	}
+	if r.Interface != "" {
+		if err := utils.ValidateInterfaceName(r.Interface); err != nil {
+			return badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_IFNAME: %s (%s)", err.Msg, err.Details))
+		}
+	}
+	if strings.ContainsRune(r.Netns, 0) {
+		return badRequest(types.ErrInvalidEnvironmentVariables, "CNI_NETNS contains a NUL byte")
+	}
+	return nil
+}
+
+// knownArgs are the keys of CNI_ARGS that need no IgnoreUnknown.
+var knownArgs = []string{
+	"IgnoreUnknown", "IP", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID",
+}
+
+// parseArgs splits CNI_ARGS into its pairs; only the first '=' of a pair is
+// the separator (EP-11). Delegates get all pairs, and IgnoreUnknown with them,
+// because none of them knows the pod's keys.
+func parseArgs(text string, r *attach.Request) error {
+	bad := func(msg string) error {
+		return badRequest(types.ErrInvalidEnvironmentVariables, "CNI_ARGS: "+msg)
+	}
+	values := map[string]string{}
+	for pair := range strings.SplitSeq(text, ";") {
+		if pair == "" {
+			continue
+		}
+		key, value, found := strings.Cut(pair, "=")
+		if !found || key == "" {
+			return bad(fmt.Sprintf("%q is no KEY=VALUE pair", pair))
+		}
+		if strings.ContainsRune(pair, 0) {
+			return bad(fmt.Sprintf("%s contains a NUL byte", key))
+		}
+		values[key] = value
+		r.Args = append(r.Args, [2]string{key, value})
+	}
+	if ignore := values["IgnoreUnknown"]; ignore != "1" && !strings.EqualFold(ignore, "true") {
+		for key := range values {
+			if !slices.Contains(knownArgs, key) {
+				return bad(fmt.Sprintf("%s is unknown, and IgnoreUnknown is not set", key))
+			}
+		}
+		r.Args = slices.DeleteFunc(r.Args, func(p [2]string) bool { return p[0] == "IgnoreUnknown" })
+		if len(r.Args) > 0 {
+			r.Args = append([][2]string{{"IgnoreUnknown", "1"}}, r.Args...)
+		}
+	}
+	r.Pod = ledger.Pod{Namespace: values["K8S_POD_NAMESPACE"], Name: values["K8S_POD_NAME"], UID: values["K8S_POD_UID"]}
+	return nil
+}
+
+// readConfig takes from the runtime's configuration what concerns the daemon.
+func readConfig(r *attach.Request) error {
+	if len(r.Config) == 0 {
+		return nil
+	}
+	var conf struct {
+		RuntimeConfig map[string]any `json:"runtimeConfig"`
+	}
+	if err := json.Unmarshal(r.Config, &conf); err != nil {
+		return badRequest(types.ErrDecodingFailure, "config is not a valid network configuration: "+err.Error())
+	}
+	r.RuntimeConfig = conf.RuntimeConfig
+	return nil
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/network"
+)
+
+// headerTimeout is how long a connection may take to send a request's header:
+// idle and dripping clients are cut off before they add up (SOCK-12).
+const headerTimeout = 5 * time.Second
+
+var (
+	errClientGone = errors.New("the client went away")
+	errGraceOver  = errors.New("the daemon's grace period is over")
+)
+
+// operation carries out one validated request of an endpoint.
+type operation func(ctx context.Context, command string, r *attach.Request, req *api.Request) (*types100.Result, error)
+
+// routes is the HTTP contract (EP-01, EP-02).
+func (d *Daemon) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(api.MultusCNIAPIEndpoint, d.serve(d.cni))
+	mux.Handle(api.MultusDelegateAPIEndpoint, d.serve(d.hotplug))
+	mux.Handle(api.MultusHealthAPIEndpoint, probe(func() bool { return true }))
+	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.ready))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, &answer{http.StatusNotFound,
+			types.NewError(types.ErrInternal, fmt.Sprintf("there is no %s here", r.URL.Path), "")})
+	})
+	return d.guard(mux)
+}
+
+// guard refuses peers that are not root, before anything of the request is
+// read (SOCK-09), and turns a panic into one failed request (EP-13).
+func (d *Daemon) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why := refusal(r.Context()); why != "" {
+			d.log.Warn("request refused", "path", r.URL.Path, "reason", why)
+			writeError(w, &answer{http.StatusForbidden, types.NewError(types.ErrInternal, why, "")})
+			return
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				d.log.Error("panic while serving a request", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				writeError(w, types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "the daemon's log has the stack"))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allow answers 405 unless the method is one of the given.
+func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	for _, m := range methods {
+		if r.Method == m {
+			return true
+		}
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	writeError(w, &answer{http.StatusMethodNotAllowed,
+		types.NewError(types.ErrInternal, fmt.Sprintf("%s takes %s", r.URL.Path, strings.Join(methods, " or ")), "")})
+	return false
+}
+
+// probe answers a health check (READY-06).
+func probe(ok func() bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allow(w, r, http.MethodGet, http.MethodPost) {
+			return
+		}
+		status := http.StatusOK
+		if !ok() {
+			status = http.StatusServiceUnavailable
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+	})
+}
+
+// serve is the way of every request on /cni and /delegate: count it, bound
+// it, check it, carry it out, answer.
+func (d *Daemon) serve(do operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allow(w, r, http.MethodPost) {
+			return
+		}
+		defer d.flight.enter()()
+		req, err := readRequest(w, r, d.config.RequestLimit)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		command, ar, err := validate(req)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		ctx, done := d.requestContext(r.Context())
+		defer done()
+		result, err := d.logged(ctx, r.URL.Path, command, ar, func() (*types100.Result, error) {
+			if err := d.admit(ctx, command); err != nil {
+				return nil, err
+			}
+			return do(ctx, command, ar, req)
+		})
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeResult(w, result)
+	})
+}
+
+// requestContext ends with the client's connection, or when the grace period
+// after SIGTERM is over, and says which it was.
+func (d *Daemon) requestContext(r context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r))
+	stopClient := context.AfterFunc(r, func() { cancel(errClientGone) })
+	stopGrace := context.AfterFunc(d.hard, func() { cancel(errGraceOver) })
+	return ctx, func() { stopClient(); stopGrace(); cancel(nil) }
+}
+
+// admit lets a command in: after SIGTERM nothing new is attached; before the
+// cluster is known, commands that need it wait (READY-07, READY-09).
+func (d *Daemon) admit(ctx context.Context, command string) error {
+	if command != "ADD" {
+		return nil
+	}
+	select {
+	case <-d.draining:
+		return errDraining
+	default:
+	}
+	select {
+	case <-d.cluster.Ready():
+		return nil
+	case <-d.draining:
+		return errDraining
+	case <-ctx.Done():
+		return types.NewError(types.ErrTryAgainLater, "not ready: waiting for "+d.cluster.Waiting(), context.Cause(ctx).Error())
+	case <-time.After(api.APIReadyPollTimeout):
+		return types.NewError(types.ErrTryAgainLater, "not ready: waiting for "+d.cluster.Waiting(), "")
+	}
+}
+
+// logged writes one line per request: who, what, how long, how it ended.
+func (d *Daemon) logged(ctx context.Context, path, command string, r *attach.Request, do func() (*types100.Result, error)) (*types100.Result, error) {
+	start := time.Now()
+	result, err := do()
+	level, outcome := slog.LevelInfo, "ok"
+	if err != nil {
+		level, outcome = slog.LevelError, err.Error()
+	}
+	d.log.Log(ctx, level, "request", "path", path, "command", command, "sandbox", r.ContainerID, "interface", r.Interface,
+		"pod", r.Pod.Namespace+"/"+r.Pod.Name, "duration", time.Since(start).Round(time.Microsecond), "outcome", outcome)
+	return result, err
+}
+
+// cni carries out a request of the shim.
+func (d *Daemon) cni(ctx context.Context, command string, r *attach.Request, _ *api.Request) (*types100.Result, error) {
+	switch command {
+	case "ADD":
+		return d.engine.Add(ctx, r)
+	case "DEL":
+		return nil, d.engine.Del(ctx, r)
+	case "CHECK":
+		return nil, d.engine.Check(ctx, r)
+	case "GC":
+		return nil, d.engine.GC(ctx, r)
+	default:
+		return nil, d.engine.Status(ctx)
+	}
+}
+
+// hotplug carries out a request of /delegate.
+func (d *Daemon) hotplug(ctx context.Context, command string, r *attach.Request, req *api.Request) (*types100.Result, error) {
+	switch command {
+	case "ADD":
+		return d.engine.HotAdd(ctx, r, selection(req.InterfaceAttributes))
+	case "DEL":
+		return nil, d.engine.HotDel(ctx, r)
+	case "CHECK":
+		return nil, d.engine.HotCheck(ctx, r)
+	case "STATUS":
+		return nil, d.engine.HotStatus(ctx, r)
+	default:
+		return nil, badRequest(types.ErrInvalidEnvironmentVariables,
+			fmt.Sprintf("CNI_COMMAND %s is not for %s; it takes ADD, DEL, CHECK and STATUS", command, api.MultusDelegateAPIEndpoint))
+	}
+}
+
+// selection is what interfaceAttributes ask of the delegate, as an element of
+// the networks annotation would.
+func selection(a *api.DelegateInterfaceAttributes) *network.Selection {
+	if a == nil {
+		return nil
+	}
+	s := &network.Selection{IPRequest: a.IPRequest, MacRequest: a.MacRequest}
+	if a.CNIArgs != nil {
+		s.CNIArgs = *a.CNIArgs
+	}
+	return s
+}

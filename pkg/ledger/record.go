@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+// SchemaVersion is the version of the file format that this package writes.
+// A record of a later version is not understood and counts as damaged.
+const SchemaVersion = 1
+
+// State says how far the life of a sandbox's attachments has come.
+type State string
+
+const (
+	// StateAdding is written before the first delegate runs: any of the
+	// attachments may exist, so all of them have to be deleted after a crash.
+	StateAdding State = "adding"
+	// StateAdded is written when every delegate has succeeded.
+	StateAdded State = "added"
+	// StateDeleting is written when a DEL began; what is still listed has not
+	// been deleted yet.
+	StateDeleting State = "deleting"
+)
+
+// Pod is the identity of the pod that a sandbox belongs to.
+type Pod struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid,omitempty"`
+}
+
+// Attachment is one network of a sandbox, as its delegates saw it at ADD.
+type Attachment struct {
+	// Network is the CNI network name.
+	Network string `json:"network"`
+	// Definition is the name that network-status shows: "namespace/name", or
+	// the network name for a network that comes from a file.
+	Definition string `json:"definition"`
+	// Interface is the CNI_IFNAME of this attachment.
+	Interface string `json:"interface"`
+	// Default marks the sandbox's default network.
+	Default bool `json:"default,omitempty"`
+	// HotPlugged marks an attachment that came through /delegate.
+	HotPlugged bool `json:"hotPlugged,omitempty"`
+	// Config is the network configuration list, byte for byte as libcni got
+	// it. A string, because a JSON encoder would re-indent embedded JSON.
+	Config string `json:"config"`
+	// CapabilityArgs is the runtimeConfig by capability (CNI spec, section 3).
+	CapabilityArgs map[string]any `json:"capabilityArgs,omitempty"`
+	// Result is what the delegates answered, absent until ADD succeeded.
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// Record is what the ledger knows of one sandbox.
+type Record struct {
+	Schema      int    `json:"schema"`
+	ContainerID string `json:"containerID"`
+	State       State  `json:"state"`
+	Pod         Pod    `json:"pod"`
+	// Netns is the path of the network namespace at ADD, NetnsInode the inode
+	// it had: a path alone can be reused by another namespace.
+	Netns      string `json:"netns"`
+	NetnsInode uint64 `json:"netnsInode,omitempty"`
+	// BootID is the kernel's boot id at ADD: a record of another boot
+	// describes namespaces that no longer exist.
+	BootID string `json:"bootID,omitempty"`
+	// Interface is the CNI_IFNAME that the runtime asked for.
+	Interface string `json:"interface"`
+	// Args are the CNI_ARGS that every delegate got, in order.
+	Args        [][2]string  `json:"args,omitempty"`
+	Attachments []Attachment `json:"attachments"`
+	Created     time.Time    `json:"created"`
+	Updated     time.Time    `json:"updated"`
+}
+
+// Find returns the index of the attachment with the given interface name, or
+// -1 when there is none.
+func (r *Record) Find(ifName string) int {
+	for i := range r.Attachments {
+		if r.Attachments[i].Interface == ifName {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *Record) validate(containerID string) error {
+	switch {
+	case r.Schema < 1 || r.Schema > SchemaVersion:
+		return fmt.Errorf("schema %d is not one that this version reads (1 to %d)", r.Schema, SchemaVersion)
+	case r.ContainerID != containerID:
+		return fmt.Errorf("it is about container %q", r.ContainerID)
+	case r.State != StateAdding && r.State != StateAdded && r.State != StateDeleting:
+		return fmt.Errorf("state %q is unknown", r.State)
+	}
+	for _, a := range r.Attachments {
+		if err := utils.ValidateInterfaceName(a.Interface); err != nil {
+			return fmt.Errorf("interface %q of network %q: %w", a.Interface, a.Network, err)
+		}
+		if a.Config == "" {
+			return fmt.Errorf("network %q has no configuration", a.Network)
+		}
+	}
+	return nil
+}

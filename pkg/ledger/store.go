@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+const (
+	directory        = "ledger"
+	damagedDirectory = "damaged"
+	suffix           = ".json"
+	// maxRecordSize bounds what a damaged or foreign file can cost to read.
+	maxRecordSize = 16 << 20
+)
+
+// ErrNotFound says that the ledger has no record of the container.
+var ErrNotFound = errors.New("no record of this container")
+
+// DamagedError says that a record could not be read and was set aside.
+type DamagedError struct {
+	// ContainerID is the container whose record it was.
+	ContainerID string
+	// Kept is the path where the damaged file lies now, empty when it could
+	// not be moved.
+	Kept string
+	// Reason is what is wrong with it.
+	Reason error
+}
+
+// Error names the container, the reason and where the file is kept.
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the record of container %s is damaged (%v); it is kept as %s", e.ContainerID, e.Reason, e.Kept)
+}
+
+// Unwrap returns the reason.
+func (e *DamagedError) Unwrap() error { return e.Reason }
+
+// Store is the directory of records. Its methods may be called concurrently
+// for different containers; for one container the caller holds its lock.
+type Store struct {
+	path string
+	root *os.Root
+	log  *slog.Logger
+}
+
+// Open opens the ledger below cniDir and creates it when it is missing. A
+// ledger directory that is a symbolic link, or not root's alone, is refused
+// (SEC-03): whoever can write there decides what runs as root.
+func Open(cniDir string, log *slog.Logger) (*Store, error) {
+	path := filepath.Join(cniDir, directory)
+	for _, dir := range []string{path, filepath.Join(path, damagedDirectory)} {
+		if err := ensurePrivate(dir); err != nil {
+			return nil, err
+		}
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return &Store{path: path, root: root, log: log}, nil
+}
+
+func ensurePrivate(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("ledger directory %s cannot be created: %w; make its file system writable or set cniDir to another path", dir, err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	stat, _ := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("ledger directory %s is a %s; remove it or set cniDir to another path", dir, info.Mode().Type())
+	case stat != nil && stat.Uid != 0:
+		return fmt.Errorf("ledger directory %s belongs to uid %d; it must be root's", dir, stat.Uid)
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("ledger directory %s has mode %#o; others must not write there (chmod 0700)", dir, info.Mode().Perm())
+	}
+	return nil
+}
+
+// Begin writes the record durably: file and directory are synced before it
+// returns. It is called before the first delegate runs, so that nothing can
+// exist which the ledger does not know (RES-01).
+func (s *Store) Begin(r *Record) error {
+	r.Created = time.Now().UTC()
+	if err := s.write(r); err != nil {
+		return err
+	}
+	dir, err := s.root.Open(".")
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil {
+		return fmt.Errorf("ledger %s cannot be synced: %w", s.path, err)
+	}
+	return nil
+}
+
+// Save replaces the record. The directory is not synced: after a power cut the
+// older record is enough to delete everything that it lists.
+func (s *Store) Save(r *Record) error { return s.write(r) }
+
+func (s *Store) write(r *Record) error {
+	if err := utils.ValidateContainerID(r.ContainerID); err != nil {
+		return err
+	}
+	r.Schema = SchemaVersion
+	r.Updated = time.Now().UTC()
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return fmt.Errorf("the record of container %s cannot be encoded: %w", r.ContainerID, err)
+	}
+	// The temporary name is the container's own: its lock is held, and a
+	// leftover of a crash is simply written over.
+	tmp := "." + r.ContainerID + ".tmp"
+	if err := s.writeSynced(tmp, buf.Bytes()); err != nil {
+		_ = s.root.Remove(tmp)
+		return fmt.Errorf("the record of container %s cannot be written to %s: %w", r.ContainerID, s.path, err)
+	}
+	if err := s.root.Rename(tmp, r.ContainerID+suffix); err != nil {
+		_ = s.root.Remove(tmp)
+		return fmt.Errorf("the record of container %s cannot be put in place: %w", r.ContainerID, err)
+	}
+	return nil
+}
+
+func (s *Store) writeSynced(name string, data []byte) error {
+	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Load reads the record of a container. It returns ErrNotFound when there is
+// none, and a *DamagedError when there was one that cannot be used; the
+// damaged file has then been set aside.
+func (s *Store) Load(containerID string) (*Record, error) {
+	if err := utils.ValidateContainerID(containerID); err != nil {
+		return nil, err
+	}
+	r, err := s.read(containerID)
+	switch {
+	case err == nil:
+		return r, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, ErrNotFound
+	case isDamage(err):
+		return nil, s.setAside(containerID, err)
+	default:
+		return nil, fmt.Errorf("the record of container %s cannot be read: %w", containerID, err)
+	}
+}
+
+// errUnusable marks what is wrong with a file's content, as opposed to a disk
+// or a process limit that kept it from being read: only the first is damage,
+// a good record must never be set aside because descriptors ran out.
+var errUnusable = errors.New("unusable")
+
+func isDamage(err error) bool {
+	return errors.Is(err, errUnusable) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR)
+}
+
+func (s *Store) read(containerID string) (*Record, error) {
+	f, err := s.root.OpenFile(containerID+suffix, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxRecordSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxRecordSize {
+		return nil, fmt.Errorf("%w: larger than %d bytes", errUnusable, maxRecordSize)
+	}
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if err := r.validate(containerID); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	return &r, nil
+}
+
+func (s *Store) setAside(containerID string, reason error) error {
+	name := containerID + suffix
+	kept := filepath.Join(damagedDirectory, fmt.Sprintf("%s.%d%s", containerID, time.Now().UnixNano(), suffix))
+	damaged := &DamagedError{ContainerID: containerID, Kept: filepath.Join(s.path, kept), Reason: reason}
+	if err := s.root.Rename(name, kept); err != nil {
+		damaged.Kept = filepath.Join(s.path, name)
+		damaged.Reason = errors.Join(reason, err)
+	} else if err := s.writeSynced(kept+".reason", []byte(reason.Error()+"\n")); err != nil {
+		s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
+	}
+	s.log.Error("damaged record set aside", "sandbox", containerID, "kept", damaged.Kept, "reason", reason)
+	return damaged
+}
+
+// Remove forgets a container. It needs no space on the disk (RES-03) and
+// succeeds when there is no record.
+func (s *Store) Remove(containerID string) error {
+	if err := utils.ValidateContainerID(containerID); err != nil {
+		return err
+	}
+	if err := s.root.Remove(containerID + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the record of container %s cannot be removed: %w", containerID, err)
+	}
+	return nil
+}
+
+// Containers lists the ids of all containers with a record, in lexical order.
+func (s *Store) Containers() ([]string, error) {
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("ledger %s cannot be listed: %w", s.path, err)
+	}
+	var ids []string
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || e.IsDir() || utils.ValidateContainerID(id) != nil {
+			continue
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+// Delegate is one attachment to make: all that a CNI ADD of one network needs
+// beside the sandbox itself.
+type Delegate struct {
+	// Network is the CNI network name, as in Config.
+	Network string
+	// Definition is the name in the network status: namespace/name of the
+	// network definition, or Network when the configuration is a file's or a
+	// caller's.
+	Definition string
+	// Interface becomes CNI_IFNAME.
+	Interface string
+	// Default is true for the pod's default network, whose result is the
+	// sandbox's (ADD-02).
+	Default bool
+	// Config is a network configuration list (CNI spec, section 1). A single
+	// plugin's configuration has been made a list of one; fields that are not
+	// known here are kept as they were written (ADD-03).
+	Config []byte
+	// CapabilityArgs are the runtimeConfig values by capability. libcni passes
+	// on those that a plugin declares (CNI spec, section 3, Deriving runtimeConfig).
+	CapabilityArgs map[string]any
+}
+
+// NewDelegate makes a delegate of a configuration, a single plugin's or a
+// list, for the interface ifName. sel may be nil; what it asks for goes into
+// the configuration (cni-args) and the capability arguments, and its name
+// stands in for the network's when the configuration gives none. Errors are
+// *types.Error with code 7 (invalid network configuration).
+func NewDelegate(config []byte, ifName string, sel *Selection) (*Delegate, error) {
+	if sel == nil {
+		sel = &Selection{}
+	}
+	if err := sel.checkRequests(); err != nil {
+		return nil, err
+	}
+	what := "the network configuration"
+	if sel.Name != "" {
+		what = "network definition " + sel.definition()
+	}
+	return newDelegate(config, what, ifName, sel, nil)
+}
+
+// newDelegate is NewDelegate with what for errors to name the configuration
+// by, and the runtime's own capability arguments.
+func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConfig map[string]any) (*Delegate, error) {
+	if err := utils.ValidateInterfaceName(ifName); err != nil {
+		return nil, invalid("interface %q of %s: %s", ifName, what, err.Msg)
+	}
+	list, err := parseList(config, sel.Name)
+	if err != nil {
+		return nil, invalid("%s: %v", what, err)
+	}
+	if err := list.addArgs(sel.CNIArgs); err != nil {
+		return nil, invalid("%s: %v", what, err)
+	}
+	d := &Delegate{Interface: ifName, CapabilityArgs: sel.capabilityArgs(runtimeConfig)}
+	if d.Config, d.Network, err = list.encode(); err != nil {
+		return nil, invalid("%s: %v", what, err)
+	}
+	d.Definition = d.Network
+	if sel.Name != "" {
+		d.Definition = sel.definition()
+	}
+	return d, nil
+}
+
+// invalid is a CNI error for what a user wrote.
+func invalid(format string, args ...any) error {
+	return types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf(format, args...), "")
+}
+
+// prefixed puts where an error happened in front of it and keeps its code.
+func prefixed(where string, err error) error {
+	var own *types.Error
+	if errors.As(err, &own) {
+		return types.NewError(own.Code, where+": "+own.Msg, own.Details)
+	}
+	return fmt.Errorf("%s: %w", where, err)
+}

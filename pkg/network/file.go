@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+// maxConfig is the largest configuration file that is read, in bytes.
+const maxConfig = 4 << 20
+
+// errNoConfig is wrapped when the node has no file with the configuration.
+var errNoConfig = errors.New("no network configuration")
+
+// configFiles lists the configuration files of a directory in lexical order.
+// A directory that does not exist has none.
+func configFiles(dir string) ([]string, error) {
+	files, err := libcni.ConfFiles(dir, []string{".conf", ".conflist", ".json"})
+	slices.Sort(files)
+	return files, err
+}
+
+// namedConfig returns the configuration in dir whose network has a name; a
+// list goes before a single plugin's configuration (NPWG standard, section
+// 3.4.1). Files that cannot be read or parsed are passed over, and said in the
+// error when no other one has the name.
+func namedConfig(dir, name string) ([]byte, error) {
+	files, err := configFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found *configFile
+	var broken []string
+	for _, path := range files {
+		f, err := readConfig(path)
+		if err != nil {
+			broken = append(broken, err.Error())
+			continue
+		}
+		if f.name == name && (found == nil || found.single && !f.single) {
+			found = f
+		}
+	}
+	if found != nil {
+		return found.config, nil
+	}
+	err = fmt.Errorf("%w named %q in %s", errNoConfig, name, dir)
+	if len(broken) > 0 {
+		err = fmt.Errorf("%w; passed over: %s", err, strings.Join(broken, "; "))
+	}
+	return nil, err
+}
+
+// firstConfig returns the first configuration in dir by file name. A shim's
+// own configuration is passed over: the daemon would call itself without end.
+// A first file that is broken is an error, because the next one is a network
+// that nobody asked for.
+func firstConfig(dir string) ([]byte, error) {
+	files, err := configFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range files {
+		f, err := readConfig(path)
+		if err != nil {
+			return nil, err
+		}
+		if !isShim(f.config) {
+			return f.config, nil
+		}
+	}
+	return nil, fmt.Errorf("%w in directory %s", errNoConfig, dir)
+}
+
+// shims are plugins that hand over to a daemon like this one.
+var shims = []string{"thicket-shim", "multus-shim", "multus"}
+
+func isShim(config []byte) bool {
+	conf, err := libcni.NetworkConfFromBytes(config)
+	return err == nil && len(conf.Plugins) > 0 && slices.Contains(shims, conf.Plugins[0].Network.Type)
+}
+
+// configFile is a configuration file as a list.
+type configFile struct {
+	config []byte
+	name   string // of the network
+	single bool   // the file holds a single plugin's configuration
+}
+
+// readConfig reads a configuration file of any extension. Like libcni it
+// appends the plugins in the directory of the network's name beside the file,
+// unless loadOnlyInlinedPlugins is set (CNI spec 1.1, section 1).
+func readConfig(path string) (*configFile, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	l, err := parseList(data, "")
+	if err == nil {
+		err = l.addPluginFiles(filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	f := &configFile{single: l.single}
+	if f.config, f.name, err = l.encode(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+func readFile(path string) ([]byte, error) {
+	// Not blocking, so that a FIFO is found out and not waited for.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: %w", errNoConfig, err)
+		}
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxConfig {
+		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxConfig>>20)
+	}
+	return data, nil
+}
+
+// addPluginFiles appends the plugins of dir/<network name>/*.conf.
+func (l *list) addPluginFiles(dir string) error {
+	var name string
+	_ = json.Unmarshal(l.fields["name"], &name)
+	if named := utils.ValidateNetworkName(name) == nil; l.single || !named {
+		return nil // encode says what is wrong with the name
+	}
+	// As libcni reads it: a truth value, or one in quotes.
+	if only := strings.ToLower(strings.Trim(string(l.fields["loadOnlyInlinedPlugins"]), `"`)); only == "true" {
+		return nil
+	}
+	files, err := libcni.NetworkPluginConfsFromFiles(dir, name)
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	for _, f := range files {
+		l.plugins = append(l.plugins, json.RawMessage(f.Bytes))
+	}
+	l.edited = true
+	return nil
+}

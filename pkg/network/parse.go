@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/utils"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+)
+
+// ParseSelections reads the value of k8s.v1.cni.cncf.io/networks in both its
+// forms: a comma-separated list of [namespace/]name[@interface], or a JSON list
+// (NPWG standard, section 4.1; NET-01). namespace is that of selections which
+// give none. A blank annotation selects nothing. Errors are *types.Error with
+// code 7 and quote the part at fault (NET-07); unknown JSON keys are ignored.
+func ParseSelections(annotation, namespace string) ([]Selection, error) {
+	annotation = strings.TrimSpace(annotation)
+	if annotation == "" {
+		return nil, nil
+	}
+	parse := parseCommas
+	if strings.ContainsAny(annotation, `[{"`) {
+		parse = parseJSON
+	}
+	selections, err := parse(annotation)
+	if err != nil {
+		return nil, err
+	}
+	for i := range selections {
+		s := &selections[i]
+		if s.Namespace == "" {
+			s.Namespace = namespace
+		}
+		if err := s.checkNames(); err != nil {
+			return nil, err
+		}
+		if err := s.checkRequests(); err != nil {
+			return nil, err
+		}
+	}
+	return selections, nil
+}
+
+// parseCommas reads the short form. Spaces around the parts are tolerated.
+func parseCommas(annotation string) ([]Selection, error) {
+	var all []Selection
+	for i, item := range strings.Split(annotation, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			return nil, invalid("network selection %q: element %d is empty; remove the comma or name a network", quote(annotation), i+1)
+		}
+		var s Selection
+		rest := item
+		if namespace, name, ok := strings.Cut(rest, "/"); ok {
+			if s.Namespace, rest = strings.TrimSpace(namespace), name; s.Namespace == "" {
+				return nil, invalid("network selection %q: the namespace before '/' is empty", quote(item))
+			}
+		}
+		name, ifName, asks := strings.Cut(rest, "@")
+		s.Name, s.InterfaceRequest = strings.TrimSpace(name), strings.TrimSpace(ifName)
+		if asks && s.InterfaceRequest == "" {
+			return nil, invalid("network selection %q: the interface name after '@' is empty", quote(item))
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// element is a selection as it is written in JSON.
+type element struct {
+	Name             string          `json:"name"`
+	Namespace        string          `json:"namespace"`
+	Interface        string          `json:"interface"`
+	InterfaceRequest string          `json:"interfaceRequest"` // Multus' key before 3.2, which Multus 4 still takes
+	IPs              []string        `json:"ips"`
+	Mac              string          `json:"mac"`
+	InfinibandGUID   string          `json:"infiniband-guid"`
+	Bandwidth        *Bandwidth      `json:"bandwidth"`
+	PortMappings     []PortMapping   `json:"portMappings"`
+	DeviceID         string          `json:"deviceID"`
+	CNIArgs          json.RawMessage `json:"cni-args"`
+	DefaultRoute     []string        `json:"default-route"`
+}
+
+// parseJSON reads the JSON form, one element at a time so that an error can
+// quote the one at fault.
+func parseJSON(annotation string) ([]Selection, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal([]byte(annotation), &raw); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return nil, invalid("network selection is not valid JSON: %v, near: %s", err, around(annotation, syntax.Offset))
+		}
+		return nil, invalid("network selection %s: want a JSON list; put [ and ] around it", quote(annotation))
+	}
+	var all []Selection
+	for i, one := range raw {
+		s, err := parseElement(one)
+		if err != nil {
+			return nil, invalid("network selection, element %d, %s: %v", i+1, quote(string(one)), err)
+		}
+		all = append(all, *s)
+	}
+	return all, nil
+}
+
+func parseElement(raw json.RawMessage) (*Selection, error) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' {
+		return nil, errors.New(`want a JSON object such as {"name": "a"}`)
+	}
+	var e element
+	if err := json.Unmarshal(raw, &e); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return nil, fmt.Errorf("%s: a JSON %s is of the wrong type or out of range", wrong.Field, wrong.Value)
+		}
+		return nil, err
+	}
+	if e.Interface == "" {
+		e.Interface = e.InterfaceRequest
+	}
+	s := &Selection{
+		Name: e.Name, Namespace: e.Namespace, InterfaceRequest: e.Interface,
+		IPRequest: e.IPs, MacRequest: e.Mac, InfinibandGUIDRequest: e.InfinibandGUID,
+		BandwidthRequest: e.Bandwidth, PortMappingsRequest: e.PortMappings, DeviceID: e.DeviceID,
+	}
+	for _, ip := range e.DefaultRoute {
+		gateway := net.ParseIP(ip)
+		if gateway == nil {
+			return nil, fmt.Errorf("default-route %q is not an IP address", ip)
+		}
+		s.GatewayRequest = append(s.GatewayRequest, gateway)
+	}
+	if len(e.CNIArgs) > 0 {
+		// Numbers stay as they are written: an argument may exceed a float64.
+		dec := json.NewDecoder(bytes.NewReader(e.CNIArgs))
+		dec.UseNumber()
+		if err := dec.Decode(&s.CNIArgs); err != nil {
+			return nil, errors.New("cni-args: want a JSON object")
+		}
+	}
+	return s, nil
+}
+
+// checkNames applies the rules for what a selection names.
+func (s *Selection) checkNames() error {
+	switch {
+	case s.Name == "":
+		return invalid("network selection %q: the network's name is missing", quote(s.definition()))
+	case !cluster.ValidName(s.Name):
+		return invalid("network selection: name %q is not a DNS-1123 name; use lower case letters, digits, '-' and '.'", quote(s.Name))
+	case !cluster.ValidNamespace(s.Namespace):
+		return invalid("network selection: namespace %q is not a DNS-1123 label; use lower case letters, digits and '-'", quote(s.Namespace))
+	}
+	return nil
+}
+
+// checkRequests applies the rules for what a selection asks of its network.
+func (s *Selection) checkRequests() error {
+	fault := func(format string, args ...any) error {
+		return invalid("%s: %s", strings.TrimSpace("network selection "+s.definition()), fmt.Sprintf(format, args...))
+	}
+	if s.InterfaceRequest != "" {
+		if err := utils.ValidateInterfaceName(s.InterfaceRequest); err != nil {
+			return fault("interface %q: %s", quote(s.InterfaceRequest), err.Msg)
+		}
+	}
+	if _, err := net.ParseMAC(s.MacRequest); s.MacRequest != "" && err != nil {
+		return fault("mac %q is not a hardware address such as 02:00:5e:10:00:01", quote(s.MacRequest))
+	}
+	if _, err := net.ParseMAC(s.InfinibandGUIDRequest); s.InfinibandGUIDRequest != "" && err != nil {
+		return fault("infiniband-guid %q is not a GUID such as c2:11:22:33:44:55:66:77", quote(s.InfinibandGUIDRequest))
+	}
+	for _, ip := range s.IPRequest {
+		if _, _, err := net.ParseCIDR(ip); err != nil && net.ParseIP(ip) == nil {
+			return fault("ips: %q is not an IP address, with or without /prefix", quote(ip))
+		}
+	}
+	for _, m := range s.PortMappingsRequest {
+		switch {
+		case m.HostPort < 0 || m.HostPort > 65535:
+			return fault("portMappings: hostPort %d is not a port (0 to 65535)", m.HostPort)
+		case m.ContainerPort < 1 || m.ContainerPort > 65535:
+			return fault("portMappings: containerPort %d is not a port (1 to 65535)", m.ContainerPort)
+		case m.HostIP != "" && net.ParseIP(m.HostIP) == nil:
+			return fault("portMappings: hostIP %q is not an IP address", quote(m.HostIP))
+		}
+	}
+	return nil
+}
+
+// quoteLimit is how much of a user's text an error repeats, in bytes.
+const quoteLimit = 200
+
+func quote(s string) string {
+	if len(s) > quoteLimit {
+		return strings.ToValidUTF8(s[:quoteLimit], "") + "…"
+	}
+	return s
+}
+
+// around is the text on both sides of an offset.
+func around(s string, offset int64) string {
+	at := min(int(offset), len(s))
+	return strings.ToValidUTF8(s[max(0, at-30):min(len(s), at+10)], "")
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+)
+
+// The annotations of a pod that say what to attach it to.
+const (
+	// NetworksAnnotation selects further networks (NPWG standard, section 4.1).
+	NetworksAnnotation = "k8s.v1.cni.cncf.io/networks"
+	// DefaultNetworkAnnotation replaces the default network of one pod (Multus; NET-04).
+	DefaultNetworkAnnotation = "v1.multus-cni.io/default-network"
+)
+
+// ErrNoDefaultNetwork is wrapped when the configuration of the cluster's
+// default network does not exist (yet): nothing is wrong with what is there
+// (ST-02).
+var ErrNoDefaultNetwork = errors.New("the default network is not available")
+
+// Options are the rules by which networks are found. The names are those of
+// the daemon's configuration keys.
+type Options struct {
+	// ConfDir holds the node's configuration files.
+	ConfDir string
+	// MultusNamespace is where ClusterNetwork and DefaultNetworks are looked
+	// up; "kube-system" when it is empty.
+	MultusNamespace string
+	// ClusterNetwork is the default network: the name of a definition, the
+	// network name of a file in ConfDir, or the path of a file or directory.
+	ClusterNetwork string
+	// DefaultNetworks, named alike, are attached to every pod after the default
+	// network, except in SystemNamespaces ({"kube-system"} when it is nil).
+	DefaultNetworks  []string
+	SystemNamespaces []string
+	// NamespaceIsolation keeps pods to definitions in their own namespace and
+	// in GlobalNamespaces ({"default"} when it is empty; NET-08).
+	NamespaceIsolation bool
+	GlobalNamespaces   []string
+}
+
+// Planner makes the list of delegates of a pod. It is safe for concurrent use.
+type Planner struct {
+	options Options
+	cluster cluster.Cluster
+}
+
+// NewPlanner returns a Planner that looks definitions up in c.
+func NewPlanner(o Options, c cluster.Cluster) *Planner {
+	if o.MultusNamespace == "" {
+		o.MultusNamespace = "kube-system"
+	}
+	if o.SystemNamespaces == nil {
+		o.SystemNamespaces = []string{"kube-system"}
+	}
+	if len(o.GlobalNamespaces) == 0 {
+		o.GlobalNamespaces = []string{"default"}
+	}
+	return &Planner{options: o, cluster: c}
+}
+
+// Plan returns what to attach a pod to, in order: the default network as
+// ifName, then the networks that every pod gets, then those that the pod
+// selects; these as net1, net2, … by their place, or as the selection asks
+// (ADD-01). runtimeConfig are the runtime's capability arguments, which a
+// selection's own values replace.
+//
+// Annotations and configurations that are wrong, and interface names that are
+// asked for twice (ADD-07), are *types.Error with code 7. A definition that
+// does not exist wraps cluster.ErrNotFound and names it; a missing default
+// network wraps ErrNoDefaultNetwork.
+func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any) ([]Delegate, error) {
+	selections, err := ParseSelections(pod.Annotations[NetworksAnnotation], pod.Namespace)
+	if err != nil {
+		return nil, prefixed("annotation "+NetworksAnnotation, err)
+	}
+	first, err := p.defaultOf(ctx, pod, ifName, runtimeConfig)
+	if err != nil {
+		return nil, err
+	}
+	plan := []Delegate{*first}
+	if !slices.Contains(p.options.SystemNamespaces, pod.Namespace) {
+		for _, name := range p.options.DefaultNetworks {
+			s, err := p.network(ctx, name)
+			if err != nil {
+				return nil, prefixed("defaultNetworks", err)
+			}
+			if plan, err = extend(plan, s, "", runtimeConfig); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, sel := range selections {
+		s, err := p.selected(ctx, pod, sel, p.options.GlobalNamespaces)
+		if err != nil {
+			return nil, err
+		}
+		if plan, err = extend(plan, s, sel.InterfaceRequest, runtimeConfig); err != nil {
+			return nil, err
+		}
+	}
+	return plan, distinct(plan)
+}
+
+// extend appends an attachment under the requested or the next interface name.
+func extend(plan []Delegate, s *source, ifName string, runtimeConfig map[string]any) ([]Delegate, error) {
+	if ifName == "" {
+		ifName = fmt.Sprintf("net%d", len(plan))
+	}
+	d, err := s.delegate(ifName, runtimeConfig)
+	if err != nil {
+		return nil, err
+	}
+	return append(plan, *d), nil
+}
+
+// Default returns the cluster's default network without a pod, as STATUS and a
+// DEL without a record need it. The error wraps ErrNoDefaultNetwork when its
+// configuration does not exist.
+func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[string]any) (*Delegate, error) {
+	name := p.options.ClusterNetwork
+	if name == "" {
+		return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
+	}
+	s, err := p.network(ctx, name)
+	if errors.Is(err, errNoConfig) {
+		return nil, fmt.Errorf("%w: clusterNetwork %s: %w", ErrNoDefaultNetwork, name, err)
+	}
+	if err != nil {
+		return nil, prefixed("clusterNetwork", err)
+	}
+	d, err := s.delegate(ifName, runtimeConfig)
+	if err != nil {
+		return nil, prefixed("clusterNetwork", err)
+	}
+	d.Default = true
+	return d, nil
+}
+
+// defaultOf returns a pod's default network: the cluster's, unless the pod has
+// an annotation that replaces it. That annotation's interface name is ignored,
+// because the runtime has decided on it.
+func (p *Planner) defaultOf(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any) (*Delegate, error) {
+	annotation := pod.Annotations[DefaultNetworkAnnotation]
+	if strings.TrimSpace(annotation) == "" {
+		return p.Default(ctx, ifName, runtimeConfig)
+	}
+	const where = "annotation " + DefaultNetworkAnnotation
+	selections, err := ParseSelections(annotation, p.options.MultusNamespace)
+	if err != nil {
+		return nil, prefixed(where, err)
+	}
+	if len(selections) != 1 {
+		return nil, invalid("%s: %q selects %d networks; a pod has one default network", where, quote(annotation), len(selections))
+	}
+	open := append(slices.Clone(p.options.GlobalNamespaces), p.options.MultusNamespace)
+	s, err := p.selected(ctx, pod, selections[0], open)
+	if err != nil {
+		return nil, prefixed(where, err)
+	}
+	d, err := s.delegate(ifName, runtimeConfig)
+	if err != nil {
+		return nil, prefixed(where, err)
+	}
+	d.Default = true
+	return d, nil
+}
+
+// selected looks up what a pod selects. Under namespace isolation it has to be
+// in the pod's own namespace or in an open one (NET-08).
+func (p *Planner) selected(ctx context.Context, pod *cluster.Pod, sel Selection, open []string) (*source, error) {
+	if p.options.NamespaceIsolation && sel.Namespace != pod.Namespace && !slices.Contains(open, sel.Namespace) {
+		return nil, invalid("network selection %s: namespaceIsolation keeps pods of namespace %s out of namespace %s; "+
+			"use a network definition in %s, or one in a global namespace (%s)",
+			sel.definition(), pod.Namespace, sel.Namespace, pod.Namespace, strings.Join(open, ", "))
+	}
+	return p.definition(ctx, sel)
+}
+
+// distinct refuses a plan in which two attachments have one interface name.
+func distinct(plan []Delegate) error {
+	taken := map[string]string{}
+	for _, d := range plan {
+		if other, ok := taken[d.Interface]; ok {
+			return invalid("interface %s is asked for twice, by network %s and by network %s; give one of them another name with @",
+				d.Interface, other, d.Definition)
+		}
+		taken[d.Interface] = d.Definition
+	}
+	return nil
+}
