@@ -103,15 +103,13 @@ func (e *Env) ResetCalls() {
 	}
 }
 
-// interfacesOf and networksOf shorten what cases compare.
-func interfacesOf(calls []Call) []string {
-	var names []string
-	for _, c := range calls {
-		names = append(names, c.Interface)
-	}
-	return names
+// alive says whether a process of the case's pid namespace still runs.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "stat"))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
+// networksOf lists the network of each call, to compare an order.
 func networksOf(calls []Call) []string {
 	var names []string
 	for _, c := range calls {
@@ -120,8 +118,11 @@ func networksOf(calls []Call) []string {
 	return names
 }
 
-// alive says whether a process of the case's pid namespace still runs.
-func alive(pid int) bool {
-	stat, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "stat"))
-	return err == nil && !strings.Contains(string(stat), ") Z ")
+// interfacesOf lists the interface of each call.
+func interfacesOf(calls []Call) []string {
+	var names []string
+	for _, c := range calls {
+		names = append(names, c.Interface)
+	}
+	return names
 }

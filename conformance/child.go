@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	gtypes "github.com/onsi/ginkgo/v2/types"
@@ -22,6 +23,9 @@ const (
 	// envWorkDir is where the case makes its directory.
 	envWorkDir = "THICKET_CONFORMANCE_WORKDIR"
 )
+
+// gracePeriod is how long a body may go on that does not heed its deadline.
+const gracePeriod = 3 * time.Second
 
 // exitBroken is the exit status of a child that could not run its case at all.
 const exitBroken = 3
@@ -56,6 +60,7 @@ func RunChild(s Settings) {
 // failer is Ginkgo's testing.T: the report says more than it would.
 type failer struct{}
 
+// Fail implements ginkgo.GinkgoTestingT.
 func (failer) Fail() {}
 
 // runSpec runs one case as a Ginkgo suite of one spec.
@@ -68,7 +73,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var seen string
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
-		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), func(ctx ginkgo.SpecContext) {
+		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {
 			e := newEnv(s, *c)
 			ginkgo.DeferCleanup(func(ctx context.Context) {
 				defer func() { seen = e.story() }()

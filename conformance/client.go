@@ -44,10 +44,10 @@ func (a *Answer) Error() *types.Error {
 // cniErrorIn reads a CNI error; one without a code or a msg is none.
 func cniErrorIn(body []byte) *types.Error {
 	var e types.Error
-	if json.Unmarshal(body, &e) != nil || e.Code == 0 || e.Msg == "" {
-		return nil
+	if err := json.Unmarshal(body, &e); err == nil && e.Code != 0 && e.Msg != "" {
+		return &e
 	}
-	return &e
+	return nil
 }
 
 // Result returns the result of an ADD; the case fails when there is none.

@@ -170,7 +170,7 @@ func (e *Env) teardown(ctx context.Context) {
 		processes = func() []string { return nil }
 	}
 	for _, s := range e.sandbox {
-		s.close()
+		Expect(s.close()).To(Succeed())
 	}
 	Eventually(processes).WithTimeout(5*time.Second).Should(BeEmpty(), "processes that are left after the case")
 	Expect(left).To(BeEmpty(), "what is left after DEL")

@@ -36,9 +36,9 @@ type Sandbox struct {
 }
 
 type sandboxSpec struct {
-	annotations         map[string]string
-	noPod, noNetns      bool
-	id, podName, ifName string
+	annotations    map[string]string
+	noPod, noNetns bool
+	id, podName    string
 }
 
 // SandboxOption changes what Env.Sandbox makes.

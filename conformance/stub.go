@@ -43,7 +43,7 @@ func (e *Env) Stub(handler http.Handler) *Stub {
 	l, err := net.Listen("unix", e.Socket())
 	Expect(err).NotTo(HaveOccurred())
 	s := &Stub{socket: e.Socket()}
-	s.server = &http.Server{ //nolint:gosec // a stub in a case's own directory
+	s.server = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			s.note(r, body)

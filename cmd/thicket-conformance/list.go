@@ -39,7 +39,7 @@ func listCommand() *cobra.Command {
 			for _, k := range cases {
 				rows = append(rows, row{k.ID, k.Level, k.Profile, k.Title, k.Source})
 			}
-			return print(c.OutOrStdout(), output, rows)
+			return render(c.OutOrStdout(), output, rows)
 		},
 	}
 	c.Flags().StringSliceVar(&profiles, "profile", nil, "only these `profiles`")
@@ -47,7 +47,8 @@ func listCommand() *cobra.Command {
 	return c
 }
 
-func print(w io.Writer, form string, rows []row) error {
+// render prints the rows in the form that was asked for.
+func render(w io.Writer, form string, rows []row) error {
 	switch form {
 	case "json":
 		enc := json.NewEncoder(w)

@@ -3,6 +3,7 @@
 package inprocess
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,16 +11,16 @@ import (
 	"github.com/thicket-cni/thicket/conformance"
 )
 
-// Bundled returns the target for a program that stands in a directory with the
-// shim: conformance/targets/thicket.yaml, written down beside nothing, with
-// executables looked for where this program is.
+// Bundled returns the target for a program that stands beside the shim and the
+// installer: the suite's own target file, with their directory in place of bin/.
 func Bundled() (*Target, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Dir(self)
-	binaries, err := conformance.ParseTarget(conformance.ThicketTarget, filepath.Join(dir, "thicket.yaml"), filepath.Dir(dir))
+	file := bytes.ReplaceAll(conformance.ThicketTarget, []byte("bin/"), nil)
+	binaries, err := conformance.ParseTarget(file, "thicket.yaml", dir)
 	if err != nil {
 		return nil, fmt.Errorf("in-process: the shim is the real one, and the installer too: %w", err)
 	}

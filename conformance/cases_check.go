@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+func init() {
+	register(
+		Case{
+			ID: "CHECK-01", Profile: "check", Level: Must, Source: "CNI", Body: checkEveryAttachment,
+			Title: "Every attachment of the container is checked, not only the default network's",
+		},
+		Case{
+			ID: "CHECK-02", Profile: "check", Level: Must, Source: "CNI", Body: checkParametersOfAdd,
+			Title: "Each delegate gets the prevResult and the parameters of its ADD",
+		},
+		Case{
+			ID: "CHECK-03", Profile: "check", Level: Must, Source: "CNI", Body: checkFirstFailure,
+			Title: "The first failure's code, msg and details are returned",
+		},
+		Case{
+			ID: "CHECK-04", Profile: "check", Level: Must, Source: "CNI", Body: checkVanished, Slow: 8 * time.Second,
+			Title: "An interface or address that vanished from the namespace makes CHECK fail",
+		},
+		Case{
+			ID: "CHECK-05", Profile: "check", Level: Must, Source: "CNI", Body: checkPassedOver,
+			Title: "disableCheck, and networks below 0.4.0, are passed over",
+		},
+		Case{
+			ID: "CHECK-06", Profile: "check", Level: Should, Source: "CNI", Body: checkUnknownContainer,
+			Title: "A container never added, or deleted: error",
+		},
+		Case{
+			ID: "CHECK-07", Profile: "check", Level: Must, Source: "CNI", Body: checkChangesNothing,
+			Title: "CHECK changes nothing, and succeeds right after ADD and after a daemon's restart",
+		},
+	)
+}
+
+// checkEveryAttachment is CHECK-01.
+func checkEveryAttachment(ctx context.Context, e *Env) {
+	e.DefaultNetwork(e.FakeList("default", numbered(Fake{}, Fake{})...))
+	e.Definition("blue", e.FakeList("blue", numbered(Fake{}, Fake{}, Fake{})...))
+	e.Definition("green", e.FakeList("green"))
+	e.Start(ctx)
+	other, s, alone := e.Sandbox(Networks("green")), e.Sandbox(Networks("blue,green@data0,green")), e.Sandbox()
+	for _, sandbox := range []*Sandbox{other, s, alone} {
+		e.MustOK(e.Add(ctx, sandbox))
+	}
+	a := e.MustOK(e.Check(ctx, s))
+	Expect(string(a.Body)).To(Or(BeEmpty(), MatchJSON("{}")), "the answer to CHECK")
+	checked := e.CallsFor("CHECK", s)
+	Expect(placesOf(checked)).To(Equal([]string{"default eth0 plugin 0", "default eth0 plugin 1",
+		"blue net1 plugin 0", "blue net1 plugin 1", "blue net1 plugin 2", "green data0", "green net3"}))
+	expectNoOverlap(checked)
+	for _, c := range checked {
+		Expect(c.Netns).To(Equal(s.Netns), "CNI_NETNS")
+	}
+	Expect(e.CallsOf("CHECK")).To(HaveLen(len(checked)), "no other container is checked")
+	e.MustOK(e.Check(ctx, alone))
+	Expect(placesOf(e.CallsFor("CHECK", alone))).To(Equal([]string{"default eth0 plugin 0", "default eth0 plugin 1"}))
+}
+
+// checkParametersOfAdd is CHECK-02, before and after everything that the
+// parameters came from has changed.
+func checkParametersOfAdd(ctx context.Context, e *Env) {
+	ginkgo.By("configuration, runtimeConfig and arguments")
+	demandingNetworks(e)
+	d := e.Start(ctx)
+	s := addDemanding(ctx, e)
+	expectChecked(ctx, e, s, withHostPort(e, "CHECK", s))
+	replaceNetworks(e)
+	e.WritePod(s, map[string]string{"k8s.v1.cni.cncf.io/networks": "green@x1"})
+	expectChecked(ctx, e, s, withHostPort(e, "CHECK", s))
+	e.DeletePod(s)
+	d = restarted(ctx, e, d)
+	expectChecked(ctx, e, s, withHostPort(e, "CHECK", s))
+
+	ginkgo.By("the result of each network")
+	blue, green := chainedResults(e)
+	s = e.Sandbox(Networks("blue,green"))
+	result := e.MustOK(e.Add(ctx, s)).Result()
+	for range 2 {
+		checked := expectChecked(ctx, e, s, e.Request("CHECK", s))
+		Expect(networksOf(checked)).To(Equal([]string{"default", "default", "blue", "blue", "blue", "green"}))
+		expectPrevResultOf(result, checked[:2])
+		expectPrevResultOf(blue, checked[2:5])
+		expectPrevResultOf(green, checked[5:])
+		replaceNetworks(e)
+		d = restarted(ctx, e, d)
+	}
+}
+
+// expectChecked asserts that CHECK succeeds and reaches every plugin of what
+// ADD attached, in ADD's order and with its parameters.
+func expectChecked(ctx context.Context, e *Env, s *Sandbox, r *api.Request) []Call {
+	ginkgo.GinkgoHelper()
+	before := len(e.CallsFor("CHECK", s))
+	e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+	checked := e.CallsFor("CHECK", s)[before:]
+	Expect(placesOf(checked)).To(Equal(placesOf(e.CallsFor("ADD", s))))
+	expectParametersOfAdd(e, s, checked)
+	return checked
+}
+
+// checkFirstFailure is CHECK-03: two networks fail, the later one always, the
+// earlier one once, and then the default network.
+func checkFirstFailure(ctx context.Context, e *Env) {
+	earlier := types.NewError(231, "net1 has lost its route", "192.0.2.0/24 via 203.0.113.1")
+	later := types.NewError(7, "a code that the CNI spec knows", "with \"quotes\"\nand lines")
+	e.Definition("blue", e.FakeList("blue", numbered(Fake{}, Fake{Check: FakeStep{Error: earlier, Times: 1}}, Fake{})...))
+	e.Definition("green", e.FakeList("green", Fake{Check: FakeStep{Error: later}}))
+	e.Start(ctx)
+	s := e.Sandbox(Networks("blue,green"))
+	e.MustOK(e.Add(ctx, s))
+	expectCheckFails(ctx, e, s, earlier)
+	expectCheckFails(ctx, e, s, later)
+
+	ginkgo.By("an error without details, of the default network")
+	first := types.NewError(100, "eth0 is down", "")
+	e.DefaultNetwork(e.FakeList("default", Fake{Check: FakeStep{Error: first}}))
+	s = e.Sandbox(Networks("blue,green"))
+	e.MustOK(e.Add(ctx, s))
+	expectCheckFails(ctx, e, s, first)
+
+	ginkgo.By("a delegate that crashes at CHECK")
+	e.DefaultNetwork(e.FakeList("default", Fake{Check: FakeStep{Signal: "SIGKILL"}}))
+	s = e.Sandbox()
+	e.MustOK(e.Add(ctx, s))
+	a := e.Check(ctx, s)
+	Expect(a.OK()).To(BeFalse(), "CHECK succeeds though the delegate crashed")
+	Expect(a.Error()).NotTo(BeNil(), "a CNI error; the answer is %s", a)
+}
+
+func expectCheckFails(ctx context.Context, e *Env, s *Sandbox, want *types.Error) {
+	ginkgo.GinkgoHelper()
+	a := e.Check(ctx, s)
+	Expect(a.OK()).To(BeFalse(), "CHECK succeeds though a delegate failed")
+	Expect(a.Error()).To(Equal(want), "the delegate's own error; the answer is %s", a)
+}
+
+// checkPassedOver is CHECK-05.
+func checkPassedOver(ctx context.Context, e *Env) {
+	// Where CHECK is called in spite of it, it fails.
+	refusing := Fake{Check: FakeStep{Error: types.NewError(997, "CHECK is switched off", "")}}
+	with := func(list, key string, value any) string {
+		var config map[string]any
+		Expect(json.Unmarshal([]byte(list), &config)).To(Succeed())
+		config[key] = value
+		return string(mustJSON(config))
+	}
+	e.Definition("unchecked", with(e.FakeList("unchecked", refusing, refusing), "disableCheck", true))
+	e.Definition("checked", with(e.FakeList("checked"), "disableCheck", false))
+	for _, v := range []string{"0.3.1", "0.3.0"} {
+		e.Definition("old-"+v, with(e.FakeList("old-"+v, refusing), "cniVersion", v))
+	}
+	e.Definition("v040", with(e.FakeList("v040"), "cniVersion", "0.4.0"))
+	e.Start(ctx)
+	s := e.Sandbox(Networks("unchecked,checked,old-0.3.1,old-0.3.0,v040"))
+	e.MustOK(e.Add(ctx, s))
+	e.MustOK(e.Check(ctx, s))
+	Expect(networksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"default", "checked", "v040"}))
+	e.MustOK(e.Del(ctx, s))
+	Expect(e.CallsFor("DEL", s)).To(HaveLen(7), "DEL passes none of them over")
+
+	ginkgo.By("the default network")
+	for _, list := range []string{
+		with(e.FakeList("default", refusing), "disableCheck", true), with(e.FakeList("default", refusing), "cniVersion", "0.3.1"),
+	} {
+		e.DefaultNetwork(list)
+		s = e.Sandbox(Networks("checked"))
+		e.MustOK(e.Add(ctx, s))
+		e.MustOK(e.Check(ctx, s))
+		Expect(networksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"checked"}))
+	}
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// delDuringAdd is DEL-08, with an ADD that is held in its first delegate, and
+// in the middle of a list whose first plugin has made its interface.
+func delDuringAdd(ctx context.Context, e *Env) {
+	inFirst, inList := filepath.Join(e.Dir, "gate-first"), filepath.Join(e.Dir, "gate-list")
+	e.Definition("blue", e.FakeList("blue", numbered(realInterface(), Fake{Add: FakeStep{WaitFor: inList}})...))
+	e.Definition("green", e.FakeList("green", realInterface()))
+	e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{WaitFor: inFirst, Veth: true}, Del: FakeStep{Veth: true}}))
+	d := e.Start(ctx)
+
+	ginkgo.By("held in the first delegate")
+	delWhileHeld(ctx, e, e.Sandbox(Networks("green")), "default eth0", inFirst)
+
+	ginkgo.By("held in the middle of a list")
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	s := e.Sandbox(Networks("green,blue,green@more"))
+	delWhileHeld(ctx, e, s, "blue net2 plugin 1", inList)
+
+	ginkgo.By("the container can be added again, and a restart brings nothing back")
+	restarted(ctx, e, d)
+	Expect(e.Leftovers(s)).To(BeEmpty())
+	e.ResetCalls()
+	e.MustOK(e.Add(ctx, s))
+	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "net2", "more"))
+	e.MustOK(e.Check(ctx, s))
+	e.MustOK(e.Del(ctx, s))
+	expectDeleted(e, s)
+}
+
+// delWhileHeld adds a sandbox, deletes it while the ADD is held at a place by
+// a missing file, and asserts that nothing is attached in the end.
+func delWhileHeld(ctx context.Context, e *Env, s *Sandbox, place, gate string) {
+	ginkgo.GinkgoHelper()
+	add := e.Async(ctx, e.Request("ADD", s))
+	e.AwaitCalls(ctx, 1, func(c Call) bool { return c.Command == "ADD" && c.ContainerID == s.ID && placeOf(c) == place })
+	del := e.Async(ctx, e.Request("DEL", s))
+
+	// A daemon may end the ADD, or let DEL wait for it: the gate is opened
+	// when DEL was answered, or evidently waits.
+	var deleted, added Outcome
+	select {
+	case deleted = <-del:
+	case <-time.After(time.Second):
+	}
+	e.Touch(gate)
+	if deleted.Answer == nil && deleted.Err == nil {
+		Eventually(del).WithContext(ctx).WithTimeout(20*time.Second).Should(Receive(&deleted), "DEL does not end")
+	}
+	Eventually(add).WithContext(ctx).WithTimeout(20*time.Second).Should(Receive(&added), "ADD does not end")
+	Expect(deleted.Err).NotTo(HaveOccurred())
+	e.MustOK(deleted.Answer)
+	Expect(added.Err).NotTo(HaveOccurred())
+	if !added.Answer.OK() {
+		Expect(added.Answer.Error()).NotTo(BeNil(), "an ADD that was ended gets a CNI error; the answer is %s", added.Answer)
+	}
+	expectNothingAttached(e, s)
+}
+
+// expectNothingAttached asserts that no ADD of a delegate came after the last
+// DEL of the same attachment.
+func expectNothingAttached(e *Env, s *Sandbox) {
+	ginkgo.GinkgoHelper()
+	Expect(s.InterfaceNames()).To(BeEmpty(), "interfaces after ADD and DEL have ended")
+	Expect(e.Leftovers(s)).To(BeEmpty())
+	last := map[string]string{}
+	for _, c := range e.Calls() {
+		if c.ContainerID == s.ID {
+			last[placeOf(c)] = c.Command
+		}
+	}
+	Expect(last).To(HaveEach("DEL"), "the last command of each delegate")
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// delReversed is DEL-01.
+func delReversed(ctx context.Context, e *Env) {
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	for _, name := range []string{"red", "green", "blue"} {
+		e.Definition(name, e.FakeList(name, realInterface()))
+	}
+	e.Start(ctx)
+
+	ginkgo.By("one interface with a requested name among numbered ones")
+	s := e.Sandbox(Networks("red,green@data0,blue"))
+	e.MustOK(e.Add(ctx, s))
+	Expect(placesOf(e.CallsFor("ADD", s))).To(Equal([]string{"default eth0", "red net1", "green data0", "blue net3"}))
+	e.MustOK(e.Del(ctx, s))
+	expectDeleted(e, s)
+	expectNoOverlap(e.CallsFor("DEL", s))
+
+	ginkgo.By("one network twice, and another name than eth0")
+	s = e.Sandbox(Networks("red@one,blue,red@two"))
+	s.IfName = "ens5"
+	e.MustOK(e.Add(ctx, s))
+	e.MustOK(e.Del(ctx, s))
+	Expect(placesOf(e.CallsFor("DEL", s))).To(Equal([]string{"red two", "blue net2", "red one", "default ens5"}))
+	expectDeleted(e, s)
+}
+
+// expectNoOverlap asserts that each call began after the one before had ended.
+func expectNoOverlap(calls []Call) {
+	ginkgo.GinkgoHelper()
+	for i, c := range calls {
+		Expect(c.End.IsZero()).To(BeFalse(), "%s of %s was killed", c.Command, placeOf(c))
+		if i > 0 {
+			Expect(c.Start).NotTo(BeTemporally("<", calls[i-1].End), "%s began before %s ended", placeOf(c), placeOf(calls[i-1]))
+		}
+	}
+}
+
+// delAgain is DEL-02.
+func delAgain(ctx context.Context, e *Env) {
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	e.Definition("blue", e.FakeList("blue", realInterface()))
+	e.Definition("broken", e.FakeList("broken", Fake{Add: FakeStep{Error: types.NewError(119, "no", "")}}))
+	d := e.Start(ctx)
+	other, s, failed := e.Sandbox(Networks("blue")), e.Sandbox(Networks("blue")), e.Sandbox(Networks("blue,broken"))
+	e.MustOK(e.Add(ctx, other))
+
+	ginkgo.By("a second and a third DEL, the pod being there and gone")
+	e.MustOK(e.Add(ctx, s))
+	e.MustOK(e.Del(ctx, s))
+	e.MustOK(e.Del(ctx, s))
+	e.DeletePod(s)
+	e.MustOK(e.Del(ctx, s))
+	Expect(e.Leftovers(s)).To(BeEmpty())
+
+	ginkgo.By("DEL after an ADD that failed")
+	Expect(e.Add(ctx, failed).OK()).To(BeFalse(), "ADD with a network that fails")
+	e.MustOK(e.Del(ctx, failed))
+	e.MustOK(e.Del(ctx, failed))
+
+	ginkgo.By("DEL of containers never seen")
+	delNeverSeen(ctx, e)
+
+	ginkgo.By("all of that after a restart")
+	restarted(ctx, e, d)
+	e.MustOK(e.Del(ctx, s))
+	delNeverSeen(ctx, e)
+	Expect(other.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces of another container")
+	e.MustOK(e.Check(ctx, other))
+}
+
+// delNeverSeen deletes containers that had no ADD, with less and less that is
+// known of them.
+func delNeverSeen(ctx context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	known := e.Sandbox(Networks("blue"))
+	for _, s := range []*Sandbox{known, e.Sandbox(WithoutPod()), e.Sandbox(WithoutNetns()), e.Sandbox(WithoutPod(), WithoutNetns())} {
+		e.MustOK(e.Del(ctx, s))
+		Expect(e.Leftovers(s)).To(BeEmpty())
+	}
+	for _, change := range []func(map[string]string){
+		func(env map[string]string) { env["CNI_NETNS"] = "" },
+		func(env map[string]string) { delete(env, "CNI_NETNS") },
+	} {
+		r := e.Request("DEL", known)
+		change(r.Env)
+		e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+	}
+}
+
+// delDelegateFails is DEL-06: the network that fails is the first to be
+// deleted, one in the middle, and the last.
+func delDelegateFails(ctx context.Context, e *Env) {
+	failing := types.NewError(4321, "the device is busy", "held by flow 7")
+	bad := Fake{Add: FakeStep{Veth: true}, Del: FakeStep{Veth: true, Error: failing, Times: 1}}
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	e.Definition("good", e.FakeList("good", realInterface()))
+	e.Definition("fine", e.FakeList("fine", realInterface()))
+	e.Definition("bad", e.FakeList("bad", bad))
+	d := e.Start(ctx)
+	for _, networks := range []string{"good,bad,fine", "bad,good", "good,fine,bad"} {
+		ginkgo.By("bad fails in " + networks)
+		s := e.Sandbox(Networks(networks))
+		e.MustOK(e.Add(ctx, s))
+		expectDelFails(ctx, e, s, failing)
+		expectRetried(ctx, e, s, "bad")
+	}
+
+	ginkgo.By("the default network fails; its configuration changes, the pod goes and the daemon restarts before the later DEL")
+	e.DefaultNetwork(e.FakeList("default", bad))
+	s := e.Sandbox(Networks("good,fine"))
+	e.MustOK(e.Add(ctx, s))
+	expectDelFails(ctx, e, s, failing)
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	e.DeletePod(s)
+	restarted(ctx, e, d)
+	expectRetried(ctx, e, s, "default")
+
+	delTwoDelegatesFail(ctx, e, failing)
+}
+
+// expectDelFails asserts that one failing delegate makes DEL fail with its
+// error, and that DEL went on to all of the others.
+func expectDelFails(ctx context.Context, e *Env, s *Sandbox, want *types.Error) {
+	ginkgo.GinkgoHelper()
+	a := e.Del(ctx, s)
+	Expect(a.OK()).To(BeFalse(), "a failing delegate was not reported")
+	Expect(a.Error()).To(Equal(want), "the delegate's own error; the answer is %s", a)
+	Expect(placesOf(e.CallsFor("DEL", s))).To(Equal(reversed(placesOf(e.CallsFor("ADD", s)))), "every attachment is tried")
+	Expect(s.InterfaceNames()).To(HaveLen(1), "only the failing network's interface is left")
+}
+
+// expectRetried asserts that a later DEL succeeds, having called the delegate
+// of the network that failed again as before.
+func expectRetried(ctx context.Context, e *Env, s *Sandbox, network string) {
+	ginkgo.GinkgoHelper()
+	before := len(e.CallsFor("DEL", s))
+	e.MustOK(e.Del(ctx, s))
+	again := e.CallsFor("DEL", s)[before:]
+	Expect(networksOf(again)).To(ContainElement(network), "what failed is tried again")
+	expectParametersOfAdd(e, s, again)
+	for _, c := range again {
+		if c.Network == network {
+			Expect(c.Config()).To(HaveKeyWithValue("prevResult", Not(BeNil())))
+		}
+	}
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what the later DEL left")
+}
+
+// delTwoDelegatesFail has two delegates fail, one of them by a crash.
+func delTwoDelegatesFail(ctx context.Context, e *Env, failing *types.Error) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("two networks fail, one of them by a crash")
+	e.Definition("bad", e.FakeList("bad", Fake{Add: FakeStep{Veth: true}, Del: FakeStep{Veth: true, Error: failing, Times: 1}}))
+	e.Definition("crash", e.FakeList("crash", Fake{Add: FakeStep{Veth: true}, Del: FakeStep{Veth: true, Signal: "SIGKILL", Times: 1}}))
+	s := e.Sandbox(Networks("crash,good,bad"))
+	e.MustOK(e.Add(ctx, s))
+	a := e.Del(ctx, s)
+	Expect(a.OK()).To(BeFalse(), "two failing delegates were not reported")
+	Expect(a.Error()).NotTo(BeNil(), "a CNI error; the answer is %s", a)
+	Expect(placesOf(e.CallsFor("DEL", s))).To(Equal([]string{"bad net3", "good net2", "crash net1", "default eth0"}))
+	Expect(s.InterfaceNames()).To(ConsistOf("net1", "net3"), "the interfaces of what failed")
+	before := len(e.CallsFor("DEL", s))
+	e.MustOK(e.Del(ctx, s))
+	Expect(networksOf(e.CallsFor("DEL", s)[before:])).To(ContainElements("crash", "bad"))
+	Expect(e.Leftovers(s)).To(BeEmpty())
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// readyHealthMethods is READY-06.
+func readyHealthMethods(ctx context.Context, e *Env) {
+	e.Start(ctx)
+	ask := func(method, body string) *Answer {
+		ginkgo.GinkgoHelper()
+		a, err := e.Do(ctx, method, api.MultusHealthAPIEndpoint, nil, strings.NewReader(body))
+		Expect(err).NotTo(HaveOccurred(), method)
+		return a
+	}
+	Expect(ask(http.MethodGet, "").Status).To(Equal(http.StatusOK))
+	// Clients of the API post "null"; whatever is posted is not looked at.
+	for _, body := range []string{"", "null", "{}", "not JSON"} {
+		Expect(ask(http.MethodPost, body).Status).To(Equal(http.StatusOK), "POST of %q", body)
+	}
+	others := []string{http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodHead, http.MethodOptions, http.MethodTrace, "BREW"}
+	for _, method := range others {
+		a := ask(method, "")
+		Expect(a.Status).To(Equal(http.StatusMethodNotAllowed), method)
+		var allowed []string
+		for _, m := range strings.Split(strings.Join(a.Header.Values("Allow"), ","), ",") {
+			allowed = append(allowed, strings.TrimSpace(m))
+		}
+		Expect(allowed).To(ConsistOf(http.MethodGet, http.MethodPost), "Allow in the answer to %s", method)
+	}
+}
+
+// readyzTellsTheTruth is READY-07.
+func readyzTellsTheTruth(ctx context.Context, e *Env) {
+	gate := filepath.Join(e.Dir, "gate")
+	e.Definition("held", e.FakeList("held", Fake{Del: FakeStep{WaitFor: gate}}))
+	var d *Daemon
+	if e.Supports(FeatureStandalone) {
+		d = readyzBeforeSync(ctx, e)
+	} else {
+		ginkgo.By("the target has no cluster that could be missing: that part is left out")
+		d = e.Start(ctx)
+	}
+	held := e.Sandbox(Networks("held"))
+	e.MustOK(e.Add(ctx, held))
+	expectProbe(ctx, e, api.MultusReadyAPIEndpoint, http.StatusOK)
+
+	outcome := e.Async(ctx, e.Request("DEL", held))
+	e.AwaitCalls(ctx, 1, callIn("held", "DEL", held))
+	d.Terminate()
+	awaitUnready(ctx, e, d)
+	Consistently(func() int { return probeStatus(ctx, e, api.MultusReadyAPIEndpoint) }).
+		WithTimeout(500*time.Millisecond).ShouldNot(Equal(http.StatusOK), "/readyz after SIGTERM")
+	Expect(d.ended()).To(BeFalse(), "a request is in flight")
+	e.Touch(gate)
+	e.MustOK(expectAnswered(ctx, outcome))
+	d.await(ctx)
+}
+
+// readyzBeforeSync starts the daemon while its cluster, a directory, is
+// missing. An ADD that comes then may wait or fail, but not succeed.
+func readyzBeforeSync(ctx context.Context, e *Env) *Daemon {
+	ginkgo.GinkgoHelper()
+	early := e.Sandbox()
+	away := e.ClusterDir + ".away"
+	Expect(os.Rename(e.ClusterDir, away)).To(Succeed())
+	d := e.Start(ctx, WithoutWaiting())
+	awaitProbe(ctx, e, api.MultusHealthAPIEndpoint)
+	outcome := e.Async(ctx, e.Request("ADD", early))
+	var first *Outcome
+	Consistently(func() int {
+		select {
+		case o := <-outcome:
+			first = &o
+		default:
+		}
+		return probeStatus(ctx, e, api.MultusReadyAPIEndpoint)
+	}).WithTimeout(700*time.Millisecond).ShouldNot(Equal(http.StatusOK), "/readyz while the cluster's directory is missing")
+	if first != nil {
+		Expect(first.Err).NotTo(HaveOccurred())
+		Expect(first.Answer.OK()).To(BeFalse(), "a made-up success: %s", first.Answer)
+		Expect(first.Answer.Error()).NotTo(BeNil(), "no CNI error: %s", first.Answer)
+	}
+	Expect(e.CallsOf("ADD")).To(BeEmpty(), "delegates that ran for a pod that nobody knows")
+	expectProbe(ctx, e, api.MultusHealthAPIEndpoint, http.StatusOK)
+
+	Expect(os.Rename(away, e.ClusterDir)).To(Succeed())
+	awaitProbe(ctx, e, api.MultusReadyAPIEndpoint)
+	if first == nil {
+		e.MustOK(expectAnswered(ctx, outcome))
+	} else {
+		e.MustOK(e.Add(ctx, early))
+	}
+	Expect(e.CallsFor("ADD", early)).To(HaveLen(1))
+	expectServes(ctx, e)
+	return d
+}
+
+// probeStatus is the status that a probe is answered with, 0 without answer.
+func probeStatus(ctx context.Context, e *Env, endpoint string) int {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	a, err := e.Do(ctx, http.MethodGet, endpoint, nil, nil)
+	if err != nil {
+		return 0
+	}
+	return a.Status
+}
+
+func expectProbe(ctx context.Context, e *Env, endpoint string, status int) {
+	ginkgo.GinkgoHelper()
+	Expect(probeStatus(ctx, e, endpoint)).To(Equal(status), "%s (0 is no answer)", endpoint)
+}
+
+// awaitUnready waits until the daemon shows that SIGTERM has arrived: a signal
+// takes its time, but no more than a second.
+func awaitUnready(ctx context.Context, e *Env, d *Daemon) {
+	ginkgo.GinkgoHelper()
+	Eventually(func() int { return probeStatus(ctx, e, api.MultusReadyAPIEndpoint) }).WithContext(ctx).
+		WithTimeout(time.Second).WithPolling(pollInterval).ShouldNot(Equal(http.StatusOK),
+		func() string { return "/readyz must not be 200 from SIGTERM on; the daemon's log:\n" + lastLines(d.Log(), 40) })
+}
+
+// readyDrains is READY-08. Three sandboxes: an ADD and a DEL are in flight
+// when SIGTERM comes, and a DEL of the third comes after it.
+func readyDrains(ctx context.Context, e *Env) {
+	gate := filepath.Join(e.Dir, "gate")
+	e.Definition("slow-add", e.FakeList("slow-add", Fake{Add: FakeStep{WaitFor: gate}}))
+	e.Definition("slow-del", e.FakeList("slow-del", Fake{Del: FakeStep{WaitFor: gate}}))
+	adding, deleting, later := e.Sandbox(Networks("slow-add")), e.Sandbox(Networks("slow-del")), e.Sandbox()
+	d := e.Start(ctx)
+	e.MustOK(e.Add(ctx, deleting))
+	e.MustOK(e.Add(ctx, later))
+	add, del := e.Async(ctx, e.Request("ADD", adding)), e.Async(ctx, e.Request("DEL", deleting))
+	e.AwaitCalls(ctx, 1, callIn("slow-add", "ADD", adding))
+	e.AwaitCalls(ctx, 1, callIn("slow-del", "DEL", deleting))
+
+	d.Terminate()
+	if e.Supports(FeatureReadyz) {
+		awaitUnready(ctx, e, d)
+	}
+	e.MustOK(e.Del(ctx, later))
+	Expect(e.CallsFor("DEL", later)).To(HaveLen(1), "the delegate's DEL, after SIGTERM")
+	Consistently(func() int { return probeStatus(ctx, e, api.MultusHealthAPIEndpoint) }).
+		WithTimeout(time.Second).Should(Equal(http.StatusOK), "/healthz while requests are in flight (0 is no answer)")
+	e.MustOK(e.Del(ctx, e.Sandbox()))
+	Expect(api.CheckAPIReadyNow(e.RunDir)).To(Succeed(), "a shim's DEL asks this")
+	Expect(d.ended()).To(BeFalse(), "requests are in flight")
+	Expect(add).NotTo(Receive(), "the ADD's delegate still runs")
+
+	e.Touch(gate)
+	Expect(expectAnswered(ctx, add).Result().Interfaces).NotTo(BeNil())
+	e.MustOK(expectAnswered(ctx, del))
+	d.await(ctx)
+	Expect(d.ExitCode()).To(BeZero(), "the exit status after SIGTERM; the log:\n%s", d.Log())
+	expectFinished(ctx, e, adding, deleting)
+}
+
+// expectFinished asserts that what was in flight was carried out to its end,
+// with delegates that were not cut off, and is known to the next daemon.
+func expectFinished(ctx context.Context, e *Env, adding, deleting *Sandbox) {
+	ginkgo.GinkgoHelper()
+	for _, c := range append(e.CallsFor("ADD", adding), e.CallsFor("DEL", deleting)...) {
+		Expect(c.End.IsZero()).To(BeFalse(), "%s of %s was cut off", c.Command, c.Network)
+	}
+	Expect(e.CallsFor("ADD", adding)).To(HaveLen(2))
+	Expect(e.CallsFor("DEL", deleting)).To(HaveLen(2))
+	Expect(e.CallsFor("DEL", adding)).To(BeEmpty(), "an ADD that was answered with success must not be rolled back")
+	if !e.Supports(FeatureRestart) {
+		e.AllowLeftovers("the target cannot be started again to delete what was attached last")
+		return
+	}
+	e.Start(ctx)
+	e.MustOK(e.Check(ctx, adding))
+	e.MustOK(e.Del(ctx, adding))
+	Expect(e.CallsFor("DEL", adding)).To(HaveLen(2))
+}

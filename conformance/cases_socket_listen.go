@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// socketOnly is SOCK-01. The case has a network namespace of its own, so the
+// kernel's lists of sockets are the whole truth about who listens in it. They
+// are read again after an ADD: a daemon may open more when it works.
+func socketOnly(ctx context.Context, e *Env) {
+	if isolated() {
+		Expect(listeners()).To(BeEmpty(), "who listens before the daemon does")
+	}
+	// Multus' own default, /run/multus/, ends in a slash.
+	for _, runDir := range e.rounds(e.RunDir, filepath.Join(e.Dir, "elsewhere")+"/") {
+		ginkgo.By("run directory " + runDir)
+		d := e.Start(ctx, RunDir(runDir))
+		expectOnlySocket(api.SocketPath(runDir))
+		if runDir == e.RunDir {
+			s := e.Sandbox()
+			e.MustOK(e.Add(ctx, s))
+			expectOnlySocket(e.Socket())
+			e.MustOK(e.Del(ctx, s))
+		}
+		d.Stop(ctx)
+	}
+}
+
+// expectOnlySocket asserts that path is a socket, no link to one, and that
+// exactly one listener exists, there.
+func expectOnlySocket(path string) {
+	ginkgo.GinkgoHelper()
+	info, err := os.Lstat(path)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(info.Mode().Type()).To(Equal(fs.ModeSocket), "%s must be a unix socket, it is %s", path, info.Mode())
+	if isolated() {
+		Expect(listeners()).To(Equal([]string{"unix " + path}), "who listens in the daemon's network namespace")
+	}
+}
+
+// listeners lists the sockets of this network namespace that a peer could
+// reach: unix sockets that listen, abstract ones included, datagram sockets
+// with a name, and TCP and UDP ports.
+func listeners() []string {
+	ginkgo.GinkgoHelper()
+	found := unixListeners()
+	for table, state := range map[string]string{"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"} {
+		for _, f := range socketTable(table) {
+			if f[3] == state {
+				found = append(found, table+" "+f[1])
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func unixListeners() []string {
+	ginkgo.GinkgoHelper()
+	const (
+		acceptsConnections = 1 << 16 // __SO_ACCEPTCON
+		datagram           = "0002"
+		namedFields        = 8
+	)
+	var found []string
+	for _, f := range socketTable("unix") {
+		flags, err := strconv.ParseUint(f[3], 16, 32)
+		Expect(err).NotTo(HaveOccurred())
+		name := strings.Join(f[min(len(f), namedFields-1):], " ")
+		if flags&acceptsConnections != 0 || f[4] == datagram && name != "" {
+			found = append(found, "unix "+name)
+		}
+	}
+	return found
+}
+
+// socketTable reads a table of /proc/net without its heading; one that the
+// kernel does not have is empty.
+func socketTable(name string) [][]string {
+	ginkgo.GinkgoHelper()
+	data, err := os.ReadFile("/proc/self/net/" + name)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	Expect(err).NotTo(HaveOccurred())
+	var rows [][]string
+	for i, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		if i > 0 {
+			rows = append(rows, strings.Fields(line))
+		}
+	}
+	return rows
+}
+
+// underUmask runs f with the process's umask, which a daemon that is started
+// meanwhile inherits: under 0 nothing is private by luck.
+func underUmask(mask int, f func()) {
+	before := syscall.Umask(mask)
+	defer syscall.Umask(before)
+	f()
+}
+
+// owned renders a file's owner and mode, "0:0 0600".
+func owned(path string) string {
+	ginkgo.GinkgoHelper()
+	var st syscall.Stat_t
+	Expect(syscall.Lstat(path, &st)).To(Succeed(), path)
+	return fmt.Sprintf("%d:%d %04o", st.Uid, st.Gid, st.Mode&0o7777)
+}
+
+// rounds leaves only the first run directory for a target of which one daemon
+// alone can be started.
+func (e *Env) rounds(runDirs ...string) []string {
+	if !e.Supports(FeatureRestart) {
+		return runDirs[:1]
+	}
+	return runDirs
+}
+
+// socketMode is SOCK-02: neither the umask nor a run directory that was there
+// before changes the socket's mode, and serving does not either.
+func socketMode(ctx context.Context, e *Env) {
+	present := filepath.Join(e.Dir, "present")
+	Expect(os.Mkdir(present, 0o700)).To(Succeed())
+	masks := []int{0, 0o022, 0o077}
+	for i, runDir := range e.rounds(e.RunDir, present, filepath.Join(e.Dir, "strict")) {
+		ginkgo.By(fmt.Sprintf("umask %03o, run directory %s", masks[i], runDir))
+		underUmask(masks[i], func() {
+			d := e.Start(ctx, RunDir(runDir))
+			Expect(owned(api.SocketPath(runDir))).To(Equal("0:0 0600"))
+			if runDir == e.RunDir {
+				expectServes(ctx, e)
+				Expect(owned(e.Socket())).To(Equal("0:0 0600"), "after an ADD and a DEL")
+			}
+			d.Stop(ctx)
+		})
+	}
+}
+
+// socketRunDirMade is SOCK-03. Parents that the daemon makes on the way must
+// be safe too: who can write there can put another directory in its place.
+func socketRunDirMade(ctx context.Context, e *Env) {
+	parents := []string{filepath.Join(e.Dir, "a"), filepath.Join(e.Dir, "a", "b")}
+	for _, runDir := range e.rounds(filepath.Join(parents[1], "run"), e.RunDir) {
+		ginkgo.By("missing: " + runDir)
+		Expect(runDir).NotTo(BeAnExistingFile())
+		underUmask(0, func() {
+			d := e.Start(ctx, RunDir(runDir))
+			Expect(runDir).To(BeADirectory())
+			Expect(owned(runDir)).To(Equal("0:0 0700"))
+			d.Stop(ctx)
+		})
+	}
+	for _, p := range parents {
+		info, err := os.Stat(p)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(info.Mode().Perm()&0o022).To(BeZero(), "%s, which the daemon made, has mode %s", p, info.Mode())
+	}
+}
+
+// socketNeverLax is SOCK-04. A daemon that listens first and calls chmod then
+// is seen in between; the umask of 0 makes whatever it did not think of lax.
+// Where the daemon can be killed, every other restart has to replace a socket.
+func socketNeverLax(ctx context.Context, e *Env) {
+	const restarts = 50
+	observer := e.Observe(ctx, e.Socket())
+	underUmask(0, func() {
+		for i := range restarts + 1 {
+			d := e.Start(ctx)
+			if i%2 == 1 && e.Supports(FeatureKill) {
+				d.Kill()
+			} else {
+				d.Stop(ctx)
+			}
+		}
+	})
+	seen := observer.Stop()
+	ginkgo.By(fmt.Sprintf("saw the socket in %d of %d samples", seen.Seen, seen.Samples))
+	Expect(seen.Seen).To(BeNumerically(">", restarts), "samples in which the socket was there")
+	Expect(seen.Modes).To(HaveLen(1), "modes of the socket, and how often each was seen")
+	Expect(seen.Modes).To(HaveKey("0600"))
+	Expect(seen.Owners).To(HaveLen(1), "owners of the socket, and how often each was seen")
+	Expect(seen.Owners).To(HaveKey("0:0"))
+}
+
+// expectServes asserts that the daemon of the case's run directory attaches
+// and detaches a sandbox.
+func expectServes(ctx context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	s := e.Sandbox()
+	e.MustOK(e.Add(ctx, s))
+	Expect(e.CallsFor("ADD", s)).To(HaveLen(1), "ADDs of the delegate")
+	e.MustOK(e.Del(ctx, s))
+	a, err := e.Do(ctx, http.MethodGet, api.MultusHealthAPIEndpoint, nil, nil)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(a.Status).To(Equal(http.StatusOK))
+}
