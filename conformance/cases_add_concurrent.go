@@ -167,7 +167,7 @@ func addNeverParallel(ctx context.Context, e *Env) {
 
 	ginkgo.By("ADD of three attachments and its rollback")
 	s = e.Sandbox(Networks("one,bad"))
-	expectRefused(e.Add(ctx, s))
+	_ = expectRefused(e.Add(ctx, s))
 	Expect(commandsOf(callsOfSandbox(e, s))).To(Equal([]string{"ADD", "ADD", "ADD", "DEL", "DEL", "DEL"}))
 	expectOneAfterAnother(callsOfSandbox(e, s))
 }

@@ -17,14 +17,16 @@ func delDuringAdd(ctx context.Context, e *Env) {
 	inFirst, inList := filepath.Join(e.Dir, "gate-first"), filepath.Join(e.Dir, "gate-list")
 	e.Definition("blue", e.FakeList("blue", numbered(realInterface(), Fake{Add: FakeStep{WaitFor: inList}})...))
 	e.Definition("green", e.FakeList("green", realInterface()))
-	e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{WaitFor: inFirst, Veth: true}, Del: FakeStep{Veth: true}}))
+	// A slow DEL makes it visible when the end of the ADD and the DEL overlap.
+	slow := FakeStep{Veth: true, Delay: "100ms"}
+	e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{WaitFor: inFirst, Veth: true}, Del: slow}))
 	d := e.Start(ctx)
 
 	ginkgo.By("held in the first delegate")
 	delWhileHeld(ctx, e, e.Sandbox(Networks("green")), "default eth0", inFirst)
 
 	ginkgo.By("held in the middle of a list")
-	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{Veth: true}, Del: slow}))
 	s := e.Sandbox(Networks("green,blue,green@more"))
 	delWhileHeld(ctx, e, s, "blue net2 plugin 1", inList)
 
@@ -81,4 +83,5 @@ func expectNothingAttached(e *Env, s *Sandbox) {
 		}
 	}
 	Expect(last).To(HaveEach("DEL"), "the last command of each delegate")
+	expectNoOverlap(e.CallsFor("DEL", s))
 }

@@ -104,6 +104,7 @@ func readyzBeforeSync(ctx context.Context, e *Env) *Daemon {
 		e.MustOK(e.Add(ctx, early))
 	}
 	Expect(e.CallsFor("ADD", early)).To(HaveLen(1))
+	e.MustOK(e.Del(ctx, early))
 	expectServes(ctx, e)
 	return d
 }
@@ -130,7 +131,9 @@ func awaitUnready(ctx context.Context, e *Env, d *Daemon) {
 	ginkgo.GinkgoHelper()
 	Eventually(func() int { return probeStatus(ctx, e, api.MultusReadyAPIEndpoint) }).WithContext(ctx).
 		WithTimeout(time.Second).WithPolling(pollInterval).ShouldNot(Equal(http.StatusOK),
-		func() string { return "/readyz must not be 200 from SIGTERM on; the daemon's log:\n" + lastLines(d.Log(), 40) })
+		func() string {
+			return "/readyz must not be 200 from SIGTERM on; the daemon's log:\n" + lastLines(d.Log(), 40)
+		})
 }
 
 // readyDrains is READY-08. Three sandboxes: an ADD and a DEL are in flight

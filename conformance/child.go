@@ -118,7 +118,7 @@ func (r *CaseResult) take(report ginkgo.Report) {
 		switch {
 		case spec.State.Is(gtypes.SpecStatePassed):
 			r.State, r.Reason = Passed, ""
-		case spec.State.Is(gtypes.SpecStateSkipped):
+		case spec.State.Is(gtypes.SpecStateSkipped) && len(spec.AdditionalFailures) == 0:
 			r.State, r.Reason = Skipped, spec.Failure.Message
 		default:
 			r.Reason = failureText(spec)

@@ -158,22 +158,38 @@ func (e *Env) teardown(ctx context.Context) {
 	for _, f := range slices.Backward(e.closers) {
 		f()
 	}
-	var left []string
+	processes := func() []string { return nil }
+	if isolated() {
+		processes = foreignProcesses
+	}
+	// What the target has started may need a moment to end.
+	_ = await(processes, 5*time.Second)
+	left := processes()
 	if e.allowed == "" {
 		for _, s := range e.sandbox {
 			left = append(left, e.Leftovers(s)...)
 		}
 		left = append(left, e.hostLeftovers()...)
 	}
-	processes := foreignProcesses
-	if !isolated() {
-		processes = func() []string { return nil }
-	}
 	for _, s := range e.sandbox {
 		Expect(s.close()).To(Succeed())
 	}
-	Eventually(processes).WithTimeout(5*time.Second).Should(BeEmpty(), "processes that are left after the case")
-	Expect(left).To(BeEmpty(), "what is left after DEL")
+	Expect(left).To(BeEmpty(), "processes that are left after the case, and what is left after DEL")
+}
+
+// await looks until a list is empty, for a while.
+func await(list func() []string, limit time.Duration) bool {
+	deadline := time.After(limit)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for len(list()) > 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return false
+		}
+	}
+	return true
 }
 
 // deleteAll DELs every sandbox that had an ADD, as a runtime would in the end.
@@ -189,10 +205,16 @@ func (e *Env) deleteAll(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	e.mu.Lock()
+	var added []*Sandbox
 	for _, s := range e.sandbox {
 		if s.added {
-			_, _ = e.post(ctx, "/cni", e.Request("DEL", s))
+			added = append(added, s)
 		}
+	}
+	e.mu.Unlock()
+	for _, s := range added {
+		_, _ = e.post(ctx, "/cni", e.Request("DEL", s))
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,18 +20,12 @@ import (
 // Credentials belong to threads; the one that changes its own is never used
 // again and ends with its goroutine.
 func (e *Env) DialAs(_ context.Context, uid int) (net.Conn, error) {
-	type dialled struct {
-		conn net.Conn
-		err  error
-	}
-	out := make(chan dialled)
-	go func() {
-		runtime.LockOSThread()
-		conn, err := dialAs(e.Socket(), uid)
-		out <- dialled{conn, err}
-	}()
-	d := <-out
-	return d.conn, d.err
+	var conn net.Conn
+	err := onOwnThread(func() (err error) {
+		conn, err = dialAs(e.Socket(), uid)
+		return err
+	})
+	return conn, err
 }
 
 func dialAs(socket string, uid int) (net.Conn, error) {

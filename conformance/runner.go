@@ -24,6 +24,9 @@ import (
 // and to report.
 const spare = 40 * time.Second
 
+// cancelled is why a case that an interrupted run did not finish is skipped.
+const cancelled = "the run was cancelled"
+
 // Options is what Run needs.
 type Options struct {
 	Settings
@@ -92,13 +95,17 @@ func runAll(ctx context.Context, o Options, cases []Case, work string) []CaseRes
 	results := make([]CaseResult, len(cases))
 	for i, c := range cases {
 		results[i] = CaseResult{ID: c.ID, Level: c.Level, Profile: c.Profile, Title: c.Title, Source: c.Source,
-			State: Skipped, Reason: "the run was cancelled"}
+			State: Skipped, Reason: cancelled}
 	}
 	var mu sync.Mutex
 	var workers sync.WaitGroup
 	done := 0
 	for range o.parallel() {
 		workers.Go(func() {
+			// Pdeathsig follows the thread that forked, so the thread has to
+			// live as long as the worker.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
 			for i := range todo {
 				r := runCase(ctx, o, &cases[i], work)
 				mu.Lock()
@@ -133,6 +140,7 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	start := time.Now()
+	run := ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
 	var output bytes.Buffer
@@ -140,7 +148,7 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	resultFile := filepath.Join(dir, "result.json")
 	cmd.Env = append(os.Environ(), envCase+"="+c.ID, envResult+"="+resultFile, envWorkDir+"="+dir, envStage+"=")
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolation, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolation, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Kill() }
 	cmd.WaitDelay = 5 * time.Second
 	runErr := cmd.Run()
@@ -148,6 +156,11 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	data, err := os.ReadFile(resultFile)
 	if err == nil {
 		err = json.Unmarshal(data, &result)
+	}
+	if err != nil && run.Err() != nil {
+		// The target did nothing wrong: a report must not say that it failed.
+		result.State, result.Reason = Skipped, cancelled
+		return result
 	}
 	if err != nil {
 		result.Reason = fmt.Sprintf("the case's process gave no result: %v", cmp.Or(context.Cause(ctx), runErr, err))

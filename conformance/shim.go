@@ -96,6 +96,8 @@ func (e *Env) StartShim(_ context.Context, command string, s *Sandbox, options .
 	p.cmd.Stdin = bytes.NewReader(spec.config)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A process that a shim leaves may hold its pipes; it is found later.
+	p.cmd.WaitDelay = time.Second
 	Expect(p.cmd.Start()).To(Succeed())
 	go func() {
 		_ = p.cmd.Wait() // the exit status is in ProcessState

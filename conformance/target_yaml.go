@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,14 +85,18 @@ func ParseTarget(data []byte, source, root string) (Target, error) {
 	t := &yamlTarget{source: source}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
-	if err := dec.Decode(&t.file); err != nil {
+	// An empty file is one without an apiVersion, which validate explains.
+	if err := dec.Decode(&t.file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	if err := t.validate(); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	if root == "" {
-		root = filepath.Join(filepath.Dir(source), t.file.Root)
+		root = t.file.Root
+		if !filepath.IsAbs(root) {
+			root = filepath.Join(filepath.Dir(source), root)
+		}
 	}
 	return t, t.resolve(root)
 }
@@ -116,12 +121,36 @@ func (t *yamlTarget) validate() error {
 			return errors.New("feature install needs the key install: the installer's command")
 		}
 	}
-	sample := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
-	if _, err := t.ShimConfig(sample); err != nil {
-		return err
+	return t.renderSamples()
+}
+
+// renderSamples renders every template, with and without the parameters that
+// may be empty, so that a mistake is reported before any case runs.
+func (t *yamlTarget) renderSamples() error {
+	plain := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
+	full := plain
+	full.DelegateTimeout, full.RequestLimit = "1s", 1024
+	for _, p := range []Paths{plain, full} {
+		if _, err := t.ShimConfig(p); err != nil {
+			return err
+		}
+		if _, err := t.DaemonConfig(p); err != nil {
+			return err
+		}
+		texts := map[string][]string{"daemon.command": t.file.Daemon.Command, "install": t.file.Install}
+		for key, value := range t.file.Daemon.Env {
+			texts["daemon.env."+key] = []string{value}
+		}
+		for i, f := range t.file.Daemon.Files {
+			texts[fmt.Sprintf("daemon.files[%d]", i)] = []string{f.Path, f.Content}
+		}
+		for key, all := range texts {
+			if _, err := t.renderAll(key, all, p); err != nil {
+				return err
+			}
+		}
 	}
-	_, err := t.DaemonConfig(sample)
-	return err
+	return nil
 }
 
 // resolve makes the paths of executables absolute and looks for them.

@@ -55,6 +55,9 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 	if conformance.IsChild() {
 		conformance.RunChild(settings)
 	}
+	if f.repeat < 1 {
+		return fmt.Errorf("--repeat %d: a run has to happen at least once", f.repeat)
+	}
 	switch strings.ToLower(f.level) {
 	case "":
 	case "must":

@@ -111,7 +111,7 @@ func serve(config *daemon.Config) error {
 	defer func() { _ = closeLog() }()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	d, err := daemon.New(daemon.Options{Config: config, Log: log})
+	d, err := daemon.New(ctx, daemon.Options{Config: config, Log: log})
 	if err != nil {
 		return err
 	}

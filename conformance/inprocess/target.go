@@ -79,7 +79,7 @@ func (p *process) run(ctx context.Context, config []byte, source string) error {
 	if err != nil {
 		return err
 	}
-	d, err := daemon.New(daemon.Options{Config: c, Log: log, Cluster: panicking{manifests}})
+	d, err := daemon.New(ctx, daemon.Options{Config: c, Log: log, Cluster: panicking{manifests}})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ func resetAndRaise(sig syscall.Signal) error {
 	signal.Reset(sig)
 	var action [4]uint64 // a zeroed struct sigaction: SIG_DFL, no flags, no mask
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
-	if errno != 0 {
+	// SIGKILL has no handler to replace.
+	if errno != 0 && sig != syscall.SIGKILL {
 		return errno
 	}
 	if err := syscall.Kill(os.Getpid(), sig); err != nil {

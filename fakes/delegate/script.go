@@ -167,16 +167,7 @@ func crash(name string) error {
 	}
 	// A core file would land in the suite's directory.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
-	if sig == syscall.SIGSEGV {
-		// Go turns a SIGSEGV that it is sent into a panic; SIGKILL's twin in
-		// effect is a fault that nothing handles.
-		return resetAndRaise(sig)
-	}
-	if err := syscall.Kill(os.Getpid(), sig); err != nil {
-		return err
-	}
-	forever()
-	return nil
+	return resetAndRaise(sig)
 }
 
 // claim takes one of the first n numbers for this command, network, container

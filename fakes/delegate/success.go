@@ -139,5 +139,8 @@ func deleteVeth() error {
 	if err != nil {
 		return err
 	}
-	return netlink.LinkDel(l)
+	if err := netlink.LinkDel(l); err != nil && !errors.Is(err, syscall.ENODEV) {
+		return err // ENODEV: the sandbox's namespace went meanwhile, and took the pair along
+	}
+	return nil
 }

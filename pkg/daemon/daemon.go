@@ -58,8 +58,9 @@ type Daemon struct {
 
 // New takes the run directory and starts to listen, so that its errors, each
 // naming the path at fault and the way out, come before anything is served.
-// Run must follow; the socket is given up when Run ends.
-func New(o Options) (*Daemon, error) {
+// It may wait for a daemon that is on its way out, until ctx ends. Run must
+// follow; the socket is given up when Run ends.
+func New(ctx context.Context, o Options) (*Daemon, error) {
 	c := o.Config
 	if err := checkPlugins(c.BinDir, c.ChrootDir); err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func New(o Options) (*Daemon, error) {
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		Log: o.Log,
 	})
-	if d.socket, err = listen(d.hard, c.SocketDir); err != nil {
+	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}
 	return d, nil

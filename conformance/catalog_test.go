@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import "testing"
+
+// TestCatalogIsTheContract counts the rows: a requirement that lost its case
+// would otherwise be noticed by nobody.
+func TestCatalogIsTheContract(t *testing.T) {
+	rows := map[string]int{"socket": 12, "ready": 9, "endpoint": 14, "shim": 14, "add": 15, "del": 9, "check": 7}
+	prefixes := map[string]string{"socket": "SOCK", "ready": "READY", "endpoint": "EP", "shim": "SHIM", "add": "ADD", "del": "DEL", "check": "CHECK"}
+	should := map[string]bool{"EP-14": true, "SHIM-13": true, "SHIM-14": true, "ADD-11": true, "CHECK-06": true}
+	got := map[string]int{}
+	for _, c := range Catalog() {
+		got[c.Profile]++
+		if prefix(c.ID) != prefixes[c.Profile] {
+			t.Errorf("%s is in profile %s", c.ID, c.Profile)
+		}
+		if want := map[bool]Level{true: Should, false: Must}[should[c.ID]]; c.Level != want {
+			t.Errorf("%s is a %s, want %s", c.ID, c.Level, want)
+		}
+	}
+	for profile, want := range rows {
+		if got[profile] != want {
+			t.Errorf("profile %s has %d cases, the contract has %d rows", profile, got[profile], want)
+		}
+		for n := range want {
+			if id := prefixes[profile] + "-" + twoDigits(n+1); !has(id) {
+				t.Errorf("%s has no case", id)
+			}
+		}
+	}
+}
+
+func has(id string) bool { _, ok := find(id); return ok }
+
+func twoDigits(n int) string {
+	if n < 10 {
+		return "0" + itoa(n)
+	}
+	return itoa(n)
+}
