@@ -117,12 +117,3 @@ func networksOf(calls []Call) []string {
 	}
 	return names
 }
-
-// interfacesOf lists the interface of each call.
-func interfacesOf(calls []Call) []string {
-	var names []string
-	for _, c := range calls {
-		names = append(names, c.Interface)
-	}
-	return names
-}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -85,6 +84,7 @@ func endpointStatusClasses(ctx context.Context, e *Env) {
 	d := e.Start(ctx, DelegateTimeout(10*time.Second))
 	held := e.Sandbox(Networks("held"))
 	e.MustOK(e.Add(ctx, held))
+	defer e.Touch(gate) // for the DEL after a failure
 	for _, endpoint := range operationEndpoints {
 		endpointClientErrors(ctx, e, endpoint)
 	}
@@ -115,7 +115,6 @@ func endpointClientErrors(ctx context.Context, e *Env, endpoint string) {
 		"an unknown command": `{"env":{"CNI_COMMAND":"BREW"}}`,
 		"a bad container id": `{"env":{"CNI_COMMAND":"DEL","CNI_CONTAINERID":"../x","CNI_IFNAME":"eth0"}}`,
 		"a bad interface":    `{"env":{"CNI_COMMAND":"DEL","CNI_CONTAINERID":"x","CNI_IFNAME":"a/b"}}`,
-		"too large a body":   strings.Repeat(" ", 4<<20+1) + "{}",
 	} {
 		a := postRaw(ctx, e, endpoint, []byte(body))
 		Expect(a.Status).To(And(BeNumerically(">=", 400), BeNumerically("<", 500)), "%s on %s was answered with %s", what, endpoint, a)

@@ -27,12 +27,11 @@ const (
 // expectUnreachable asserts that one check fails in time and names the socket.
 func expectUnreachable(runDir, why string) {
 	ginkgo.GinkgoHelper()
-	start := time.Now()
-	err := api.CheckAPIReadyNow(runDir)
-	took := time.Since(start)
-	Expect(err).To(HaveOccurred(), "CheckAPIReadyNow is nil although %s", why)
-	Expect(err.Error()).To(ContainSubstring(api.SocketPath(runDir)), "%s: the error must name the socket", why)
-	Expect(took).To(BeNumerically("<=", checkLimit+machineSlack), "%s: the time that the check took", why)
+	var r waited
+	Eventually(beside(api.CheckAPIReadyNow, runDir)).WithTimeout(checkLimit+5*time.Second).Should(Receive(&r), "%s: the check must end", why)
+	Expect(r.err).To(HaveOccurred(), "CheckAPIReadyNow is nil although %s", why)
+	Expect(r.err.Error()).To(ContainSubstring(api.SocketPath(runDir)), "%s: the error must name the socket", why)
+	Expect(r.took).To(BeNumerically("<=", checkLimit+machineSlack), "%s: the time that the check took", why)
 }
 
 // readyCheckedNow is READY-01.

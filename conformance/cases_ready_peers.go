@@ -129,23 +129,26 @@ func endlessAnswer(c net.Conn) {
 	}
 }
 
-// waited is how a call of WaitUntilAPIReady ended.
+// waited is how a call of CheckAPIReadyNow or WaitUntilAPIReady ended.
 type waited struct {
 	err  error
 	took time.Duration
 	at   time.Time
 }
 
-// waitUntilReady calls WaitUntilAPIReady beside the case.
-func waitUntilReady(runDir string) <-chan waited {
+// beside calls f beside the case.
+func beside(f func(string) error, runDir string) <-chan waited {
 	out := make(chan waited, 1)
 	start := time.Now()
 	go func() {
-		err := api.WaitUntilAPIReady(runDir)
+		err := f(runDir)
 		out <- waited{err, time.Since(start), time.Now()}
 	}()
 	return out
 }
+
+// waitUntilReady calls WaitUntilAPIReady beside the case.
+func waitUntilReady(runDir string) <-chan waited { return beside(api.WaitUntilAPIReady, runDir) }
 
 // expectStillWaiting asserts that a call of WaitUntilAPIReady does not return
 // during some poll periods.

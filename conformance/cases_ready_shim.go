@@ -41,6 +41,8 @@ func readyDelNeverWaits(ctx context.Context, e *Env) {
 	ginkgo.GinkgoHelper()
 	del := func(why string) {
 		ginkgo.GinkgoHelper()
+		ctx, cancel := context.WithTimeout(ctx, 5*delLimit)
+		defer cancel()
 		run := e.Shim(ctx, "DEL", e.Sandbox())
 		Expect(run.Duration).To(BeNumerically("<", delLimit), "DEL waits although %s", why)
 		Expect(run.ExitCode == 0 || run.Error() != nil).To(BeTrue(), "%s: exit status %d with %q %q", why, run.ExitCode, run.Stdout, run.Stderr)

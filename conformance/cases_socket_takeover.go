@@ -44,15 +44,18 @@ func socketSecondRefused(ctx context.Context, e *Env) {
 	}
 	Expect(first.ended()).To(BeFalse(), "the first daemon still runs")
 	first.Stop(ctx)
-	for range 3 {
+	for range 8 {
 		expectOneOfTwo(ctx, e)
 	}
 }
 
-// expectOneOfTwo starts two daemons at once: one serves, the other refuses.
+// expectOneOfTwo starts two daemons at once: one serves, the other refuses. A
+// stale socket tempts both to remove what lies at the path.
 func expectOneOfTwo(ctx context.Context, e *Env) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("two daemons that start at once")
+	Expect(os.RemoveAll(e.Socket())).To(Succeed())
+	staleSocket(e.Socket())
 	winner, loser := e.Start(ctx, WithoutWaiting()), e.Start(ctx, WithoutWaiting())
 	Eventually(func() bool { return winner.ended() || loser.ended() }).WithContext(ctx).
 		WithTimeout(refusalTimeout).WithPolling(pollInterval).Should(BeTrue(), "one of the two must refuse to start")

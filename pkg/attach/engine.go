@@ -84,13 +84,26 @@ type Request struct {
 	RuntimeConfig map[string]any
 }
 
+// InvalidRequest marks an error that lies in the request's variables, and not
+// in what a delegate, which uses the same codes, made of it.
+type InvalidRequest struct{ cni *types.Error }
+
+// Error is the CNI error's.
+func (e *InvalidRequest) Error() string { return e.cni.Error() }
+
+// Unwrap returns the CNI error, whose code is 4.
+func (e *InvalidRequest) Unwrap() error { return e.cni }
+
+func invalidRequest(msg string) error {
+	return &InvalidRequest{types.NewError(types.ErrInvalidEnvironmentVariables, msg, "")}
+}
+
 // pod looks the request's pod up and compares its identity: a pod that was
 // deleted and made again under the same name is not the one that this sandbox
 // belongs to (ADD-12).
 func (e *Engine) pod(ctx context.Context, r *Request) (*cluster.Pod, error) {
 	if r.Pod.Namespace == "" || r.Pod.Name == "" {
-		return nil, types.NewError(types.ErrInvalidEnvironmentVariables,
-			"CNI_ARGS does not name the pod: K8S_POD_NAMESPACE and K8S_POD_NAME are required", "")
+		return nil, invalidRequest("CNI_ARGS does not name the pod: K8S_POD_NAMESPACE and K8S_POD_NAME are required")
 	}
 	pod, err := e.cluster.Pod(ctx, r.Pod.Namespace, r.Pod.Name)
 	if errors.Is(err, cluster.ErrNotFound) {

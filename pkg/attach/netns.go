@@ -36,7 +36,7 @@ func openNetns(path string) (ns.NetNS, error) {
 }
 
 func invalidNetns(path, what string) error {
-	return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_NETNS: %s %s", path, what), "")
+	return invalidRequest(fmt.Sprintf("CNI_NETNS: %s %s", path, what))
 }
 
 // inode identifies a namespace beyond its path.

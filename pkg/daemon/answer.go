@@ -11,6 +11,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
 )
 
 // answer is an error that knows its HTTP status.
@@ -40,12 +41,15 @@ func statusOf(err error) (int, *types.Error) {
 	if !errors.As(err, &cni) {
 		cni = types.NewError(types.ErrInternal, err.Error(), "")
 	}
-	switch cni.Code {
-	case types.ErrInvalidEnvironmentVariables:
+	var invalid *attach.InvalidRequest
+	switch {
+	case errors.As(err, &invalid):
 		return http.StatusBadRequest, cni
-	case types.ErrTryAgainLater:
+	case cni.Code == types.ErrTryAgainLater:
 		return http.StatusServiceUnavailable, cni
 	default:
+		// A delegate may use the same codes for what its own request lacked:
+		// that is not the client's error.
 		return http.StatusInternalServerError, cni
 	}
 }

@@ -20,8 +20,16 @@ import (
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
-// bodyTimeout is how long a client may take to send its body.
-const bodyTimeout = 10 * time.Second
+const (
+	// bodyTimeout is how long a client may take to send its body.
+	bodyTimeout = 10 * time.Second
+	// drainFactor is how many times the limit is read, and forgotten, of a body
+	// over it: a client that writes its whole request before it reads would
+	// otherwise see a broken connection in place of the answer.
+	drainFactor = 16
+	// drainTimeout bounds that, for a client that announces more than it sends.
+	drainTimeout = time.Second
+)
 
 // readRequest reads and decodes a body within the limit. Its errors are
 // answers: 413 for a body over the limit (EP-09), 400 and code 6 for one that
@@ -29,21 +37,23 @@ const bodyTimeout = 10 * time.Second
 func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*api.Request, error) {
 	tooLarge := &answer{http.StatusRequestEntityTooLarge,
 		types.NewError(types.ErrIOFailure, fmt.Sprintf("the request is larger than %d bytes", limit), "")}
-	if r.ContentLength > limit {
-		return nil, tooLarge
-	}
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetReadDeadline(time.Now().Add(bodyTimeout))
+	if r.ContentLength > limit {
+		drain(ctl, r.Body, limit)
+		return nil, tooLarge
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	// From here on the connection is watched for the client's going away.
-	_ = ctl.SetReadDeadline(time.Time{})
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
+		drain(ctl, r.Body, limit)
 		return nil, tooLarge
 	case err != nil:
 		return nil, badRequest(types.ErrIOFailure, "the request could not be read: "+err.Error())
 	}
+	// From here on the connection is watched for the client's going away.
+	_ = ctl.SetReadDeadline(time.Time{})
 	var req *api.Request
 	if err := json.Unmarshal(data, &req); err != nil {
 		return nil, badRequest(types.ErrDecodingFailure, "the request is not valid JSON of the API: "+err.Error())
@@ -52,6 +62,12 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*api.Requ
 		return nil, badRequest(types.ErrDecodingFailure, "the request is null")
 	}
 	return req, nil
+}
+
+// drain reads and forgets what is left of a body, up to a multiple of the limit.
+func drain(ctl *http.ResponseController, body io.Reader, limit int64) {
+	_ = ctl.SetReadDeadline(time.Now().Add(drainTimeout))
+	_, _ = io.CopyN(io.Discard, body, drainFactor*limit)
 }
 
 func badRequest(code uint, msg string) error {

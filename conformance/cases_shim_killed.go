@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// shimKilled is SHIM-10, with a delegate that never ends in each place. The
+// same sandbox is added again afterwards: its lock must be free.
+func shimKilled(ctx context.Context, e *Env) {
+	hanging := Fake{Add: FakeStep{Hang: true, Child: true, Times: 1}}
+	e.DefaultNetwork(e.FakeList("default", vethFake()))
+	e.Definition("first", e.FakeList("first", vethFake()))
+	e.Definition("hanging", e.FakeList("hanging", vethFake(), hanging))
+	e.Start(ctx)
+	expectKilledShimLeavesNothing(ctx, e, "first,hanging,first@more",
+		[]string{"hanging as net2", "hanging as net2", "first as net1", "default as eth0"})
+	expectKilledShimLeavesNothing(ctx, e, "hanging,first", []string{"hanging as net1", "hanging as net1", "default as eth0"})
+	e.DefaultNetwork(e.FakeList("default", hanging, vethFake()))
+	expectKilledShimLeavesNothing(ctx, e, "first", []string{"default as eth0", "default as eth0"})
+}
+
+func expectKilledShimLeavesNothing(ctx context.Context, e *Env, networks string, rollback []string) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("networks " + networks)
+	s := e.Sandbox(Networks(networks))
+	shim := e.StartShim(ctx, "ADD", s)
+	hangs := func(c Call) bool { return c.ContainerID == s.ID && c.Command == "ADD" && c.ChildPID != 0 }
+	hung := e.AwaitCalls(ctx, 1, hangs)[0]
+	Expect(alive(hung.PID) && alive(hung.ChildPID)).To(BeTrue(), "the delegate and what it started, while the shim lives")
+	shim.Kill()
+	expectDead([]Call{hung})
+	Eventually(func() []string { return trace(e.CallsFor("DEL", s)) }).WithContext(ctx).WithTimeout(10*time.Second).
+		Should(Equal(rollback), "the rollback")
+	Eventually(e.Leftovers).WithArguments(s).WithContext(ctx).WithTimeout(5*time.Second).Should(BeEmpty(), "after the rollback")
+	Expect(e.Status(s)).To(BeEmpty(), "the network status of an ADD that nobody waited for")
+
+	expectSucceeded(e.Shim(ctx, "ADD", s))
+	expectSucceeded(e.Shim(ctx, "CHECK", s))
+	expectSilentSuccess(e.Shim(ctx, "DEL", s), "DEL")
+	expectNothingLeft(e, s)
+}
+
+// shimDelWithoutNetns is SHIM-11: after ADD, again, and for a container that
+// was never added.
+func shimDelWithoutNetns(ctx context.Context, e *Env) {
+	e.DefaultNetwork(e.FakeList("default", vethFake()))
+	e.Definition("second", e.FakeList("second", vethFake()))
+	e.Start(ctx)
+	for how, option := range map[string]ShimOption{
+		"empty": ShimEnv(func(env map[string]string) { env["CNI_NETNS"] = "" }),
+		"unset": ShimEnv(func(env map[string]string) { delete(env, "CNI_NETNS") }),
+	} {
+		for _, gone := range []bool{false, true} {
+			ginkgo.By(how)
+			s := e.Sandbox(Networks("second"))
+			expectSucceeded(e.Shim(ctx, "ADD", s))
+			if gone {
+				s.RemoveNetns()
+			}
+			expectSilentSuccess(e.Shim(ctx, "DEL", s, option), "DEL with CNI_NETNS "+how)
+			Expect(trace(e.CallsFor("DEL", s))).To(Equal([]string{"second as net1", "default as eth0"}), "CNI_NETNS %s", how)
+			Expect(e.FilesNaming(s.ID)).To(BeEmpty(), "records after DEL")
+			expectSilentSuccess(e.Shim(ctx, "DEL", s, option), "a second DEL with CNI_NETNS "+how)
+			expectSilentSuccess(e.Shim(ctx, "DEL", e.Sandbox(), option), "DEL of a container never added, with CNI_NETNS "+how)
+		}
+	}
+}

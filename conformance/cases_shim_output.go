@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/types/create"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// cniVersions are all that the CNI spec has had.
+var cniVersions = []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
+
+// shimVersions is SHIM-01. A runtime may send any version, or nothing.
+func shimVersions(ctx context.Context, e *Env) {
+	s := e.Sandbox()
+	for _, config := range []string{`{"cniVersion":"1.1.0"}`, `{"cniVersion":"0.1.0"}`, `{"cniVersion":"9.9.9"}`, "{}", ""} {
+		ginkgo.By("standard input " + config)
+		run := e.Shim(ctx, "VERSION", s, ShimConfigBytes([]byte(config)), ShimEnv(func(env map[string]string) {
+			clear(env)
+			env["CNI_COMMAND"] = "VERSION"
+		}))
+		expectSucceeded(run)
+		var answer struct {
+			CNIVersion        string   `json:"cniVersion"`
+			SupportedVersions []string `json:"supportedVersions"`
+		}
+		Expect(json.Unmarshal(run.Stdout, &answer)).To(Succeed(), "stdout %q", run.Stdout)
+		Expect(answer.SupportedVersions).To(ContainElements(cniVersions))
+		Expect(answer.CNIVersion).To(MatchRegexp(`^[0-9]+\.[0-9]+\.[0-9]+$`), "cniVersion")
+	}
+}
+
+// fullDualStack is a result with something for each field that the versions
+// have in different places.
+func fullDualStack(s *Sandbox) map[string]any {
+	return map[string]any{
+		"cniVersion": "1.0.0",
+		"interfaces": []any{map[string]any{"name": "eth0", "mac": "02:00:00:00:00:07", "sandbox": s.Netns}},
+		"ips": []any{
+			map[string]any{"interface": 0, "address": "192.0.2.7/24", "gateway": "192.0.2.1"},
+			map[string]any{"interface": 0, "address": "2001:db8::7/64", "gateway": "2001:db8::1"},
+		},
+		"routes": []any{map[string]any{"dst": "0.0.0.0/0", "gw": "192.0.2.1"}, map[string]any{"dst": "::/0", "gw": "2001:db8::1"}},
+		"dns":    map[string]any{"nameservers": []any{"192.0.2.53"}, "domain": "example.org"},
+	}
+}
+
+// resultForms are what fullDualStack looks like by version, without what the
+// versions have in common.
+func resultForms(s *Sandbox) map[string]string {
+	old := `"ip4":{"ip":"192.0.2.7/24","gateway":"192.0.2.1","routes":[{"dst":"0.0.0.0/0","gw":"192.0.2.1"}]},` +
+		`"ip6":{"ip":"2001:db8::7/64","gateway":"2001:db8::1","routes":[{"dst":"::/0","gw":"2001:db8::1"}]}`
+	rest := `"routes":[{"dst":"0.0.0.0/0","gw":"192.0.2.1"},{"dst":"::/0","gw":"2001:db8::1"}],` +
+		`"interfaces":[{"name":"eth0","mac":"02:00:00:00:00:07","sandbox":"` + s.Netns + `"}]`
+	middle := `"ips":[{"version":"4","interface":0,"address":"192.0.2.7/24","gateway":"192.0.2.1"},` +
+		`{"version":"6","interface":0,"address":"2001:db8::7/64","gateway":"2001:db8::1"}],` + rest
+	current := `"ips":[{"interface":0,"address":"192.0.2.7/24","gateway":"192.0.2.1"},` +
+		`{"interface":0,"address":"2001:db8::7/64","gateway":"2001:db8::1"}],` + rest
+	return map[string]string{
+		"0.1.0": old, "0.2.0": old, "0.3.0": middle, "0.3.1": middle, "0.4.0": middle, "1.0.0": current, "1.1.0": current,
+	}
+}
+
+// shimResultVersions is SHIM-02.
+func shimResultVersions(ctx context.Context, e *Env) {
+	e.Start(ctx)
+	for _, version := range cniVersions {
+		ginkgo.By(version)
+		e.CNIVersion = version
+		s := e.Sandbox()
+		e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{Result: fullDualStack(s)}}))
+		run := e.Shim(ctx, "ADD", s)
+		expectSucceeded(run)
+		Expect(run.Stdout).To(MatchJSON(`{"cniVersion":"` + version + `",` + resultForms(s)[version] +
+			`,"dns":{"nameservers":["192.0.2.53"],"domain":"example.org"}}`))
+		result, err := create.CreateFromBytes(run.Stdout)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.Version()).To(Equal(version))
+		expectSilentSuccess(e.Shim(ctx, "DEL", s), "DEL with cniVersion "+version)
+		Expect(e.CallsFor("DEL", s)).To(HaveLen(1))
+	}
+}
+
+// shimStdoutOnly is SHIM-03, for the ways in which a shim may be told to log,
+// a file that cannot be written included. The delegates are noisy.
+func shimStdoutOnly(ctx context.Context, e *Env) {
+	noisy := FakeStep{Stderr: `{"cniVersion":"1.0.0","noise":"of the delegate"}`, StderrBytes: 100 << 10}
+	e.DefaultNetwork(e.FakeList("default", Fake{Add: noisy, Check: noisy, Del: noisy}))
+	refusing := noisy
+	refusing.Error = types.NewError(117, "no address is free", "")
+	e.Definition("refusing", e.FakeList("refusing", Fake{Add: refusing}))
+	e.Start(ctx)
+	file := filepath.Join(e.Dir, "shim.log")
+	unusable := e.File("a-file", "") + "/shim.log"
+	for _, row := range []struct {
+		keys           map[string]any
+		toFile, stderr bool
+	}{
+		{keys: map[string]any{}},
+		{keys: map[string]any{"logToStderr": true, "logLevel": "debug"}, stderr: true},
+		{keys: map[string]any{"logFile": file, "logLevel": "debug"}, toFile: true},
+		{keys: map[string]any{"logFile": file, "logToStderr": true, "logLevel": "debug"}, toFile: true, stderr: true},
+		{keys: map[string]any{"logFile": unusable, "logLevel": "debug"}},
+		{keys: map[string]any{"logFile": e.ConfDir, "logLevel": "debug"}},
+	} {
+		ginkgo.By(string(mustJSON(row.keys)))
+		runs := shimRuns(ctx, e, ShimConfig(func(config map[string]any) {
+			for key, value := range row.keys {
+				config[key] = value
+			}
+		}))
+		var logged []byte
+		if row.toFile {
+			var err error
+			logged, err = os.ReadFile(file)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(bytes.TrimSpace(logged)).NotTo(BeEmpty(), "the log file of two commands that failed")
+			Expect(os.Remove(file)).To(Succeed())
+		}
+		var stderr []byte
+		for _, run := range runs {
+			stderr = append(stderr, run.Stderr...)
+		}
+		if row.stderr {
+			Expect(bytes.TrimSpace(stderr)).NotTo(BeEmpty(), "log lines were asked for on stderr")
+		} else {
+			Expect(stderr).To(BeEmpty(), "nobody asked for log lines on stderr")
+		}
+	}
+}
+
+// shimRuns executes each command with success, and two with failure.
+func shimRuns(ctx context.Context, e *Env, o ShimOption) []*ShimRun {
+	ginkgo.GinkgoHelper()
+	s, refused := e.Sandbox(), e.Sandbox(Networks("refusing"))
+	add := e.Shim(ctx, "ADD", s, o)
+	expectSucceeded(add)
+	Expect(onlyDocument(add)).To(HaveKeyWithValue("cniVersion", e.CNIVersion))
+	check, del := e.Shim(ctx, "CHECK", s, o), e.Shim(ctx, "DEL", s, o)
+	expectSilentSuccess(check, "CHECK")
+	expectSilentSuccess(del, "DEL")
+
+	failed := e.Shim(ctx, "ADD", refused, o)
+	Expect(failed.ExitCode).NotTo(BeZero(), "ADD with a delegate that refuses")
+	Expect(onlyDocument(failed)).To(And(HaveKeyWithValue("code", 117.0), HaveKeyWithValue("msg", "no address is free")))
+	missing := e.Shim(ctx, "CHECK", s, o, ShimEnv(func(env map[string]string) { env["CNI_IFNAME"] = "a/b" }))
+	Expect(missing.ExitCode).NotTo(BeZero(), "CHECK with a bad interface name")
+	Expect(onlyDocument(missing)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKey("msg")))
+	return []*ShimRun{add, check, del, failed}
+}
+
+// onlyDocument decodes stdout, which must be one JSON object and no more.
+func onlyDocument(run *ShimRun) map[string]any {
+	ginkgo.GinkgoHelper()
+	decoder := json.NewDecoder(bytes.NewReader(run.Stdout))
+	var document map[string]any
+	Expect(decoder.Decode(&document)).To(Succeed(), "stdout %q", run.Stdout)
+	Expect(decoder.Decode(new(any))).To(Equal(io.EOF), "something follows the document on stdout %q", run.Stdout)
+	return document
+}
+
+// expectSilentSuccess asserts on a command that has no result.
+func expectSilentSuccess(run *ShimRun, what string) {
+	ginkgo.GinkgoHelper()
+	Expect(run.ExitCode).To(BeZero(), "%s: %s %s", what, run.Stdout, run.Stderr)
+	Expect(bytes.TrimSpace(run.Stdout)).To(BeEmpty(), "stdout of %s, which has no result", what)
+}
+
+// expectWithin asserts on a deadline that the requirement states.
+func expectWithin(run *ShimRun, limit time.Duration, what string) {
+	ginkgo.GinkgoHelper()
+	Expect(run.Duration).To(BeNumerically("<", limit), what)
+}
