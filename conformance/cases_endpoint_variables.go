@@ -150,7 +150,7 @@ func endpointLongID(ctx context.Context, e *Env) {
 	for _, id := range []string{strings.Repeat("a", 255), strings.Repeat("b", 300), strings.Repeat("c", 5000)} {
 		s := e.Sandbox(ContainerID(id))
 		if a := e.Add(ctx, s); !a.OK() {
-			expectRefused(a)
+			_ = expectRefused(a)
 			expectNothingLeft(e, s)
 			continue
 		}

@@ -43,7 +43,7 @@ func (e *Env) answerProbes(runDir string, status int) *prober {
 	ginkgo.GinkgoHelper()
 	p := &prober{status: status}
 	l := e.listenIn(runDir)
-	server := &http.Server{Handler: p} //nolint:gosec // a stub in a case's own directory
+	server := &http.Server{Handler: p}
 	go func() { _ = server.Serve(l) }()
 	e.atEnd(func() { _ = server.Close() })
 	return p

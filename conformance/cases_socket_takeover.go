@@ -44,7 +44,7 @@ func socketSecondRefused(ctx context.Context, e *Env) {
 	}
 	Expect(first.ended()).To(BeFalse(), "the first daemon still runs")
 	first.Stop(ctx)
-	for range 8 {
+	for range 4 {
 		expectOneOfTwo(ctx, e)
 	}
 }
