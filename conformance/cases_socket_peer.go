@@ -5,8 +5,6 @@ package conformance
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -88,16 +86,14 @@ func socketFlooded(ctx context.Context, e *Env) {
 		idle = append(idle, c)
 	}
 	dripping, stop := context.WithCancel(ctx)
-	var drippers sync.WaitGroup
+	var drippers, begun sync.WaitGroup
 	defer drippers.Wait()
 	defer stop()
-	started := make(chan struct{}, drippingConnections)
-	for i := range drippingConnections {
-		drippers.Go(func() { drip(dripping, e, i, started) })
-	}
 	for range drippingConnections {
-		Eventually(started).WithContext(ctx).Should(Receive(), "a client that drips has connected")
+		begun.Add(1)
+		drippers.Go(func() { drip(dripping, e, sync.OnceFunc(begun.Done)) })
 	}
+	begun.Wait()
 
 	request, cancel := context.WithTimeout(ctx, floodedLimit)
 	defer cancel()
@@ -108,34 +104,37 @@ func socketFlooded(ctx context.Context, e *Env) {
 	Expect(api.CheckAPIReadyNow(e.RunDir)).To(Succeed(), "the check of readiness, beside them")
 }
 
-// drip sends the header of a request byte by byte, and begins anew when the
-// daemon cuts it off, until ctx ends. It tells started of its first byte.
-func drip(ctx context.Context, e *Env, i int, started chan<- struct{}) {
-	header := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: dripping\r\nX-%d: %s", api.MultusCNIAPIEndpoint, i, bytes.Repeat([]byte("x"), 8<<10))
+// drip sends headers byte by byte, and begins anew when the daemon cuts it
+// off, until ctx ends. It calls started after its first byte.
+func drip(ctx context.Context, e *Env, started func()) {
 	pace := time.NewTicker(dripPause)
 	defer pace.Stop()
-	var conn net.Conn
-	sent, told := 0, false
-	for ; ctx.Err() == nil; <-pace.C {
-		if conn == nil {
-			c, err := e.Dial(ctx)
-			if err != nil {
-				continue
-			}
-			conn, sent = c, 0
+	for ctx.Err() == nil {
+		if conn, err := e.Dial(ctx); err == nil {
+			dripHeader(ctx, conn, pace.C, started)
 		}
-		if _, err := io.WriteString(conn, header[sent%len(header):][:1]); err != nil {
-			_ = conn.Close()
-			conn = nil
-			continue
-		}
-		sent++
-		if !told {
-			started <- struct{}{}
-			told = true
-		}
+		<-pace.C
 	}
-	if conn != nil {
-		_ = conn.Close()
+}
+
+// dripHeader drips one header that never ends, until the connection does.
+func dripHeader(ctx context.Context, conn net.Conn, pace <-chan time.Time, started func()) {
+	// A write waits when nobody reads; closing wakes it.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if stop() {
+			_ = conn.Close()
+		}
+	}()
+	next := []byte("POST " + api.MultusCNIAPIEndpoint + " HTTP/1.1\r\nHost: dripping\r\nX-Endless: x")
+	for ctx.Err() == nil {
+		if _, err := conn.Write(next[:1]); err != nil {
+			return
+		}
+		started()
+		if len(next) > 1 {
+			next = next[1:]
+		}
+		<-pace
 	}
 }
