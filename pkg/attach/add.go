@@ -20,9 +20,9 @@ import (
 // nothing that it did is left (ADD-05, ADD-14); what a failing rollback leaves
 // stays in the ledger for a later DEL.
 func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) {
-	release, err := e.locks.acquire(ctx, r.ContainerID)
+	release, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
-		return nil, cniError(err, "waiting for the container's earlier request")
+		return nil, err
 	}
 	defer release()
 	ctx, abort := context.WithCancelCause(ctx)

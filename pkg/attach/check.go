@@ -16,15 +16,11 @@ import (
 // configuration and the result of its ADD, and returns the first failure. It
 // changes nothing (CHECK-07).
 func (e *Engine) Check(ctx context.Context, r *Request) error {
-	release, err := e.locks.acquire(ctx, r.ContainerID)
-	if err != nil {
-		return cniError(err, "waiting for the container's earlier request")
-	}
-	defer release()
-	rec, err := e.attached(r.ContainerID)
+	rec, release, err := e.hold(ctx, r.ContainerID)
 	if err != nil {
 		return err
 	}
+	defer release()
 	space, err := openNetns(r.Netns)
 	if err != nil {
 		return err
@@ -40,6 +36,30 @@ func (e *Engine) Check(ctx context.Context, r *Request) error {
 		}
 	}
 	return nil
+}
+
+// lock takes a container's lock; its error is CNI's.
+func (e *Engine) lock(ctx context.Context, containerID string) (release func(), err error) {
+	release, err = e.locks.acquire(ctx, containerID)
+	if err != nil {
+		return nil, cniError(err, "waiting for the container's earlier request")
+	}
+	return release, nil
+}
+
+// hold takes the lock of a container that must be attached, and loads its
+// record.
+func (e *Engine) hold(ctx context.Context, containerID string) (*ledger.Record, func(), error) {
+	release, err := e.lock(ctx, containerID)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, err := e.attached(containerID)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return rec, release, nil
 }
 
 // attached loads the record of a container that must be attached; code 3

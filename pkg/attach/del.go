@@ -20,9 +20,9 @@ import (
 // client leaves: half a DEL helps nobody.
 func (e *Engine) Del(ctx context.Context, r *Request) error {
 	e.locks.supersede(r.ContainerID)
-	release, err := e.locks.acquire(ctx, r.ContainerID)
+	release, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
-		return cniError(err, "waiting for the container's earlier request")
+		return err
 	}
 	defer release()
 	ctx = context.WithoutCancel(ctx)

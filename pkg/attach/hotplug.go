@@ -20,13 +20,12 @@ import (
 // already, under r.Interface (HOT-01). The attachment joins the sandbox's
 // record, so that its DEL, CHECK and GC know it (HOT-04).
 func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection) (*types100.Result, error) {
-	release, err := e.locks.acquire(ctx, r.ContainerID)
+	rec, release, err := e.hold(ctx, r.ContainerID)
 	if err != nil {
-		return nil, cniError(err, "waiting for the container's earlier request")
+		return nil, err
 	}
 	defer release()
-	rec, err := e.hotPlan(ctx, r, sel)
-	if err != nil {
+	if err := e.hotPlan(ctx, rec, r, sel); err != nil {
 		return nil, err
 	}
 	if err := e.ledger.Begin(rec); err != nil {
@@ -44,31 +43,27 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 
 // hotPlan checks the request against the sandbox and adds the attachment to
 // its record, in memory.
-func (e *Engine) hotPlan(ctx context.Context, r *Request, sel *network.Selection) (*ledger.Record, error) {
-	rec, err := e.attached(r.ContainerID)
-	if err != nil {
-		return nil, err
-	}
+func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, sel *network.Selection) error {
 	if _, err := e.pod(ctx, r); err != nil {
-		return nil, err
+		return err
 	}
 	space, err := openNetns(r.Netns)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer space.Close()
 	if at := rec.Find(r.Interface); at >= 0 {
-		return nil, types.NewError(types.ErrInvalidNetworkConfig,
+		return types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
 	}
 	d, err := network.NewDelegate(r.Config, r.Interface, sel)
 	if err != nil {
-		return nil, cniError(err, "configuration")
+		return cniError(err, "configuration")
 	}
 	a := attachment(d)
 	a.HotPlugged = true
 	rec.Attachments = append(rec.Attachments, a)
-	return rec, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
+	return checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
 }
 
 func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) (*types100.Result, error) {
@@ -107,15 +102,11 @@ func (e *Engine) drop(ctx context.Context, rec *ledger.Record, at int, netns str
 // (HOT-02). An interface that the sandbox does not have is a success, as for
 // any DEL; what ADD attached goes with the sandbox and not by hot-plug.
 func (e *Engine) HotDel(ctx context.Context, r *Request) error {
-	release, err := e.locks.acquire(ctx, r.ContainerID)
-	if err != nil {
-		return cniError(err, "waiting for the container's earlier request")
-	}
-	defer release()
-	rec, err := e.attached(r.ContainerID)
+	rec, release, err := e.hold(ctx, r.ContainerID)
 	if err != nil {
 		return err
 	}
+	defer release()
 	at := rec.Find(r.Interface)
 	switch {
 	case at < 0:
@@ -129,15 +120,11 @@ func (e *Engine) HotDel(ctx context.Context, r *Request) error {
 
 // HotCheck runs CHECK of one attachment of a sandbox (HOT-03).
 func (e *Engine) HotCheck(ctx context.Context, r *Request) error {
-	release, err := e.locks.acquire(ctx, r.ContainerID)
-	if err != nil {
-		return cniError(err, "waiting for the container's earlier request")
-	}
-	defer release()
-	rec, err := e.attached(r.ContainerID)
+	rec, release, err := e.hold(ctx, r.ContainerID)
 	if err != nil {
 		return err
 	}
+	defer release()
 	at := rec.Find(r.Interface)
 	if at < 0 {
 		return types.NewError(types.ErrUnknownContainer,
