@@ -72,11 +72,12 @@ func runSpec(c *Case, s Settings) CaseResult {
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var seen string
+	var notes []string
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
 		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {
 			e := newEnv(s, *c)
 			ginkgo.DeferCleanup(func(ctx context.Context) {
-				defer func() { seen = e.story() }()
+				defer func() { seen, notes = e.story(), e.notes }()
 				e.teardown(ctx)
 			}, ginkgo.NodeTimeout(teardownTimeout))
 			c.Body(ctx, e)
@@ -88,6 +89,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 	reporter.Verbose = true
 	suite.EmitSpecProgress = false
 	ginkgo.RunSpecs(failer{}, "Thicket conformance", suite, reporter)
+	result.Notes = notes
 	if result.State == Failed {
 		result.Output = seen
 	}

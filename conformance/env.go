@@ -46,6 +46,7 @@ type Env struct {
 	sandbox  []*Sandbox
 	closers  []func()
 	daemonNo int
+	notes    []string
 	// allowed is why leftovers are no failure, "" when they are.
 	allowed string
 }
@@ -90,6 +91,13 @@ func (e *Env) Skipf(format string, args ...any) {
 // AllowLeftovers switches the search for records and interfaces after the case
 // off, for one that leaves things on purpose. Processes are looked for still.
 func (e *Env) AllowLeftovers(reason string) { e.allowed = reason }
+
+// Notef puts what the case measured into the report.
+func (e *Env) Notef(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.notes = append(e.notes, fmt.Sprintf(format, args...))
+}
 
 // RealPlugins puts the real plugins beside the fake one; the case is skipped
 // with a reason when they are not built.

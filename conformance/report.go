@@ -33,6 +33,8 @@ type CaseResult struct {
 	Reason string `json:"reason,omitempty"`
 	// Seconds is how long it took.
 	Seconds float64 `json:"seconds"`
+	// Notes are what the case measured, such as how much was left behind.
+	Notes []string `json:"notes,omitempty"`
 	// Output is what helps to understand a failure: the daemon's log and the
 	// delegates' calls.
 	Output string `json:"output,omitempty"`

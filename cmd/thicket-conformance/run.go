@@ -109,6 +109,9 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 // summarize prints what was skipped and why, what failed, and the counts.
 func summarize(out io.Writer, r *conformance.Report, verbose bool) {
 	for _, c := range r.Cases {
+		for _, note := range c.Notes {
+			fmt.Fprintf(out, "\n%s: %s\n", c.ID, note)
+		}
 		if c.State == conformance.Skipped {
 			fmt.Fprintf(out, "\nskipped %s (%s): %s\n", c.ID, c.Title, c.Reason)
 		}

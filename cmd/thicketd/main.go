@@ -28,6 +28,7 @@ const usage = `thicketd serves CNI requests on a unix socket.
 Usage:
   thicketd [--config FILE]                   serve until SIGTERM or SIGINT
   thicketd --check-config [--config FILE]    read the configuration, say what is wrong, and end
+  thicketd --ledger-list [--config FILE]     print the recorded sandboxes as a table, and end
   thicketd install --dest DIR [--shim FILE]  put the shim into the runtime's plugin directory
   thicketd --version
 
@@ -57,6 +58,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	file := flags.String("config", defaultConfigFile, "the configuration, a JSON `file`")
 	check := flags.Bool("check-config", false, "read the configuration, print what is wrong with it, and end")
+	list := flags.Bool("ledger-list", false, "print the recorded sandboxes as a table and end")
 	showVersion := flags.Bool("version", false, "print the version and end")
 	if err := flags.Parse(args); err != nil {
 		return silent(err)
@@ -74,6 +76,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "thicketd: warning: %s\n", w)
+	}
+	if *list {
+		return listLedger(config.CNIDir, stdout)
 	}
 	if *check {
 		_, err := fmt.Fprintf(stdout, "%s: ok, %d warnings\n", *file, len(warnings))

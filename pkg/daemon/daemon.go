@@ -26,6 +26,8 @@ const (
 	// lingering is how long the daemon, having removed its socket, still takes
 	// connections that were made before: they wait in the kernel's queue.
 	lingering = 50 * time.Millisecond
+	// replayPatience is how long ADD waits for the replay at start.
+	replayPatience = 10 * time.Second
 	// shutdownTimeout bounds the wait for connections that send nothing.
 	shutdownTimeout = 2 * time.Second
 )
@@ -51,6 +53,8 @@ type Daemon struct {
 	flight  *flight
 	// draining is closed at the first word to stop.
 	draining chan struct{}
+	// replayed is closed when the ledger has been gone through once.
+	replayed chan struct{}
 	// hard ends when the grace period is over.
 	hard    context.Context
 	hardEnd context.CancelFunc
@@ -78,7 +82,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Exec == nil {
 		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir}
 	}
-	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{})}
+	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
 	d.hard, d.hardEnd = context.WithCancel(context.Background())
 	d.engine = attach.New(attach.Options{
 		Cluster: from,
@@ -127,12 +131,14 @@ func (d *Daemon) ready() bool {
 		return false
 	default:
 	}
-	select {
-	case <-d.cluster.Ready():
-		return true
-	default:
-		return false
+	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+		select {
+		case <-condition:
+		default:
+			return false
+		}
 	}
+	return true
 }
 
 // failure is why the daemon had to stop by itself, as opposed to being told.
@@ -157,6 +163,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if r, ok := d.cluster.(runner); ok {
 		background.Go(func() { d.follow(follow, r, fail) })
 	}
+	background.Go(func() { d.replay(follow) })
 	background.Go(func() { d.followPending(follow) })
 	background.Go(func() { d.sayReady(follow) })
 
@@ -193,16 +200,42 @@ func (d *Daemon) follow(ctx context.Context, r runner, fail context.CancelCauseF
 	}
 }
 
+// replay cleans up after a former daemon. New sandboxes wait for it, because
+// the addresses that it frees may be the last; but not for longer than
+// replayPatience: a delegate that keeps failing must not stop a node.
+func (d *Daemon) replay(ctx context.Context) {
+	var once sync.Once
+	done := func() { once.Do(func() { close(d.replayed) }) }
+	late := time.AfterFunc(replayPatience, func() {
+		d.log.Warn("cleaning up after the former daemon takes long and goes on beside new requests")
+		done()
+	})
+	defer late.Stop()
+	d.engine.Replay(ctx, done)
+	done()
+}
+
+// waitingFor says what an ADD waits for, for logs and errors.
+func (d *Daemon) waitingFor() string {
+	if what := d.cluster.Waiting(); what != "" {
+		return what
+	}
+	return "the replay of the ledger"
+}
+
 // sayReady logs what the daemon waits for, and that it waits no more.
 func (d *Daemon) sayReady(ctx context.Context) {
 	if what := d.cluster.Waiting(); what != "" {
 		d.log.Info("not ready yet", "waitingFor", what)
 	}
-	select {
-	case <-d.cluster.Ready():
-		d.log.Info("ready")
-	case <-ctx.Done():
+	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+		select {
+		case <-condition:
+		case <-ctx.Done():
+			return
+		}
 	}
+	d.log.Info("ready")
 }
 
 // drain waits until no request is in flight; when the grace period passes

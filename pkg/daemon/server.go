@@ -147,16 +147,20 @@ func (d *Daemon) admit(ctx context.Context, command string) error {
 		return errDraining
 	default:
 	}
-	select {
-	case <-d.cluster.Ready():
-		return nil
-	case <-d.draining:
-		return errDraining
-	case <-ctx.Done():
-		return types.NewError(types.ErrTryAgainLater, "not ready: waiting for "+d.cluster.Waiting(), context.Cause(ctx).Error())
-	case <-time.After(api.APIReadyPollTimeout):
-		return types.NewError(types.ErrTryAgainLater, "not ready: waiting for "+d.cluster.Waiting(), "")
+	late := time.NewTimer(api.APIReadyPollTimeout)
+	defer late.Stop()
+	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+		select {
+		case <-condition:
+		case <-d.draining:
+			return errDraining
+		case <-ctx.Done():
+			return types.NewError(types.ErrTryAgainLater, "not ready: waiting for "+d.waitingFor(), context.Cause(ctx).Error())
+		case <-late.C:
+			return types.NewError(types.ErrTryAgainLater, "not ready: waiting for "+d.waitingFor(), "")
+		}
 	}
+	return nil
 }
 
 // logged writes one line per request: who, what, how long, how it ended.

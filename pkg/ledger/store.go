@@ -30,25 +30,6 @@ const (
 // ErrNotFound says that the ledger has no record of the container.
 var ErrNotFound = errors.New("no record of this container")
 
-// DamagedError says that a record could not be read and was set aside.
-type DamagedError struct {
-	// ContainerID is the container whose record it was.
-	ContainerID string
-	// Kept is the path where the damaged file lies now, empty when it could
-	// not be moved.
-	Kept string
-	// Reason is what is wrong with it.
-	Reason error
-}
-
-// Error names the container, the reason and where the file is kept.
-func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the record of container %s is damaged (%v); it is kept as %s", e.ContainerID, e.Reason, e.Kept)
-}
-
-// Unwrap returns the reason.
-func (e *DamagedError) Unwrap() error { return e.Reason }
-
 // Store is the directory of records. Its methods may be called concurrently
 // for different containers; for one container the caller holds its lock.
 type Store struct {
@@ -161,7 +142,7 @@ func (s *Store) writeSynced(name string, data []byte) error {
 
 // Load reads the record of a container. It returns ErrNotFound when there is
 // none, and a *DamagedError when there was one that cannot be used; the
-// damaged file has then been set aside.
+// damaged file has then been set aside, now or earlier. Remove ends that.
 func (s *Store) Load(containerID string) (*Record, error) {
 	if err := utils.ValidateContainerID(containerID); err != nil {
 		return nil, err
@@ -171,21 +152,12 @@ func (s *Store) Load(containerID string) (*Record, error) {
 	case err == nil:
 		return r, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, ErrNotFound
+		return nil, s.missing(containerID)
 	case isDamage(err):
 		return nil, s.setAside(containerID, err)
 	default:
 		return nil, fmt.Errorf("the record of container %s cannot be read: %w", containerID, err)
 	}
-}
-
-// errUnusable marks what is wrong with a file's content, as opposed to a disk
-// or a process limit that kept it from being read: only the first is damage,
-// a good record must never be set aside because descriptors ran out.
-var errUnusable = errors.New("unusable")
-
-func isDamage(err error) bool {
-	return errors.Is(err, errUnusable) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR)
 }
 
 func (s *Store) read(containerID string) (*Record, error) {
@@ -211,20 +183,6 @@ func (s *Store) read(containerID string) (*Record, error) {
 	return &r, nil
 }
 
-func (s *Store) setAside(containerID string, reason error) error {
-	name := containerID + suffix
-	kept := filepath.Join(damagedDirectory, fmt.Sprintf("%s.%d%s", containerID, time.Now().UnixNano(), suffix))
-	damaged := &DamagedError{ContainerID: containerID, Kept: filepath.Join(s.path, kept), Reason: reason}
-	if err := s.root.Rename(name, kept); err != nil {
-		damaged.Kept = filepath.Join(s.path, name)
-		damaged.Reason = errors.Join(reason, err)
-	} else if err := s.writeSynced(kept+".reason", []byte(reason.Error()+"\n")); err != nil {
-		s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
-	}
-	s.log.Error("damaged record set aside", "sandbox", containerID, "kept", damaged.Kept, "reason", reason)
-	return damaged
-}
-
 // Remove forgets a container. It needs no space on the disk (RES-03) and
 // succeeds when there is no record.
 func (s *Store) Remove(containerID string) error {
@@ -234,6 +192,7 @@ func (s *Store) Remove(containerID string) error {
 	if err := s.root.Remove(containerID + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the record of container %s cannot be removed: %w", containerID, err)
 	}
+	s.settle(containerID)
 	return nil
 }
 

@@ -90,8 +90,18 @@ func TestDamagedRecordsAreSetAside(t *testing.T) {
 			if reason, err := os.ReadFile(damaged.Kept + ".reason"); err != nil || len(reason) == 0 {
 				t.Errorf("reason %q, %v", reason, err)
 			}
+			again, err := Open(filepath.Dir(dir), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := again.Load("bad"); !errors.As(err, &damaged) {
+				t.Errorf("second load, by another daemon: %v", err)
+			}
+			if err := s.Remove("bad"); err != nil {
+				t.Error(err)
+			}
 			if _, err := s.Load("bad"); !errors.Is(err, ErrNotFound) {
-				t.Errorf("second load: %v", err)
+				t.Errorf("after Remove: %v", err)
 			}
 			if ids, err := s.Containers(); err != nil || strings.Join(ids, " ") != "good" {
 				t.Errorf("containers %v, %v", ids, err)

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+const (
+	// kills is how often the daemon is killed at a random moment.
+	kills = 300
+	// killSeed fixes those moments, as far as a machine's timing can be fixed.
+	killSeed = 20180323
+	// killWithin bounds the moment, counted from the daemon's first answer.
+	killWithin = 60 * time.Millisecond
+)
+
+// killedAnywhere is RES-01: at each delegate of ADD and DEL, and between them,
+// and at random moments.
+func killedAnywhere(ctx context.Context, e *Env) {
+	killedAtPoints(ctx, e)
+	killedAtRandom(ctx, e)
+}
+
+// point is a moment at which the daemon is killed: while the delegate of a
+// network waits at a command, or (with none) between requests.
+type point struct{ command, network string }
+
+func killedAtPoints(ctx context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	d := e.Start(ctx)
+	for _, at := range []point{
+		{"ADD", "default"}, {"ADD", "alpha"}, {"ADD", "beta"}, {"", ""}, {"DEL", "beta"}, {"DEL", "alpha"}, {"DEL", "default"},
+	} {
+		ginkgo.By("killed at " + at.command + " of " + at.network)
+		d = killedAt(ctx, e, d, at)
+	}
+	d.Kill()
+}
+
+// killedAt holds one delegate, kills the daemon, starts another one and lets
+// the runtime do what it does then: DEL. A delegate that is held at ADD is let
+// go only when that is over: what it attaches then must not stay.
+func killedAt(ctx context.Context, e *Env, d *Daemon, at point) *Daemon {
+	ginkgo.GinkgoHelper()
+	gate := filepath.Join(e.Dir, "gate-"+randomHex(3))
+	gatedNetworks(e, at, gate)
+	s := e.Sandbox(Networks("alpha,beta"))
+	if at.command != "ADD" {
+		e.MustOK(e.Add(ctx, s))
+	}
+	var flying <-chan Outcome
+	if at.command != "" {
+		flying = e.Async(ctx, e.Request(at.command, s))
+		e.AwaitCalls(ctx, 1, callOf(s, at.command, at.network))
+	}
+	d.Kill()
+	if at.command == "DEL" {
+		e.Touch(gate)
+	}
+	if flying != nil {
+		Eventually(flying).WithContext(ctx).Should(Receive())
+	}
+	d = e.Start(ctx)
+	e.MustOK(e.Del(ctx, s))
+	e.Touch(gate)
+	for _, c := range e.CallsFor("ADD", s) {
+		Eventually(func() bool { return alive(c.PID) }).WithContext(ctx).WithTimeout(5*time.Second).
+			Should(BeFalse(), "the delegate of %s, which the killed daemon left", c.Network)
+	}
+	Expect(append(e.Leftovers(s), e.hostLeftovers()...)).To(BeEmpty(), "after a kill at %s of %s, a restart and DEL", at.command, at.network)
+	return d
+}
+
+// gatedNetworks makes the three networks, one of whose delegates waits.
+func gatedNetworks(e *Env, at point, gate string) {
+	ginkgo.GinkgoHelper()
+	for _, name := range []string{"default", "alpha", "beta"} {
+		f := vethFake()
+		if name == at.network && at.command == "ADD" {
+			f.Add.WaitFor = gate
+		}
+		if name == at.network && at.command == "DEL" {
+			f.Del.WaitFor = gate
+		}
+		if name == "default" {
+			e.DefaultNetwork(e.FakeList(name, f))
+		} else {
+			e.Definition(name, e.FakeList(name, f))
+		}
+	}
+}
+
+// killedAtRandom has four runtimes attach and delete without pause, while the
+// daemon is killed over and over, and counts what is left in the end.
+func killedAtRandom(ctx context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	e.RealPlugins()
+	e.DefaultNetwork(realBridge(e, "default", "br-kill", "10.66.0.0/16"))
+	e.Definition("alpha", e.FakeList("alpha", vethFake()))
+	ginkgo.By("seed " + itoa(killSeed))
+	random := rand.New(rand.NewPCG(killSeed, 0))
+	churn, stop := context.WithCancel(ctx)
+	defer stop()
+	var runtimes sync.WaitGroup
+	var all []*Sandbox
+	for range 4 {
+		s := e.Sandbox(Networks("alpha"))
+		all = append(all, s)
+		runtimes.Go(func() { attachAndDelete(churn, e, s) })
+	}
+	for range kills {
+		d := e.Start(ctx, WithoutWaiting())
+		Eventually(func() error { return e.probe(ctx, e.RunDir, "/healthz") }).WithContext(ctx).
+			WithTimeout(startTimeout).WithPolling(2 * time.Millisecond).Should(Succeed())
+		select {
+		case <-time.After(time.Duration(random.Int64N(int64(killWithin)))):
+		case <-ctx.Done():
+		}
+		d.Kill()
+	}
+	stop()
+	runtimes.Wait()
+	expectNothingAfterKills(ctx, e, all)
+}
+
+// attachAndDelete is a runtime: it does not care what has become of a request,
+// and asks for DEL after every ADD.
+func attachAndDelete(ctx context.Context, e *Env, s *Sandbox) {
+	for ctx.Err() == nil {
+		for _, command := range []string{"ADD", "DEL"} {
+			if _, err := e.post(ctx, "/cni", e.Request(command, s)); err != nil {
+				// Nobody there: look again in a moment.
+				select {
+				case <-ctx.Done():
+				case <-time.After(5 * time.Millisecond):
+				}
+			}
+		}
+	}
+}
+
+func expectNothingAfterKills(ctx context.Context, e *Env, all []*Sandbox) {
+	ginkgo.GinkgoHelper()
+	d := e.Start(ctx)
+	records, held, interfaces := 0, 0, 0
+	for _, s := range all {
+		e.MustOK(e.Del(ctx, s))
+		records += len(e.FilesNaming(s.ID))
+		held += len(leases(e, s))
+		interfaces += len(s.InterfaceNames())
+	}
+	host, err := net.Interfaces()
+	Expect(err).NotTo(HaveOccurred())
+	for _, i := range host {
+		if strings.HasPrefix(i.Name, "veth") || strings.HasPrefix(i.Name, "fk") {
+			interfaces++
+		}
+	}
+	d.Stop(ctx)
+	_ = await(foreignProcesses, 5*time.Second)
+	processes := len(foreignProcesses())
+	e.Notef("%d kills with seed %d; left: %d interfaces, %d leases, %d records, %d processes", kills, killSeed, interfaces, held, records, processes)
+	Expect([]int{interfaces, held, records, processes}).To(Equal([]int{0, 0, 0, 0}), "interfaces, leases, records, processes that are left")
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// settledSuffix ends the name of a damaged file whose container was deleted.
+const settledSuffix = ".settled"
+
+// DamagedError says that a record could not be read and was set aside.
+type DamagedError struct {
+	// ContainerID is the container whose record it was.
+	ContainerID string
+	// Kept is the path where the damaged file lies now, empty when it could
+	// not be moved.
+	Kept string
+	// Reason is what is wrong with it.
+	Reason error
+}
+
+// Error names the container, the reason and where the file is kept.
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the record of container %s is damaged (%v); it is kept as %s", e.ContainerID, e.Reason, e.Kept)
+}
+
+// Unwrap returns the reason.
+func (e *DamagedError) Unwrap() error { return e.Reason }
+
+// errUnusable marks what is wrong with a file's content, as opposed to a disk
+// or a process limit that kept it from being read: only the first is damage,
+// a good record must never be set aside because descriptors ran out.
+var errUnusable = errors.New("unusable")
+
+func isDamage(err error) bool {
+	return errors.Is(err, errUnusable) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR)
+}
+
+func (s *Store) setAside(containerID string, reason error) error {
+	name := containerID + suffix
+	kept := filepath.Join(damagedDirectory, fmt.Sprintf("%s.%d%s", containerID, time.Now().UnixNano(), suffix))
+	damaged := &DamagedError{ContainerID: containerID, Kept: filepath.Join(s.path, kept), Reason: reason}
+	if err := s.root.Rename(name, kept); err != nil {
+		damaged.Kept = filepath.Join(s.path, name)
+		damaged.Reason = errors.Join(reason, err)
+	} else if err := s.writeSynced(kept+".reason", []byte(reason.Error()+"\n")); err != nil {
+		s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
+	}
+	s.log.Error("damaged record set aside", "sandbox", containerID, "kept", damaged.Kept, "reason", reason)
+	return damaged
+}
+
+// missing says what it means that a container has no record: that it never had
+// one, or that the one which it had was set aside, perhaps by an earlier
+// daemon, and that its DEL is still to come.
+func (s *Store) missing(containerID string) error {
+	files, err := s.damagedOf(containerID)
+	if err != nil {
+		return fmt.Errorf("the damaged records in %s cannot be listed: %w", s.path, err)
+	}
+	if len(files) == 0 {
+		return ErrNotFound
+	}
+	return &DamagedError{ContainerID: containerID, Kept: filepath.Join(s.path, files[0]), Reason: errors.New("it was set aside earlier")}
+}
+
+// damagedOf lists the damaged files of a container that is not deleted yet.
+func (s *Store) damagedOf(containerID string) ([]string, error) {
+	entries, err := fs.ReadDir(s.root.FS(), damagedDirectory)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		// The name is <container id>.<time>.json, and ids may contain dots.
+		name, isRecord := strings.CutSuffix(e.Name(), suffix)
+		if at := strings.LastIndexByte(name, '.'); isRecord && at >= 0 && name[:at] == containerID {
+			files = append(files, filepath.Join(damagedDirectory, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// settle keeps the damaged files of a container that was deleted, under names
+// that say so.
+func (s *Store) settle(containerID string) {
+	files, err := s.damagedOf(containerID)
+	for _, f := range files {
+		err = errors.Join(err, s.root.Rename(f, f+settledSuffix))
+	}
+	if err != nil {
+		s.log.Warn("a damaged record stays marked as not deleted", "sandbox", containerID, "error", err)
+	}
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// Entry is one file of a ledger as List finds it.
+type Entry struct {
+	ContainerID string
+	// Record is nil when Err says why it cannot be read.
+	Record *Record
+	Err    error
+}
+
+// List reads the ledger below cniDir for a person: it changes nothing, sets
+// nothing aside, and may be called beside a running daemon.
+func List(cniDir string) ([]Entry, error) {
+	path := filepath.Join(cniDir, directory)
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer root.Close()
+	s := &Store{path: path, root: root, log: slog.New(slog.DiscardHandler)}
+	ids, err := s.Containers()
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(ids))
+	for _, id := range ids {
+		r, err := s.read(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted meanwhile
+		}
+		entries = append(entries, Entry{ContainerID: id, Record: r, Err: err})
+	}
+	return entries, nil
+}
