@@ -44,6 +44,9 @@ const (
 	// FeaturePanic is that looking up a pod whose name begins with "panic-"
 	// makes the daemon panic, in the process that judges it.
 	FeaturePanic Feature = "panic"
+	// FeatureTakeover is that it deletes what a Multus that ran there before had
+	// attached.
+	FeatureTakeover Feature = "takeover"
 	// FeatureNodeConf is that the daemon writes the node's CNI configuration.
 	FeatureNodeConf Feature = "nodeconf"
 )
@@ -60,6 +63,7 @@ var features = map[Feature]string{
 	FeatureStatus:     "STATUS",
 	FeatureHotplug:    "the endpoint /delegate",
 	FeaturePanic:      "a way to make the daemon panic",
+	FeatureTakeover:   "taking over from Multus",
 	FeatureNodeConf:   "writing the node's CNI configuration",
 }
 

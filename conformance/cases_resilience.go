@@ -17,6 +17,8 @@ func init() {
 			Title: "The daemon killed at any point of ADD or DEL: after restart and the runtime's DEL nothing is left"},
 		Case{ID: "RES-02", Profile: "resilience", Level: Must, Source: "#323", Needs: []Feature{FeatureRestart}, Body: rebooted,
 			Title: "After a reboot what the lost sandboxes held is released without being asked"},
+		Case{ID: "RES-05", Profile: "resilience", Level: Must, Source: "OPS", Needs: []Feature{FeatureTakeover, FeatureRestart}, Body: takenOver,
+			Title: "Running sandboxes of a Multus that was replaced are deleted correctly (its cache is read)"},
 	)
 }
 

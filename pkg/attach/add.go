@@ -54,7 +54,7 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 // clearPath looks at what the ledger already has of the container: finished
 // attachments are an error (ADD-11), the remains of a crash are deleted first.
 func (e *Engine) clearPath(ctx context.Context, r *Request) error {
-	rec, err := e.ledger.Load(r.ContainerID)
+	rec, err := e.load(r.ContainerID, r.Interface)
 	var damaged *ledger.DamagedError
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):

@@ -16,7 +16,7 @@ import (
 // configuration and the result of its ADD, and returns the first failure. It
 // changes nothing (CHECK-07).
 func (e *Engine) Check(ctx context.Context, r *Request) error {
-	rec, release, err := e.hold(ctx, r.ContainerID)
+	rec, release, err := e.hold(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -49,12 +49,12 @@ func (e *Engine) lock(ctx context.Context, containerID string) (release func(), 
 
 // hold takes the lock of a container that must be attached, and loads its
 // record.
-func (e *Engine) hold(ctx context.Context, containerID string) (*ledger.Record, func(), error) {
-	release, err := e.lock(ctx, containerID)
+func (e *Engine) hold(ctx context.Context, r *Request) (*ledger.Record, func(), error) {
+	release, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
 		return nil, nil, err
 	}
-	rec, err := e.attached(containerID)
+	rec, err := e.attached(r.ContainerID, "")
 	if err != nil {
 		release()
 		return nil, nil, err
@@ -64,8 +64,8 @@ func (e *Engine) hold(ctx context.Context, containerID string) (*ledger.Record, 
 
 // attached loads the record of a container that must be attached; code 3
 // (unknown container) when it is not.
-func (e *Engine) attached(containerID string) (*ledger.Record, error) {
-	rec, err := e.ledger.Load(containerID)
+func (e *Engine) attached(containerID, ifName string) (*ledger.Record, error) {
+	rec, err := e.load(containerID, ifName)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		return nil, types.NewError(types.ErrUnknownContainer, fmt.Sprintf("container %s is not attached to any network", containerID), "")

@@ -27,7 +27,7 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 	defer release()
 	ctx = context.WithoutCancel(ctx)
 
-	rec, err := e.ledger.Load(r.ContainerID)
+	rec, err := e.load(r.ContainerID, r.Interface)
 	var damaged *ledger.DamagedError
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):

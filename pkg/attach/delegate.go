@@ -28,11 +28,15 @@ func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*ca
 	if err != nil {
 		return nil, types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("network %q: %v", a.Network, err), "")
 	}
+	args := r.Args
+	if a.Args != nil {
+		args = a.Args
+	}
 	return &call{list: list, at: a, rt: &libcni.RuntimeConf{
 		ContainerID:    r.ContainerID,
 		NetNS:          netns,
 		IfName:         a.Interface,
-		Args:           r.Args,
+		Args:           args,
 		CapabilityArgs: a.CapabilityArgs,
 	}}, nil
 }

@@ -34,7 +34,7 @@ func (e *Engine) GC(ctx context.Context, r *Request) error {
 	for _, v := range conf.Valid {
 		valid[v] = true
 	}
-	ids, err := e.ledger.Containers()
+	ids, err := e.containers()
 	if err != nil {
 		return types.NewError(types.ErrTryAgainLater, "the ledger cannot be read", err.Error())
 	}
@@ -61,7 +61,7 @@ func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCA
 		return err
 	}
 	defer release()
-	rec, err := e.ledger.Load(id)
+	rec, err := e.load(id, "")
 	if err != nil {
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
@@ -107,7 +107,7 @@ func (n *networks) add(name, config string) {
 }
 
 func (n *networks) noteID(e *Engine, id string) error {
-	rec, err := e.ledger.Load(id)
+	rec, err := e.load(id, "")
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}

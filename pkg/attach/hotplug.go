@@ -20,7 +20,7 @@ import (
 // already, under r.Interface (HOT-01). The attachment joins the sandbox's
 // record, so that its DEL, CHECK and GC know it (HOT-04).
 func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection) (*types100.Result, error) {
-	rec, release, err := e.hold(ctx, r.ContainerID)
+	rec, release, err := e.hold(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		return cniError(err, "configuration")
 	}
 	a := attachment(d)
-	a.HotPlugged = true
+	a.HotPlugged, a.Args = true, r.Args
 	rec.Attachments = append(rec.Attachments, a)
 	return checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
 }
@@ -71,7 +71,6 @@ func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) 
 	if err != nil {
 		return nil, err
 	}
-	c.rt.Args = r.Args
 	result, err := e.add(ctx, c)
 	if err != nil {
 		return nil, err
@@ -102,7 +101,7 @@ func (e *Engine) drop(ctx context.Context, rec *ledger.Record, at int, netns str
 // (HOT-02). An interface that the sandbox does not have is a success, as for
 // any DEL; what ADD attached goes with the sandbox and not by hot-plug.
 func (e *Engine) HotDel(ctx context.Context, r *Request) error {
-	rec, release, err := e.hold(ctx, r.ContainerID)
+	rec, release, err := e.hold(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func (e *Engine) HotDel(ctx context.Context, r *Request) error {
 
 // HotCheck runs CHECK of one attachment of a sandbox (HOT-03).
 func (e *Engine) HotCheck(ctx context.Context, r *Request) error {
-	rec, release, err := e.hold(ctx, r.ContainerID)
+	rec, release, err := e.hold(ctx, r)
 	if err != nil {
 		return err
 	}

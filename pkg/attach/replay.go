@@ -55,12 +55,12 @@ func (e *Engine) Replay(ctx context.Context, firstPass func()) {
 // notePublished remembers whose status the pods show, so that deleting an old
 // sandbox of a pod does not take the status of its present one away.
 func (e *Engine) notePublished() {
-	ids, err := e.ledger.Containers()
+	ids, err := e.containers()
 	if err != nil {
 		return // replayOnce says so
 	}
 	for _, id := range ids {
-		if rec, err := e.ledger.Load(id); err == nil && e.stale(rec) == "" {
+		if rec, err := e.load(id, ""); err == nil && e.stale(rec) == "" {
 			e.published.Store(podKey(rec.Pod), id)
 		}
 	}
@@ -68,7 +68,7 @@ func (e *Engine) notePublished() {
 
 // replayOnce tries every sandbox that needs it and returns how many still do.
 func (e *Engine) replayOnce(ctx context.Context) (left int) {
-	ids, err := e.ledger.Containers()
+	ids, err := e.containers()
 	if err != nil {
 		e.log.Error("the ledger cannot be replayed", "error", err)
 		return 1
@@ -101,7 +101,7 @@ func (e *Engine) replaySandbox(ctx context.Context, id string) error {
 		return err
 	}
 	defer release()
-	rec, err := e.ledger.Load(id)
+	rec, err := e.load(id, "")
 	var damaged *ledger.DamagedError
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
@@ -136,7 +136,7 @@ func (e *Engine) stale(rec *ledger.Record) string {
 		return "its ADD was interrupted"
 	case rec.State == ledger.StateDeleting:
 		return "its DEL was interrupted"
-	case !e.sameNetns(rec):
+	case rec.Netns != "" && !e.sameNetns(rec):
 		return "its network namespace is gone"
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -43,12 +44,17 @@ func isDamage(err error) bool {
 	return errors.Is(err, errUnusable) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.EISDIR)
 }
 
-func (s *Store) setAside(containerID string, reason error) error {
-	name := containerID + suffix
+// setAside moves a file of one of the two directories into damaged, with the
+// reason beside it, and returns the error that says so.
+func (s *Store) setAside(containerID string, in *os.Root, name string, reason error) error {
 	kept := filepath.Join(damagedDirectory, fmt.Sprintf("%s.%d%s", containerID, time.Now().UnixNano(), suffix))
 	damaged := &DamagedError{ContainerID: containerID, Kept: filepath.Join(s.path, kept), Reason: reason}
-	if err := s.root.Rename(name, kept); err != nil {
-		damaged.Kept = filepath.Join(s.path, name)
+	to := kept
+	if in == s.cni {
+		to = filepath.Join(directory, kept)
+	}
+	if err := in.Rename(name, to); err != nil {
+		damaged.Kept = filepath.Join(in.Name(), name)
 		damaged.Reason = errors.Join(reason, err)
 	} else if err := s.writeSynced(kept+".reason", []byte(reason.Error()+"\n")); err != nil {
 		s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)

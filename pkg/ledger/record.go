@@ -51,6 +51,8 @@ type Attachment struct {
 	// Config is the network configuration list, byte for byte as libcni got
 	// it. A string, because a JSON encoder would re-indent embedded JSON.
 	Config string `json:"config"`
+	// Args are the CNI_ARGS of this attachment where they are not the record's.
+	Args [][2]string `json:"args,omitempty"`
 	// CapabilityArgs is the runtimeConfig by capability (CNI spec, section 3).
 	CapabilityArgs map[string]any `json:"capabilityArgs,omitempty"`
 	// Result is what the delegates answered, absent until ADD succeeded.

@@ -35,7 +35,9 @@ var ErrNotFound = errors.New("no record of this container")
 type Store struct {
 	path string
 	root *os.Root
-	log  *slog.Logger
+	// cni is the directory above, where Multus keeps its own records.
+	cni *os.Root
+	log *slog.Logger
 }
 
 // Open opens the ledger below cniDir and creates it when it is missing. A
@@ -52,7 +54,11 @@ func Open(cniDir string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return &Store{path: path, root: root, log: log}, nil
+	cni, err := os.OpenRoot(cniDir)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return &Store{path: path, root: root, cni: cni, log: log}, nil
 }
 
 func ensurePrivate(dir string) error {
@@ -154,7 +160,7 @@ func (s *Store) Load(containerID string) (*Record, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, s.missing(containerID)
 	case isDamage(err):
-		return nil, s.setAside(containerID, err)
+		return nil, s.setAside(containerID, s.root, containerID+suffix, err)
 	default:
 		return nil, fmt.Errorf("the record of container %s cannot be read: %w", containerID, err)
 	}
@@ -193,7 +199,7 @@ func (s *Store) Remove(containerID string) error {
 		return fmt.Errorf("the record of container %s cannot be removed: %w", containerID, err)
 	}
 	s.settle(containerID)
-	return nil
+	return s.removeMultus(containerID)
 }
 
 // Containers lists the ids of all containers with a record, in lexical order.

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+// MultusDelegate is what Multus wrote of one attachment of a sandbox into its
+// own cache, <cniDir>/<container id>, a JSON list in the order of ADD.
+type MultusDelegate struct {
+	// Name is what network-status shows.
+	Name string `json:"Name"`
+	// IfnameRequest is the interface that the selection asked for; without one
+	// the default network has the runtime's and others net1, net2, ….
+	IfnameRequest         string   `json:"ifnameRequest"`
+	MacRequest            string   `json:"macRequest"`
+	IPRequest             []string `json:"ipRequest"`
+	InfinibandGUIDRequest string   `json:"infinibandGUIDRequest"`
+	DeviceID              string   `json:"deviceID"`
+	// Bytes is the network configuration, base64 in the file.
+	Bytes []byte `json:"Bytes"`
+}
+
+// LoadMultus reads Multus' own record of a container, so that sandboxes which
+// it attached can be deleted after it was replaced (RES-05). It returns
+// ErrNotFound when there is none, and sets one that it cannot use aside, with a
+// *DamagedError, as Load does.
+func (s *Store) LoadMultus(containerID string) ([]MultusDelegate, error) {
+	if err := utils.ValidateContainerID(containerID); err != nil {
+		return nil, err
+	}
+	f, err := s.cni.OpenFile(containerID, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("Multus' record of container %s: %w", containerID, err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, ErrNotFound // a directory of ours, say
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxRecordSize))
+	if err != nil {
+		return nil, fmt.Errorf("Multus' record of container %s: %w", containerID, err)
+	}
+	delegates, err := parseMultus(data)
+	if err != nil {
+		return nil, s.setAside(containerID, s.cni, containerID, err)
+	}
+	return delegates, nil
+}
+
+func parseMultus(data []byte) ([]MultusDelegate, error) {
+	var delegates []MultusDelegate
+	if err := json.Unmarshal(data, &delegates); err != nil {
+		return nil, fmt.Errorf("Multus' record: %w", err)
+	}
+	for i, d := range delegates {
+		if len(d.Bytes) == 0 {
+			return nil, fmt.Errorf("Multus' record: delegate %d (%s) has no configuration", i, d.Name)
+		}
+	}
+	return delegates, nil
+}
+
+// MultusContainers lists the containers that Multus has a record of.
+func (s *Store) MultusContainers() ([]string, error) {
+	entries, err := fs.ReadDir(s.cni.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("Multus' records: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && utils.ValidateContainerID(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// removeMultus removes Multus' record of a container that has been deleted.
+func (s *Store) removeMultus(containerID string) error {
+	info, err := s.cni.Lstat(containerID)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	if err == nil {
+		err = s.cni.Remove(containerID)
+	}
+	if err != nil {
+		return fmt.Errorf("Multus' record of container %s cannot be removed: %w", containerID, err)
+	}
+	return nil
+}
