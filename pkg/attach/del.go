@@ -11,6 +11,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 // Del removes every attachment of a sandbox, in reverse order of ADD, with
@@ -92,8 +93,8 @@ func (e *Engine) detachOne(ctx context.Context, rec *ledger.Record, a *ledger.At
 }
 
 // delWithoutRecord deletes what can be known of a sandbox whose record is
-// damaged (DEL-07): the plan that an ADD would make now, or at least the
-// default network.
+// damaged (DEL-07): what libcni cached at ADD, and beside it the plan that an
+// ADD would make now, or at least the default network.
 func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 	rec := &ledger.Record{ContainerID: r.ContainerID, Netns: r.Netns, Interface: r.Interface, Args: r.Args, Pod: r.Pod}
 	delegates, err := e.replan(ctx, r)
@@ -106,9 +107,37 @@ func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 		rec.Attachments = append(rec.Attachments, attachment(d))
 	}
 	rec.Attachments = append(rec.Attachments, delegates...)
+	rec.Attachments = e.withCached(rec)
 	e.log.Warn("deleting by configuration, for want of a record", "sandbox", r.ContainerID, "attachments", len(rec.Attachments))
 	// The plan becomes the record, so that what fails now is tried again.
 	return e.forget(ctx, rec, r.Netns)
+}
+
+// withCached returns a record's attachments with those that libcni cached in
+// place of what the plan guesses for the same interface. An entry that cannot
+// be read is passed over by libcni.
+func (e *Engine) withCached(rec *ledger.Record) []ledger.Attachment {
+	all := rec.Attachments
+	cached, err := e.cni.GetCachedAttachments(rec.ContainerID)
+	if err != nil {
+		e.log.Warn("libcni's results cannot be read", "sandbox", rec.ContainerID, "error", err)
+	}
+	for _, c := range cached {
+		// Multus caches single plugins' configurations as they are.
+		d, err := network.NewDelegate(c.Config, c.IfName, nil)
+		if err != nil {
+			e.log.Warn("a cached configuration cannot be used", "sandbox", rec.ContainerID, "network", c.Network, "error", err)
+			continue
+		}
+		a := attachment(d)
+		a.Default, a.Args, a.CapabilityArgs = c.IfName == rec.Interface, c.CniArgs, c.CapabilityArgs
+		if at := rec.Find(c.IfName); at >= 0 {
+			all[at] = a
+		} else {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 func (e *Engine) replan(ctx context.Context, r *Request) ([]ledger.Attachment, error) {

@@ -5,6 +5,7 @@ package attach
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/containernetworking/cni/libcni"
@@ -25,6 +26,9 @@ type call struct {
 // call prepares the delegates of one attachment of a sandbox.
 func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*call, error) {
 	list, err := libcni.NetworkConfFromBytes([]byte(a.Config))
+	if err == nil && len(list.Plugins) == 0 {
+		err = errors.New("it has no plugins") // libcni would do nothing, and call it a success
+	}
 	if err != nil {
 		return nil, types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("network %q: %v", a.Network, err), "")
 	}

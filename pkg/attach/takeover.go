@@ -40,7 +40,7 @@ func (e *Engine) adopt(containerID, ifName string, delegates []ledger.MultusDele
 	for i := range delegates {
 		a, err := adoptDelegate(&delegates[i], i, ifName, cached)
 		if err != nil {
-			return nil, fmt.Errorf("Multus' record of container %s: %w", containerID, err)
+			return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
 		}
 		rec.Attachments = append(rec.Attachments, *a)
 	}

@@ -43,7 +43,7 @@ func (s *Store) LoadMultus(containerID string) ([]MultusDelegate, error) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Multus' record of container %s: %w", containerID, err)
+		return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
@@ -51,7 +51,7 @@ func (s *Store) LoadMultus(containerID string) ([]MultusDelegate, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxRecordSize))
 	if err != nil {
-		return nil, fmt.Errorf("Multus' record of container %s: %w", containerID, err)
+		return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
 	}
 	delegates, err := parseMultus(data)
 	if err != nil {
@@ -63,11 +63,11 @@ func (s *Store) LoadMultus(containerID string) ([]MultusDelegate, error) {
 func parseMultus(data []byte) ([]MultusDelegate, error) {
 	var delegates []MultusDelegate
 	if err := json.Unmarshal(data, &delegates); err != nil {
-		return nil, fmt.Errorf("Multus' record: %w", err)
+		return nil, fmt.Errorf("record of Multus: %w", err)
 	}
 	for i, d := range delegates {
 		if len(d.Bytes) == 0 {
-			return nil, fmt.Errorf("Multus' record: delegate %d (%s) has no configuration", i, d.Name)
+			return nil, fmt.Errorf("record of Multus: delegate %d (%s) has no configuration", i, d.Name)
 		}
 	}
 	return delegates, nil
@@ -77,7 +77,7 @@ func parseMultus(data []byte) ([]MultusDelegate, error) {
 func (s *Store) MultusContainers() ([]string, error) {
 	entries, err := fs.ReadDir(s.cni.FS(), ".")
 	if err != nil {
-		return nil, fmt.Errorf("Multus' records: %w", err)
+		return nil, fmt.Errorf("records of Multus: %w", err)
 	}
 	var ids []string
 	for _, e := range entries {
@@ -98,7 +98,7 @@ func (s *Store) removeMultus(containerID string) error {
 		err = s.cni.Remove(containerID)
 	}
 	if err != nil {
-		return fmt.Errorf("Multus' record of container %s cannot be removed: %w", containerID, err)
+		return fmt.Errorf("record of Multus for container %s cannot be removed: %w", containerID, err)
 	}
 	return nil
 }
