@@ -32,6 +32,8 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	if err := e.clearPath(ctx, r); err != nil {
 		return nil, err
 	}
+	e.adding.RLock()
+	defer e.adding.RUnlock()
 	rec, pod, err := e.plan(ctx, r)
 	if err != nil {
 		return nil, err
@@ -134,6 +136,10 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.R
 	for i := range rec.Attachments {
 		c, err := e.call(rec, &rec.Attachments[i], rec.Netns)
 		if err != nil {
+			rec.Attachments = rec.Attachments[:i]
+			return nil, err
+		}
+		if err := e.findPlugins(c); err != nil {
 			rec.Attachments = rec.Attachments[:i]
 			return nil, err
 		}

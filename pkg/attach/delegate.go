@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
@@ -49,8 +52,45 @@ func (c *call) where() string {
 	return fmt.Sprintf("network %q, interface %s", c.at.Network, c.at.Interface)
 }
 
+// findPlugins looks for every plugin of an attachment before the first of them
+// runs. One that is missing then has attached nothing: its network needs no
+// rollback, which could not succeed as long as the plugin is missing (ADD-09).
+func (e *Engine) findPlugins(c *call) error {
+	for _, p := range c.list.Plugins {
+		if _, err := e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
+			return cniError(err, c.where())
+		}
+	}
+	return nil
+}
+
+// clearResult makes sure that libcni writes its cached result into a file of
+// its own: it would write through a symbolic link (SEC-03).
+func (e *Engine) clearResult(c *call) error {
+	file := filepath.Join(e.results, fmt.Sprintf("%s-%s-%s", c.list.Name, c.rt.ContainerID, c.rt.IfName))
+	return errors.Join(e.clearUnless(e.results, fs.FileMode.IsDir), e.clearUnless(file, fs.FileMode.IsRegular))
+}
+
+// clearUnless removes what lies at a path, unless it is of the right kind.
+func (e *Engine) clearUnless(path string, right func(fs.FileMode) bool) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case right(info.Mode()):
+		return nil
+	}
+	e.log.Warn("what lies in the place of libcni's results is removed", "path", path, "mode", info.Mode())
+	return os.Remove(path)
+}
+
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
 func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
+	if err := e.clearResult(c); err != nil {
+		return nil, cniError(err, c.where())
+	}
 	raw, err := e.cni.AddNetworkList(ctx, c.list, c.rt)
 	if err != nil {
 		return nil, cniError(err, c.where())

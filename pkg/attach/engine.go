@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -45,8 +46,15 @@ type Engine struct {
 	planner *network.Planner
 	ledger  *ledger.Store
 	cni     *libcni.CNIConfig
+	exec    invoke.Exec
+	binDirs []string
+	// results is where libcni caches what ADD answered.
+	results string
 	bootID  string
 	locks   locks
+	// adding is held, shared, while a sandbox is attached, so that GC can wait
+	// for a moment without.
+	adding sync.RWMutex
 	// published remembers which container's status a pod shows.
 	published sync.Map
 	log       *slog.Logger
@@ -63,6 +71,9 @@ func New(o Options) *Engine {
 		planner: o.Planner,
 		ledger:  o.Ledger,
 		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec),
+		exec:    o.Exec,
+		binDirs: o.BinDirs,
+		results: filepath.Join(o.CacheDir, "results"),
 		bootID:  strings.TrimSpace(string(id)),
 		log:     o.Log,
 	}

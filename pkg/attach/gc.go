@@ -34,49 +34,74 @@ func (e *Engine) GC(ctx context.Context, r *Request) error {
 	for _, v := range conf.Valid {
 		valid[v] = true
 	}
-	ids, err := e.containers()
-	if err != nil {
-		return types.NewError(types.ErrTryAgainLater, "the ledger cannot be read", err.Error())
-	}
+	stale, failures := e.gcContainers(ctx, valid)
+	// From here to the end no ADD is under way: libcni's GC deletes every cached
+	// attachment that it is not told of, and one that came in between would be.
+	e.adding.Lock()
+	defer e.adding.Unlock()
 	networks := e.newNetworks(ctx)
-	var failures []error
-	for _, id := range ids {
-		if err := e.gcContainer(ctx, id, valid, networks); err != nil {
-			failures = append(failures, err)
-		}
+	if err := e.noteAll(networks, stale); err != nil {
+		return types.NewError(types.ErrTryAgainLater, "the ledger cannot be read", errors.Join(append(failures, err)...).Error())
 	}
-	failures = append(failures, e.gcNetworks(ctx, networks)...)
-	return joined(failures)
+	return joined(append(failures, e.gcNetworks(ctx, networks)...))
 }
 
-// gcContainer deletes one sandbox unless it is valid, and notes the networks
-// that it was on.
-func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCAttachment]bool, n *networks) error {
-	if e.locks.busy(id) {
-		// An ADD that runs beside GC: the runtime cannot list it yet.
-		return n.noteID(e, id)
-	}
-	release, err := e.locks.acquire(ctx, id)
+// gcContainers deletes the sandboxes that are not valid. It returns which those
+// were, also where their deletion failed.
+func (e *Engine) gcContainers(ctx context.Context, valid map[types.GCAttachment]bool) (stale map[string]bool, failures []error) {
+	stale = map[string]bool{}
+	ids, err := e.containers()
 	if err != nil {
-		return err
+		return stale, []error{err}
+	}
+	for _, id := range ids {
+		if e.locks.busy(id) {
+			continue // an ADD that runs beside GC: the runtime cannot list it yet
+		}
+		deleted, err := e.gcContainer(ctx, id, valid)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("container %s: %w", id, err))
+		}
+		stale[id] = deleted
+	}
+	return stale, failures
+}
+
+// gcContainer deletes one sandbox unless it is valid.
+func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCAttachment]bool) (stale bool, err error) {
+	release, err := e.lock(ctx, id)
+	if err != nil {
+		return false, err
 	}
 	defer release()
 	rec, err := e.load(id, "")
-	if err != nil {
-		if errors.Is(err, ledger.ErrNotFound) {
-			return nil
-		}
-		return err
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
 	}
-	n.note(rec, true)
-	if valid[types.GCAttachment{ContainerID: id, IfName: rec.Interface}] {
-		return nil
+	if err != nil || valid[types.GCAttachment{ContainerID: id, IfName: rec.Interface}] {
+		return false, err
 	}
 	e.log.Info("GC deletes a container that the runtime does not name", "sandbox", id)
-	if err := e.forget(context.WithoutCancel(ctx), rec, rec.Netns); err != nil {
-		return fmt.Errorf("container %s: %w", id, err)
+	return true, e.forget(context.WithoutCancel(ctx), rec, netnsForDel(rec.Netns))
+}
+
+// noteAll notes what every sandbox is attached to now. A sandbox that cannot
+// be read fails GC: its attachments would be taken for nobody's.
+func (e *Engine) noteAll(n *networks, stale map[string]bool) error {
+	ids, err := e.containers()
+	if err != nil {
+		return err
 	}
-	n.note(rec, false)
+	for _, id := range ids {
+		rec, err := e.load(id, "")
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		n.note(rec, !stale[id])
+	}
 	return nil
 }
 
@@ -106,25 +131,11 @@ func (n *networks) add(name, config string) {
 	n.lists[name] = config
 }
 
-func (n *networks) noteID(e *Engine, id string) error {
-	rec, err := e.load(id, "")
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil
-	}
-	if err == nil {
-		n.note(rec, true)
-	}
-	return err
-}
-
 func (n *networks) note(rec *ledger.Record, stays bool) {
 	for _, a := range rec.Attachments {
 		n.add(a.Network, a.Config)
-		at := types.GCAttachment{ContainerID: rec.ContainerID, IfName: a.Interface}
 		if stays {
-			n.valid[a.Network][at] = true
-		} else {
-			delete(n.valid[a.Network], at)
+			n.valid[a.Network][types.GCAttachment{ContainerID: rec.ContainerID, IfName: a.Interface}] = true
 		}
 	}
 }

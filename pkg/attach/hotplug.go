@@ -25,6 +25,8 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 		return nil, err
 	}
 	defer release()
+	e.adding.RLock()
+	defer e.adding.RUnlock()
 	if err := e.hotPlan(ctx, rec, r, sel); err != nil {
 		return nil, err
 	}
@@ -61,6 +63,13 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		return cniError(err, "configuration")
 	}
 	a := attachment(d)
+	c, err := e.call(rec, &a, r.Netns)
+	if err != nil {
+		return err
+	}
+	if err := e.findPlugins(c); err != nil {
+		return err
+	}
 	a.HotPlugged, a.Args = true, r.Args
 	rec.Attachments = append(rec.Attachments, a)
 	return checkFree(space, rec.Attachments[len(rec.Attachments)-1:])

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+func init() {
+	needs := []Feature{FeatureHotplug}
+	register(
+		Case{
+			ID: "HOT-01", Profile: "hotplug", Level: Must, Source: "API", Needs: needs, Body: hotAdd,
+			Title: "ADD attaches one more network and answers its result; ips, mac and cni-args reach the delegate",
+		},
+		Case{
+			ID: "HOT-02", Profile: "hotplug", Level: Must, Source: "API", Needs: needs, Body: hotDel,
+			Title: "DEL removes just that attachment and reports a delegate's failure",
+		},
+		Case{
+			ID: "HOT-03", Profile: "hotplug", Level: Must, Source: "Multus 4.3", Needs: needs, Body: hotCheckAndStatus,
+			Title: "CHECK and STATUS work on a hot-plugged attachment",
+		},
+		Case{
+			ID: "HOT-04", Profile: "hotplug", Level: Must, Source: "missing in Multus 4.3", Needs: needs, Body: hotBelongsToSandbox,
+			Title: "A hot-plugged attachment is removed by the sandbox's DEL, checked by its CHECK, kept by GC",
+		},
+		Case{
+			ID: "HOT-05", Profile: "hotplug", Level: Must, Source: "API", Needs: needs, Body: hotRefused,
+			Title: "An interface name that is taken, an unknown pod or sandbox: a CNI error, nothing executed",
+		},
+		Case{
+			ID: "HOT-06", Profile: "hotplug", Level: Must, Source: "OPS", Needs: []Feature{FeatureHotplug, FeatureRestart}, Body: hotSurvives,
+			Title: "A hot-plugged attachment survives a daemon's restart",
+		},
+	)
+}
+
+// hot posts a request for an interface of a sandbox to /delegate.
+func (e *Env) hot(ctx context.Context, s *Sandbox, command, ifName, config string) *Answer {
+	ginkgo.GinkgoHelper()
+	r := hotplugRequest(e, s, command, config)
+	r.Env["CNI_IFNAME"] = ifName
+	return e.Post(ctx, api.MultusDelegateAPIEndpoint, r)
+}
+
+// hotAdd is HOT-01.
+func hotAdd(ctx context.Context, e *Env) {
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	e.Definition("blue", e.FakeList("blue", realInterface()))
+	e.Start(ctx)
+	s, other := e.Sandbox(Networks("blue")), e.Sandbox()
+	for _, sandbox := range []*Sandbox{s, other} {
+		e.MustOK(e.Add(ctx, sandbox))
+	}
+	e.ResetCalls()
+	address := Fake{Add: FakeStep{Veth: true, Addresses: []string{"198.51.100.9/24"}}, Del: FakeStep{Veth: true}}
+	hotAddResult(ctx, e, s, "hot0", e.FakeList("hot", address))
+	ginkgo.By("a single plugin's configuration")
+	hotAddResult(ctx, e, s, "hot1", singlePlugin(e.FakeList("solo", address), "solo"))
+	Expect(other.InterfaceNames()).To(ConsistOf("eth0"), "interfaces of another sandbox")
+	Expect(callsOfSandbox(e, other)).To(BeEmpty(), "calls for another sandbox")
+	hotAddAttributes(ctx, e, s)
+	hotAddFails(ctx, e, s)
+}
+
+// hotAddResult asserts on a hot-plug without attributes.
+func hotAddResult(ctx context.Context, e *Env, s *Sandbox, ifName, config string) {
+	ginkgo.GinkgoHelper()
+	e.ResetCalls()
+	before := s.InterfaceNames()
+	result := e.hot(ctx, s, "ADD", ifName, config).Result()
+	Expect(result.IPs).To(HaveLen(1))
+	Expect(result.IPs[0].Address.String()).To(Equal("198.51.100.9/24"), "the result is that of the network")
+	var names []string
+	for _, i := range result.Interfaces {
+		names = append(names, i.Name)
+	}
+	Expect(names).To(And(ContainElement(ifName), Not(ContainElement("eth0"))), "interfaces of the result")
+	Expect(s.InterfaceNames()).To(ConsistOf(append(before, ifName)), "interfaces in the sandbox")
+
+	calls := e.Calls()
+	Expect(calls).To(HaveLen(1), "one delegate runs, once")
+	c := calls[0]
+	Expect([]string{c.Command, c.ContainerID, c.Interface, c.Netns}).To(Equal([]string{"ADD", s.ID, ifName, s.Netns}))
+	Expect(strings.Split(c.Args, ";")).To(ContainElements("K8S_POD_NAMESPACE="+s.PodNamespace, "K8S_POD_NAME="+s.PodName,
+		"K8S_POD_UID="+s.PodUID), "CNI_ARGS")
+	for _, key := range []string{"prevResult", "runtimeConfig", "args"} {
+		Expect(c.Config()[key]).To(Or(BeNil(), BeEmpty()), "%s, for which nobody asked", key)
+	}
+}
+
+// hotAddAttributes hands attributes to plugins that declare different
+// capabilities.
+func hotAddAttributes(ctx context.Context, e *Env, s *Sandbox) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("ips, mac and cni-args")
+	with := func(capabilities ...string) Fake {
+		f := Fake{Capabilities: map[string]bool{}}
+		for _, c := range capabilities {
+			f.Capabilities[c] = true
+		}
+		return f
+	}
+	e.ResetCalls()
+	ips, mac := []any{"192.0.2.9/24", "2001:db8::9/64"}, "02:00:00:00:00:09"
+	r := hotplugRequest(e, s, "ADD", e.FakeList("wishes", with("ips", "mac"), with("mac"), with("bandwidth"), with()))
+	r.Env["CNI_IFNAME"] = "hot2"
+	r.InterfaceAttributes = &api.DelegateInterfaceAttributes{
+		IPRequest: []string{"192.0.2.9/24", "2001:db8::9/64"}, MacRequest: mac,
+		CNIArgs: &map[string]any{"vlan": "7", "deep": map[string]any{"a": []any{1.0}}},
+	}
+	e.MustOK(e.Post(ctx, api.MultusDelegateAPIEndpoint, r))
+	calls := e.CallsFor("ADD", s)
+	Expect(trace(calls)).To(Equal([]string{"wishes as hot2", "wishes as hot2", "wishes as hot2", "wishes as hot2"}))
+	for i, want := range []map[string]any{{"ips": ips, "mac": mac}, {"mac": mac}, nil, nil} {
+		got := calls[i].Config()
+		if want == nil {
+			Expect(got["runtimeConfig"]).To(Or(BeNil(), BeEmpty()), "runtimeConfig of plugin %d, which declares neither", i)
+		} else {
+			Expect(got["runtimeConfig"]).To(Equal(want), "runtimeConfig of plugin %d", i)
+		}
+		Expect(got["args"]).To(Equal(map[string]any{"cni": map[string]any{"vlan": "7", "deep": map[string]any{"a": []any{1.0}}}}),
+			"args of plugin %d", i)
+	}
+}
+
+// hotAddFails has a hot-plug fail, after which the sandbox is what it was.
+func hotAddFails(ctx context.Context, e *Env, s *Sandbox) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a delegate that fails")
+	want := types.NewError(160, "no port is free", "of 8")
+	e.MustOK(e.Check(ctx, s))
+	before, checked := s.Interfaces(), placesOf(e.CallsFor("CHECK", s))
+	e.ResetCalls()
+	list := e.FakeList("full", realInterface(), Fake{Add: FakeStep{Error: want}})
+	expectSameError(e.hot(ctx, s, "ADD", "hot3", list), want)
+	Expect(s.Interfaces()).To(Equal(before), "interfaces after a hot-plug that failed")
+	Expect(trace(e.CallsFor("DEL", s))).To(Equal([]string{"full as hot3", "full as hot3"}), "the rollback")
+	e.MustOK(e.Check(ctx, s))
+	Expect(placesOf(e.CallsFor("CHECK", s))).To(Equal(checked), "the attachments after a hot-plug that failed")
+	e.ResetCalls()
+	e.MustOK(e.hot(ctx, s, "ADD", "hot3", e.FakeList("free", realInterface())))
+	e.MustOK(e.Del(ctx, s))
+	Expect(trace(e.CallsFor("DEL", s))).NotTo(ContainElement("full as hot3"), "DEL of what was rolled back")
+}

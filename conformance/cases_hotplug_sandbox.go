@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// hotAttached starts a daemon and attaches a sandbox to its networks and then,
+// while it runs, to "hot" as hot0 and "moody" as hot1, whose CHECK fails once.
+func hotAttached(ctx context.Context, e *Env, moody *types.Error) (*Daemon, *Sandbox) {
+	ginkgo.GinkgoHelper()
+	e.DefaultNetwork(e.FakeList("default", realInterface()))
+	e.Definition("blue", e.FakeList("blue", realInterface()))
+	d := e.Start(ctx)
+	s := e.Sandbox(Networks("blue"))
+	e.MustOK(e.Add(ctx, s))
+	e.MustOK(e.hot(ctx, s, "ADD", "hot0", e.FakeList("hot", numbered(realInterface(), Fake{})...)))
+	check := FakeStep{Error: moody, Times: 1}
+	e.MustOK(e.hot(ctx, s, "ADD", "hot1", e.FakeList("moody", Fake{Add: FakeStep{Veth: true}, Del: FakeStep{Veth: true}, Check: check})))
+	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"))
+	return d, s
+}
+
+// hotBelongsToSandbox is HOT-04.
+func hotBelongsToSandbox(ctx context.Context, e *Env) {
+	lost := types.NewError(232, "hot1 is down", "carrier lost")
+	_, s := hotAttached(ctx, e, lost)
+	ginkgo.By("CHECK")
+	expectCheckFails(ctx, e, s, lost)
+	expectChecked(ctx, e, s, e.Request("CHECK", s))
+	expectAttachments(ctx, e, s, "default eth0", "blue net1", "hot hot0 plugin 0", "hot hot0 plugin 1", "moody hot1")
+	if e.Supports(FeatureGC) {
+		ginkgo.By("GC")
+		before := stateOf(e, s).of(s)
+		expectServed(e.ways()[0].ask(ctx, gcRequest(e, s)), "GC")
+		expectUntouched(ctx, e, s, before)
+		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"))
+	}
+	ginkgo.By("DEL")
+	e.MustOK(e.Del(ctx, s))
+	Expect(placesOf(e.CallsFor("DEL", s))).To(Equal([]string{"moody hot1", "hot hot0 plugin 1", "hot hot0 plugin 0", "blue net1", "default eth0"}))
+	expectDeleted(e, s)
+	for _, c := range e.CallsFor("DEL", s) {
+		Expect(c.Config()).To(HaveKeyWithValue("prevResult", Not(BeNil())), "DEL of %s", placeOf(c))
+	}
+	if e.Supports(FeatureGC) {
+		hotDuringGC(ctx, e)
+	}
+}
+
+// hotRefused is HOT-05.
+func hotRefused(ctx context.Context, e *Env) {
+	_, s := hotAttached(ctx, e, types.NewError(100, "not now", ""))
+	never, deleted, gone := e.Sandbox(), e.Sandbox(), e.Sandbox()
+	for _, sandbox := range []*Sandbox{deleted, gone} {
+		e.MustOK(e.Add(ctx, sandbox))
+	}
+	e.MustOK(e.Del(ctx, deleted))
+	e.DeletePod(gone)
+	s.AddInterface("dummy0")
+	defer s.DeleteInterface("dummy0")
+	as := func(change func(*Sandbox)) *Sandbox {
+		changed := *s
+		change(&changed)
+		return &changed
+	}
+	for what, r := range map[string]*api.Request{
+		"the default network's interface":         hotAddRequest(e, s, "eth0"),
+		"a further network's interface":           hotAddRequest(e, s, "net1"),
+		"a hot-plugged interface":                 hotAddRequest(e, s, "hot0"),
+		"an interface that only the kernel has":   hotAddRequest(e, s, "dummy0"),
+		"the loopback interface":                  hotAddRequest(e, s, "lo"),
+		"a sandbox that was never added":          hotAddRequest(e, never, "hot9"),
+		"a sandbox that was deleted":              hotAddRequest(e, deleted, "hot9"),
+		"a sandbox that nobody has made":          hotAddRequest(e, as(func(c *Sandbox) { c.ID = randomHex(32) }), "hot9"),
+		"a pod that is gone":                      hotAddRequest(e, gone, "hot9"),
+		"a pod that never was":                    hotAddRequest(e, as(func(c *Sandbox) { c.PodName = "nobody" }), "hot9"),
+		"a pod of another namespace":              hotAddRequest(e, as(func(c *Sandbox) { c.PodNamespace = "elsewhere" }), "hot9"),
+		"another pod of the same name":            hotAddRequest(e, as(func(c *Sandbox) { c.PodUID = "00000000-0000-0000-0000-000000000001" }), "hot9"),
+		"a network namespace that does not exist": hotAddRequest(e, as(func(c *Sandbox) { c.Netns += "-not" }), "hot9"),
+	} {
+		ginkgo.By(what)
+		before := stateOf(e, s)
+		e.ResetCalls()
+		a := e.Post(ctx, api.MultusDelegateAPIEndpoint, r)
+		Expect(a.OK()).To(BeFalse(), "%s: the hot-plug was answered with %s", what, a)
+		_ = expectRefused(a)
+		Expect(trace(attachmentCalls(e))).To(BeEmpty(), "%s: delegates that ran", what)
+		Expect(stateOf(e, s)).To(Equal(before), "%s: the daemon's files and the sandbox", what)
+	}
+	Expect(e.Leftovers(never)).To(BeEmpty(), "what is left of a sandbox that was never added")
+	e.MustOK(e.Post(ctx, api.MultusDelegateAPIEndpoint, hotAddRequest(e, s, "hot9")))
+}
+
+// hotAddRequest is a hot-plug that would succeed, were it not for the
+// interface or the sandbox.
+func hotAddRequest(e *Env, s *Sandbox, ifName string) *api.Request {
+	ginkgo.GinkgoHelper()
+	r := hotplugRequest(e, s, "ADD", e.FakeList("late", Fake{}))
+	r.Env["CNI_IFNAME"] = ifName
+	return r
+}
+
+// hotSurvives is HOT-06.
+func hotSurvives(ctx context.Context, e *Env) {
+	d, s := hotAttached(ctx, e, nil)
+	interfaces := s.Interfaces()
+	all := []string{"default eth0", "blue net1", "hot hot0 plugin 0", "hot hot0 plugin 1", "moody hot1"}
+	ends := map[string]func(*Daemon){"stopped": func(d *Daemon) { d.Stop(ctx) }}
+	if e.Supports(FeatureKill) {
+		ends["killed"] = func(d *Daemon) { d.Kill() }
+	}
+	for how, end := range ends {
+		ginkgo.By("the daemon is " + how)
+		end(d)
+		d = e.Start(ctx)
+		Expect(s.Interfaces()).To(Equal(interfaces), "interfaces after the restart")
+		expectChecked(ctx, e, s, e.Request("CHECK", s))
+		expectAttachments(ctx, e, s, all...)
+		e.MustOK(e.hot(ctx, s, "CHECK", "hot0", e.FakeList("hot")))
+		_ = expectRefused(e.hot(ctx, s, "ADD", "hot1", e.FakeList("late")))
+		Expect(placesOf(e.CallsFor("DEL", s))).To(BeEmpty(), "DEL of what must survive")
+	}
+	ginkgo.By("DEL of one, another restart, DEL of the sandbox")
+	e.MustOK(e.hot(ctx, s, "DEL", "hot0", e.FakeList("hot")))
+	Expect(placesOf(e.CallsFor("DEL", s))).To(Equal([]string{"hot hot0 plugin 1", "hot hot0 plugin 0"}))
+	d.Stop(ctx)
+	e.Start(ctx)
+	expectAttachments(ctx, e, s, "default eth0", "blue net1", "moody hot1")
+	e.MustOK(e.Del(ctx, s))
+	deleted := e.CallsFor("DEL", s)
+	Expect(placesOf(deleted[2:])).To(Equal([]string{"moody hot1", "blue net1", "default eth0"}))
+	expectParametersOfAdd(e, s, deleted)
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
+}
