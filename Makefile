@@ -20,7 +20,7 @@ RACE := $(if $(CC_FOUND),-race,)
 
 .PHONY: help
 help: ## show the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build daemon, shim, suite, demo, the fake delegate and the real plugins into bin/
@@ -29,6 +29,24 @@ build: ## build daemon, shim, suite, demo, the fake delegate and the real plugin
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-delegate ./fakes/delegate
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
+
+# Real Kubernetes components, from Go modules; versions are kind/components/go.mod's.
+COMPONENTS := kind/components
+K8S_MODULES := $(COMPONENTS)/go.mod $(COMPONENTS)/go.sum $(wildcard $(COMPONENTS)/etcd/*.go)
+K8S_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' $(COMPONENTS)/go.mod)
+K8S_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S_VERSION) -X k8s.io/component-base/version.gitMajor=1 \
+	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(K8S_VERSION)))
+
+.PHONY: k8s
+k8s: $(BIN)/k8s/etcd $(BIN)/k8s/kube-apiserver ## build etcd and kube-apiserver into bin/k8s/, once
+
+$(BIN)/k8s/etcd: $(K8S_MODULES)
+	@echo "k8s: building etcd from source, once (about half a minute)"
+	@cd $(COMPONENTS) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ ./etcd
+
+$(BIN)/k8s/kube-apiserver: $(K8S_MODULES)
+	@echo "k8s: building kube-apiserver $(K8S_VERSION) from source, once (about five minutes on two cores)"
+	@cd $(COMPONENTS) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(K8S_LDFLAGS)' -o $(CURDIR)/$@ k8s.io/kubernetes/cmd/kube-apiserver
 
 .PHONY: root
 root:
@@ -45,6 +63,17 @@ test: root build ## all tests: packages, and the whole suite in-process and agai
 .PHONY: test-fast
 test-fast: root build ## the same without the cases that take a minute each
 	@$(GO) test -short -timeout 10m ./...
+
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## fuzz every input that comes from outside, FUZZTIME (30s) each
+	@for package in $$($(GO) list -f '{{.Dir}}' ./pkg/...); do \
+	  for target in $$(grep -hos '^func Fuzz[A-Za-z]*' $$package/fuzz_test.go | cut -c6-); do \
+	    echo "fuzz: $${package#$(CURDIR)/} $$target for $(FUZZTIME)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
 
 .PHONY: demo
 demo: root build ## two sandboxes on three networks each, with real plugins

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/containernetworking/cni/pkg/utils"
 )
@@ -70,6 +71,12 @@ func record(dir string, r *Request) error {
 	name, err := pendingName(r)
 	if err != nil {
 		return err
+	}
+	for variable, value := range r.Env {
+		if !utf8.ValidString(variable) || !utf8.ValidString(value) {
+			// JSON would silently replace the bytes, and the daemon would find the DEL of another attachment.
+			return fmt.Errorf("%q is %q, which is not valid UTF-8", variable, value)
+		}
 	}
 	content, err := json.Marshal(r)
 	if err != nil {
