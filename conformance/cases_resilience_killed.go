@@ -24,10 +24,12 @@ const (
 	killWithin = 60 * time.Millisecond
 )
 
-// killedAnywhere is RES-01: at each delegate of ADD and DEL, and between them,
-// and at random moments.
+// killedAnywhere is RES-01: at each delegate of ADD and DEL and between them, at
+// each change to what the daemon keeps, and at random moments.
 func killedAnywhere(ctx context.Context, e *Env) {
 	killedAtPoints(ctx, e)
+	killedAtChanges(ctx, e, "ADD")
+	killedAtChanges(ctx, e, "DEL")
 	killedAtRandom(ctx, e)
 }
 

@@ -94,6 +94,10 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}
+	// Only now is it certain that no other daemon is writing there.
+	if err := store.Sweep(); err != nil {
+		o.Log.Warn("records in the making of an earlier daemon are left", "error", err)
+	}
 	return d, nil
 }
 

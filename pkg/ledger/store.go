@@ -23,6 +23,7 @@ const (
 	directory        = "ledger"
 	damagedDirectory = "damaged"
 	suffix           = ".json"
+	temporarySuffix  = ".tmp"
 	// maxRecordSize bounds what a damaged or foreign file can cost to read.
 	maxRecordSize = 16 << 20
 )
@@ -119,7 +120,7 @@ func (s *Store) write(r *Record) error {
 	}
 	// The temporary name is the container's own: its lock is held, and a
 	// leftover of a crash is simply written over.
-	tmp := "." + r.ContainerID + ".tmp"
+	tmp := temporary(r.ContainerID)
 	if err := s.writeSynced(tmp, buf.Bytes()); err != nil {
 		_ = s.root.Remove(tmp)
 		return fmt.Errorf("the record of container %s cannot be written to %s: %w", r.ContainerID, s.path, err)
@@ -130,6 +131,8 @@ func (s *Store) write(r *Record) error {
 	}
 	return nil
 }
+
+func temporary(containerID string) string { return "." + containerID + temporarySuffix }
 
 func (s *Store) writeSynced(name string, data []byte) error {
 	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -200,6 +203,22 @@ func (s *Store) Remove(containerID string) error {
 	}
 	s.settle(containerID)
 	return s.removeMultus(containerID)
+}
+
+// Sweep removes what a daemon that was killed while it wrote has left: records
+// in the making, which nothing has been attached for yet (RES-01). Only the
+// daemon that serves may call it, before it writes.
+func (s *Store) Sweep() error {
+	entries, err := fs.ReadDir(s.root.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("ledger %s cannot be listed: %w", s.path, err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, ".") && strings.HasSuffix(name, temporarySuffix) {
+			err = errors.Join(err, s.root.Remove(name))
+		}
+	}
+	return err
 }
 
 // Containers lists the ids of all containers with a record, in lexical order.
