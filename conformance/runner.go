@@ -152,6 +152,9 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	cmd.Cancel = func() error { return cmd.Process.Kill() }
 	cmd.WaitDelay = 5 * time.Second
 	runErr := cmd.Run()
+	if err := removeCgroup(dir); err != nil {
+		runErr = errors.Join(runErr, err)
+	}
 	result.Seconds = time.Since(start).Seconds()
 	data, err := os.ReadFile(resultFile)
 	if err == nil {

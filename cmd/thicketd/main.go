@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/daemon"
 )
 
@@ -116,6 +117,9 @@ func serve(config *daemon.Config) error {
 	defer func() { _ = closeLog() }()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if err := admission.FollowMemory(ctx, log); err != nil {
+		log.Warn("the garbage collector does not know the node's memory limit", "error", err)
+	}
 	d, err := daemon.New(ctx, daemon.Options{Config: config, Log: log})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,8 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/thicket-cni/thicket/pkg/admission"
 )
 
 const (
@@ -50,6 +53,8 @@ type Exec struct {
 	// Chroot is a directory to run the plugins under, as Multus' chrootDir;
 	// empty for none.
 	Chroot string
+	// Gate decides when a plugin may run; nil lets every one in at once.
+	Gate *admission.Gate
 	version.PluginDecoder
 }
 
@@ -77,8 +82,23 @@ func (e *Exec) FindInPath(plugin string, paths []string) (string, error) {
 
 // ExecPlugin runs one plugin. Its error is the plugin's own CNI error when it
 // printed one (EP-10), and otherwise a CNI error that names plugin and network;
-// code 11 when the time limit or the request's end stopped it.
+// code 11 when the time limit or the request's end stopped it, or when the gate
+// did not let it in. The time limit begins when it has been let in.
 func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
+	run := &run{path: path, stdin: stdin, stderr: tail{limit: stderrTail}}
+	if e.Gate == nil {
+		return e.limited(ctx, run, environ)
+	}
+	leave, err := e.Gate.Enter(ctx, variable(environ, "CNI_COMMAND"), filepath.Base(path))
+	if err != nil {
+		return nil, run.failure(types.ErrTryAgainLater, "was not run: "+err.Error())
+	}
+	defer func() { leave(run.peak) }()
+	return e.limited(ctx, run, environ)
+}
+
+// limited runs the plugin within its limits of time and output.
+func (e *Exec) limited(ctx context.Context, run *run, environ []string) ([]byte, error) {
 	limit := e.TimeLimit
 	if limit == 0 {
 		limit = DefaultTimeLimit
@@ -89,7 +109,7 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 
-	run := &run{path: path, stdin: stdin, limit: limit, stderr: tail{limit: stderrTail}}
+	run.limit = limit
 	run.stdout = limited{limit: e.outputLimit(), exceeded: func() { stop(errOutputLimit) }}
 	err := e.start(ctx, run, environ)
 	if err == nil {
@@ -137,6 +157,7 @@ func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
 	cmd.WaitDelay = pipeGrace
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	err := cmd.Run()
+	r.peak = peakMemory(cmd.ProcessState)
 	if errors.Is(err, exec.ErrWaitDelay) {
 		// It ended well and left a process that holds its pipes: a plugin may
 		// start a service (a DHCP client, say). What it printed counts.
@@ -146,6 +167,29 @@ func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
 		_ = killGroup(cmd.Process.Pid)
 	}
 	return err
+}
+
+// peakMemory is the most memory that a plugin, or a child that it waited for,
+// had, in bytes; 0 when it did not run.
+func peakMemory(state *os.ProcessState) int64 {
+	if state == nil {
+		return 0
+	}
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return usage.Maxrss << 10 // the kernel counts KiB
+}
+
+// variable is the value of a variable in an environment.
+func variable(environ []string, name string) string {
+	for _, kv := range slices.Backward(environ) {
+		if value, found := strings.CutPrefix(kv, name+"="); found {
+			return value
+		}
+	}
+	return ""
 }
 
 // killGroup ends a plugin and all that it started in its process group.
@@ -177,6 +221,8 @@ type run struct {
 	limit  time.Duration
 	stdout limited
 	stderr tail
+	// peak is the most memory that it had, in bytes.
+	peak int64
 }
 
 // explain turns what went wrong into the CNI error that the caller reports.

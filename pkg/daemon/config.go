@@ -74,6 +74,12 @@ type Config struct {
 	DelegateTimeout Duration `json:"delegateTimeout"`
 	// RequestLimit is the largest request body, in bytes.
 	RequestLimit int64 `json:"requestLimit"`
+	// ConnectionLimit is how many delegates may run at once; 0 leaves that to
+	// the memory limit of the daemon's cgroup.
+	ConnectionLimit int `json:"connectionLimit,omitempty"`
+	// QueueLimit is how many requests may be in service or wait for it; further
+	// ones are told to try again later.
+	QueueLimit int `json:"queueLimit"`
 	// GracePeriod is how long requests may go on after SIGTERM before they are
 	// cancelled and rolled back.
 	GracePeriod Duration `json:"gracePeriod"`
@@ -95,6 +101,7 @@ func DefaultConfig() *Config {
 		GlobalNamespaces: "default",
 		DelegateTimeout:  Duration(attach.DefaultTimeLimit),
 		RequestLimit:     4 << 20,
+		QueueLimit:       512,
 		GracePeriod:      Duration(25 * time.Second),
 	}
 }
@@ -142,6 +149,10 @@ func (c *Config) validate(data []byte, source string) error {
 		return fmt.Errorf("%s: socketDir, cniDir and binDir must not be empty; leave them out for their defaults", source)
 	case c.RequestLimit < 1024:
 		return bad("requestLimit", "%d bytes are too few for any request; the default is %d", c.RequestLimit, DefaultConfig().RequestLimit)
+	case c.ConnectionLimit < 0:
+		return bad("connectionLimit", "%d is negative; leave it out for no limit", c.ConnectionLimit)
+	case c.QueueLimit < 1:
+		return bad("queueLimit", "%d requests are too few; the default is %d", c.QueueLimit, DefaultConfig().QueueLimit)
 	case c.DelegateTimeout == 0:
 		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
 	case c.Cluster.Directory == "":

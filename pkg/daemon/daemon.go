@@ -16,6 +16,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/invoke"
 
+	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
@@ -80,7 +81,8 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		}
 	}
 	if o.Exec == nil {
-		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir}
+		gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit})
+		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate}
 	}
 	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
 	d.hard, d.hardEnd = context.WithCancel(context.Background())

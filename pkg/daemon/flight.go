@@ -40,6 +40,13 @@ func (f *flight) enter() (leave func()) {
 	}
 }
 
+// size is how many requests are being served.
+func (f *flight) size() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count
+}
+
 // idle returns a channel that is closed as soon as no request is served.
 func (f *flight) idle() <-chan struct{} {
 	f.mu.Lock()

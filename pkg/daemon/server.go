@@ -15,6 +15,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/network"
@@ -111,7 +112,7 @@ func (d *Daemon) serve(do operation) http.Handler {
 			writeError(w, err)
 			return
 		}
-		ctx, done := d.requestContext(r.Context())
+		ctx, done := d.requestContext(admission.WithArrival(r.Context()))
 		defer done()
 		result, err := d.logged(ctx, r.URL.Path, command, ar, func() (*types100.Result, error) {
 			if err := d.admit(ctx, command); err != nil {
@@ -146,6 +147,9 @@ func (d *Daemon) admit(ctx context.Context, command string) error {
 	case <-d.draining:
 		return errDraining
 	default:
+	}
+	if most := d.config.QueueLimit; d.flight.size() > most {
+		return types.NewError(types.ErrTryAgainLater, fmt.Sprintf("%d requests are being served or wait; this is the most (queueLimit)", most), "")
 	}
 	late := time.NewTimer(api.APIReadyPollTimeout)
 	defer late.Stop()

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+func init() {
+	register(Case{
+		ID: "RES-06", Profile: "resilience", Level: Must, Source: "#1346, #1416", Needs: []Feature{FeatureProcess}, Body: restartStorm,
+		Slow: 50 * time.Second, Timeout: 300 * time.Second,
+		Title: "A restart storm (150 sandboxes at once) within a 50 MiB memory limit: every ADD succeeds, nobody is OOM-killed",
+	})
+}
+
+const (
+	stormSandboxes = 150
+	// stormMemory is the memory limit of daemon and delegates together, in bytes.
+	stormMemory = 50 << 20
+	// runtimeDeadline is how long a kubelet waits for a sandbox
+	// (runtimeRequestTimeout's default).
+	runtimeDeadline = 2 * time.Minute
+)
+
+// restartStorm is RES-06: real plugins, because it is their memory that kills.
+func restartStorm(ctx context.Context, e *Env) {
+	e.RealPlugins()
+	group, err := newCgroup(e.settings.WorkDir, stormMemory)
+	if err != nil {
+		e.Skipf("a memory cgroup cannot be made here: %v; run the suite as root where one can", err)
+	}
+	e.DefaultNetwork(realBridge(e, "default", "br-storm", "10.67.0.0/16"))
+	e.Definition("second", realBridge(e, "second", "br-second", "10.68.0.0/16"))
+	var d *Daemon
+	Expect(group.with(func() { d = e.Start(ctx) })).To(Succeed())
+	early := e.Sandbox(Networks("second"))
+	e.MustOK(e.Add(ctx, early))
+	var sandboxes []*Sandbox
+	for range stormSandboxes {
+		sandboxes = append(sandboxes, e.Sandbox(Networks("second")))
+	}
+	slowest := addAllAtOnce(ctx, e, sandboxes, func() {
+		e.MustOK(e.Post(ctx, "/cni", e.Request("STATUS", e.nobody())))
+		e.MustOK(e.Del(ctx, early))
+	})
+	Expect(d.ended()).To(BeFalse(), "the daemon ended; its log:\n%s", lastLines(d.Log(), 20))
+	killed, err := group.killed()
+	Expect(err).NotTo(HaveOccurred())
+	peak, err := group.peak()
+	Expect(err).NotTo(HaveOccurred())
+	e.Notef("%d sandboxes of two networks: the slowest ADD took %s; memory %.1f of %d MiB at most, %d processes killed for it",
+		stormSandboxes, slowest.Round(time.Second/10), float64(peak)/(1<<20), stormMemory>>20, killed)
+	Expect(killed).To(BeZero(), "processes that the kernel killed for want of memory")
+	for _, s := range sandboxes {
+		Expect(s.InterfaceNames()).To(ContainElements("eth0", "net1"))
+		e.MustOK(e.Del(ctx, s))
+	}
+}
+
+// addAllAtOnce attaches all sandboxes at the same time, does something else
+// meanwhile, and returns how long the slowest ADD took.
+func addAllAtOnce(ctx context.Context, e *Env, sandboxes []*Sandbox, meanwhile func()) time.Duration {
+	ginkgo.GinkgoHelper()
+	var slowest atomic.Int64
+	var runtimes sync.WaitGroup
+	failures := make(chan string, len(sandboxes))
+	start := time.Now()
+	for _, s := range sandboxes {
+		runtimes.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, runtimeDeadline)
+			defer cancel()
+			answer, err := e.post(ctx, "/cni", e.Request("ADD", s))
+			switch {
+			case err != nil:
+				failures <- err.Error()
+			case !answer.OK():
+				failures <- answer.String()
+			}
+			slowest.Store(max(slowest.Load(), int64(time.Since(start))))
+		})
+	}
+	meanwhile()
+	ginkgo.By("what came meanwhile was answered after " + time.Since(start).String())
+	runtimes.Wait()
+	close(failures)
+	var all []string
+	for f := range failures {
+		all = append(all, f)
+	}
+	Expect(all).To(BeEmpty(), "ADDs of %d that failed", len(sandboxes))
+	return time.Duration(slowest.Load())
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package admission
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// enter asks in the background and tells the order of those let in.
+func enter(ctx context.Context, g *Gate, command, name string, in chan<- string) chan func(int64) {
+	leave := make(chan func(int64), 1)
+	go func() {
+		out, err := g.Enter(ctx, command, name)
+		if err != nil {
+			in <- name + ": " + err.Error()
+			return
+		}
+		in <- name
+		leave <- out
+	}()
+	return leave
+}
+
+func TestDelBeforeAddAndOlderRequestsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Options{Most: 1})
+		in := make(chan string, 10)
+		first := enter(t.Context(), g, "ADD", "first", in)
+		synctest.Wait()
+		old, young := WithArrival(t.Context()), WithArrival(t.Context())
+		waiting := map[string]chan func(int64){}
+		for _, w := range []struct {
+			name, command string
+			ctx           context.Context
+		}{{"young", "ADD", young}, {"old", "ADD", old}, {"status", "STATUS", young}, {"del", "DEL", young}} {
+			waiting[w.name] = enter(w.ctx, g, w.command, w.name, in)
+			synctest.Wait()
+		}
+		if s := g.State(); s.Running != 1 || s.Waiting != 4 {
+			t.Errorf("state %+v", s)
+		}
+		(<-first)(0)
+		var order []string
+		for range 5 {
+			name := <-in
+			order = append(order, name)
+			if leave, ok := waiting[name]; ok {
+				(<-leave)(0)
+			}
+		}
+		if want := []string{"first", "del", "status", "old", "young"}; !slices.Equal(order, want) {
+			t.Errorf("let in as %q, want %q", order, want)
+		}
+		if s := g.State(); s.Running != 0 || s.Used != 0 || s.Admitted != 5 {
+			t.Errorf("in the end %+v", s)
+		}
+	})
+}
+
+func TestMemoryBoundsHowManyRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := int64(2*firstCost + 1)
+		g := New(Options{Budget: func() int64 { return budget }})
+		in := make(chan string, 10)
+		a := enter(t.Context(), g, "ADD", "p", in)
+		b := enter(t.Context(), g, "ADD", "p", in)
+		synctest.Wait()
+		for range 3 {
+			enter(t.Context(), g, "ADD", "p", in)
+		}
+		synctest.Wait()
+		if s := g.State(); s.Running != 2 || s.Waiting != 3 {
+			t.Fatalf("with room for two: %+v", s)
+		}
+		// One that turns out to be small makes room for more than itself.
+		(<-a)(firstCost / 15)
+		synctest.Wait()
+		if s := g.State(); s.Running != 4 || s.Waiting != 0 {
+			t.Errorf("after a small one: %+v", s)
+		}
+		budget = 1 // the limit was lowered: who runs, runs; the next one waits until it is alone
+		enter(t.Context(), g, "ADD", "p", in)
+		(<-b)(0)
+		synctest.Wait()
+		if s := g.State(); s.Running != 3 || s.Waiting != 1 {
+			t.Errorf("with a tiny budget: %+v", s)
+		}
+	})
+}
+
+func TestImpatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Options{Most: 1, Patience: time.Minute})
+		in := make(chan string, 10)
+		hold := enter(t.Context(), g, "ADD", "hold", in)
+		<-in
+		ctx, cancel := context.WithCancel(t.Context())
+		enter(ctx, g, "ADD", "left", in)
+		del := enter(t.Context(), g, "DEL", "del", in)
+		synctest.Wait()
+		cancel()
+		if got := <-in; got != "left: context canceled" {
+			t.Errorf("got %q", got)
+		}
+		start := time.Now()
+		if _, err := g.Enter(t.Context(), "ADD", "late"); !errors.Is(err, ErrPatience) || time.Since(start) != time.Minute {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+		(<-hold)(0)
+		(<-del)(0)
+		if s := g.State(); s.Running != 0 || s.Waiting != 0 || s.GaveUp != 2 {
+			t.Errorf("in the end %+v", s)
+		}
+	})
+}
+
+func TestCosts(t *testing.T) {
+	c := costs{}
+	c.learn("p", 10<<20)
+	if got := c.of("p"); got != 15<<20 {
+		t.Errorf("learned %d", got)
+	}
+	c.learn("p", 2<<20)
+	if got := c.of("p"); got != 15<<20-(12<<20)/8 {
+		t.Errorf("a smaller one makes it %d", got)
+	}
+	c.learn("p", 0)
+	if c.of("q") != firstCost {
+		t.Errorf("an unknown one costs %d", c.of("q"))
+	}
+}
+
+func TestBudgetOfACgroup(t *testing.T) {
+	for _, tt := range []struct{ limit, own, want int64 }{
+		{0, 30 << 20, 0}, {50 << 20, 10 << 20, 25 << 20}, {100 << 20, 40 << 20, 50 << 20}, {10 << 20, 0, 1},
+	} {
+		if got := budgetOf(tt.limit, tt.own); got != tt.want {
+			t.Errorf("limit %d, own %d: %d, want %d", tt.limit, tt.own, got, tt.want)
+		}
+	}
+}
