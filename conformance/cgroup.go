@@ -45,7 +45,7 @@ func cgroupParent() (path string, v2 bool, err error) {
 		return "", false, err
 	}
 	if !strings.Contains(string(controllers), "memory") {
-		return "", false, errors.New("the memory controller is not enabled in " + cgroupRoot)
+		return "", false, fmt.Errorf("the memory controller is not enabled below %s: %w", cgroupRoot, fs.ErrNotExist)
 	}
 	return cgroupRoot, true, nil
 }
@@ -125,11 +125,10 @@ func (g *cgroup) killed() (int, error) {
 // removeCgroup removes what a case that was killed has left; the case's
 // processes are dead by then.
 func removeCgroup(workDir string) error {
-	parent, _, unusable := cgroupParent()
-	if unusable != nil { // then no case could make one either
-		return nil
+	parent, _, err := cgroupParent()
+	if err == nil { // else no case could make one either
+		err = syscall.Rmdir(filepath.Join(parent, cgroupName(workDir)))
 	}
-	err := syscall.Rmdir(filepath.Join(parent, cgroupName(workDir)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
