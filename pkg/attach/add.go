@@ -38,7 +38,7 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := e.ledger.Begin(rec); err != nil {
+	if err := e.begin(ctx, rec); err != nil {
 		// Not one delegate has run: the runtime may simply try again (RES-03).
 		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
@@ -89,6 +89,7 @@ func describe(rec *ledger.Record) string {
 // plan decides what to attach and makes the record of it. Nothing outside the
 // daemon has changed when it fails.
 func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster.Pod, error) {
+	defer timed(ctx, PhasePlan)()
 	space, err := openNetns(r.Netns)
 	if err != nil {
 		return nil, nil, err
@@ -160,7 +161,7 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.R
 // is not committed: nobody would ever ask for its sandbox again (ADD-14).
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
-	if err := e.ledger.Save(rec); err != nil {
+	if err := e.save(ctx, rec); err != nil {
 		return types.NewError(types.ErrTryAgainLater, "the attachments cannot be recorded", err.Error())
 	}
 	if err := e.publish(ctx, rec, pod); err != nil {

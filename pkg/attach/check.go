@@ -40,6 +40,7 @@ func (e *Engine) Check(ctx context.Context, r *Request) error {
 
 // lock takes a container's lock; its error is CNI's.
 func (e *Engine) lock(ctx context.Context, containerID string) (release func(), err error) {
+	defer timed(ctx, PhaseLock)()
 	release, err = e.locks.acquire(ctx, containerID)
 	if err != nil {
 		return nil, cniError(err, "waiting for the container's earlier request")

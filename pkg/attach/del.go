@@ -56,7 +56,7 @@ func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) e
 // the record is removed.
 func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string) error {
 	rec.State = ledger.StateDeleting
-	if err := e.ledger.Save(rec); err != nil {
+	if err := e.save(ctx, rec); err != nil {
 		// A full disk must not keep anything from being deleted (RES-03): the
 		// older record says enough to do it again.
 		e.log.Warn("DEL goes on without a record of having begun", "sandbox", rec.ContainerID, "error", err)
@@ -74,11 +74,11 @@ func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string) e
 		}
 	}
 	if first == nil {
-		return cniError(e.ledger.Remove(rec.ContainerID), "ledger")
+		return cniError(e.remove(ctx, rec.ContainerID), "ledger")
 	}
 	slices.Reverse(left)
 	rec.Attachments = left
-	if err := e.ledger.Save(rec); err != nil {
+	if err := e.save(ctx, rec); err != nil {
 		e.log.Warn("what is left to delete cannot be recorded; the older record lists it too", "sandbox", rec.ContainerID, "error", err)
 	}
 	return first

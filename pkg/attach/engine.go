@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/invoke"
@@ -57,7 +58,9 @@ type Engine struct {
 	adding sync.RWMutex
 	// published remembers which container's status a pod shows.
 	published sync.Map
-	log       *slog.Logger
+	// unfinished is how many sandboxes the replay has not been able to delete.
+	unfinished atomic.Int64
+	log        *slog.Logger
 }
 
 // New returns an Engine.

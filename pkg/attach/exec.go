@@ -89,7 +89,9 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	if e.Gate == nil {
 		return e.limited(ctx, run, environ)
 	}
+	waited := timed(ctx, PhaseQueue)
 	leave, err := e.Gate.Enter(ctx, variable(environ, "CNI_COMMAND"), filepath.Base(path))
+	waited()
 	if err != nil {
 		return nil, run.failure(types.ErrTryAgainLater, "was not run: "+err.Error())
 	}
@@ -99,6 +101,7 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 
 // limited runs the plugin within its limits of time and output.
 func (e *Exec) limited(ctx context.Context, run *run, environ []string) ([]byte, error) {
+	defer timed(ctx, PhaseDelegates)()
 	limit := e.TimeLimit
 	if limit == 0 {
 		limit = DefaultTimeLimit

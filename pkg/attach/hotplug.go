@@ -30,7 +30,7 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 	if err := e.hotPlan(ctx, rec, r, sel); err != nil {
 		return nil, err
 	}
-	if err := e.ledger.Begin(rec); err != nil {
+	if err := e.begin(ctx, rec); err != nil {
 		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
 	result, err := e.hotAttach(ctx, rec, r)
@@ -84,7 +84,7 @@ func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) 
 	if err != nil {
 		return nil, err
 	}
-	if err := e.ledger.Save(rec); err != nil {
+	if err := e.save(ctx, rec); err != nil {
 		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
 	if ctx.Err() != nil {
@@ -103,7 +103,7 @@ func (e *Engine) drop(ctx context.Context, rec *ledger.Record, at int, netns str
 		return err
 	}
 	rec.Attachments = slices.Delete(rec.Attachments, at, at+1)
-	return cniError(e.ledger.Save(rec), "ledger")
+	return cniError(e.save(ctx, rec), "ledger")
 }
 
 // HotDel removes one hot-plugged attachment and reports a delegate's failure

@@ -35,6 +35,7 @@ func (e *Engine) Replay(ctx context.Context, firstPass func()) {
 	pause := replayRetryMin
 	for first := true; ; first = false {
 		left := e.replayOnce(ctx)
+		e.unfinished.Store(int64(left))
 		if first {
 			firstPass()
 		}
@@ -51,6 +52,10 @@ func (e *Engine) Replay(ctx context.Context, firstPass func()) {
 		}
 	}
 }
+
+// Unfinished is how many sandboxes of an earlier daemon Replay has tried and not
+// been able to delete yet.
+func (e *Engine) Unfinished() int { return int(e.unfinished.Load()) }
 
 // notePublished remembers whose status the pods show, so that deleting an old
 // sandbox of a pod does not take the status of its present one away.

@@ -60,6 +60,7 @@ func statusOf(a *ledger.Attachment, result *types100.Result) cluster.NetworkStat
 
 // publish makes the status of a sandbox known.
 func (e *Engine) publish(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+	defer timed(ctx, PhaseStatus)()
 	status, err := networkStatus(rec)
 	if err != nil {
 		return cniError(err, "network status")
@@ -85,6 +86,7 @@ func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 	if rec.Pod.Name == "" {
 		return
 	}
+	defer timed(ctx, PhaseStatus)()
 	pod := &cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}
 	if err := e.cluster.PublishStatus(ctx, pod, nil); err != nil {
 		e.log.Warn("the network status of a deleted sandbox stays published", "pod", podKey(rec.Pod), "error", err)

@@ -84,6 +84,11 @@ type Config struct {
 	// cancelled and rolled back.
 	GracePeriod Duration `json:"gracePeriod"`
 
+	// MetricsPort serves /metrics on all addresses of the node; 0 for none.
+	MetricsPort int `json:"metricsPort,omitempty"`
+	// EnablePprof serves /debug/pprof/ beside the metrics.
+	EnablePprof bool `json:"enablePprof,omitempty"`
+
 	LogLevel    string `json:"logLevel,omitempty"`
 	LogFile     string `json:"logFile,omitempty"`
 	LogToStderr *bool  `json:"logToStderr,omitempty"`
@@ -151,6 +156,10 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("requestLimit", "%d bytes are too few for any request; the default is %d", c.RequestLimit, DefaultConfig().RequestLimit)
 	case c.ConnectionLimit < 0:
 		return bad("connectionLimit", "%d is negative; leave it out for no limit", c.ConnectionLimit)
+	case c.MetricsPort < 0 || c.MetricsPort > 65535:
+		return bad("metricsPort", "%d is no TCP port", c.MetricsPort)
+	case c.EnablePprof && c.MetricsPort == 0:
+		return bad("enablePprof", "profiles are served beside the metrics; set metricsPort too")
 	case c.QueueLimit < 1:
 		return bad("queueLimit", "%d requests are too few; the default is %d", c.QueueLimit, DefaultConfig().QueueLimit)
 	case c.DelegateTimeout == 0:

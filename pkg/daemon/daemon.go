@@ -52,6 +52,7 @@ type Daemon struct {
 	engine  *attach.Engine
 	socket  *socket
 	flight  *flight
+	metrics *metrics
 	// draining is closed at the first word to stop.
 	draining chan struct{}
 	// replayed is closed when the ledger has been gone through once.
@@ -80,8 +81,8 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
+	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit})
 	if o.Exec == nil {
-		gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit})
 		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate}
 	}
 	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
@@ -93,6 +94,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		Log: o.Log,
 	})
+	d.metrics = newMetrics(gate, d.engine, store.Count)
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}
@@ -172,6 +174,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.replay(follow) })
 	background.Go(func() { d.followPending(follow) })
 	background.Go(func() { d.sayReady(follow) })
+	background.Go(func() { d.serveMetrics(follow) })
 
 	server := &http.Server{
 		Handler:           d.routes(),

@@ -15,7 +15,7 @@ import (
 // are not mistakes, but a node that relies on one should be told.
 var multusKeys = []string{
 	"cniConfigDir", "multusAutoconfigDir", "multusConfigFile", "multusMasterCNI", "readinessindicatorfile",
-	"forceCNIVersion", "overrideNetworkName", "metricsPort", "enablePprof", "perNodeCertificate",
+	"forceCNIVersion", "overrideNetworkName", "perNodeCertificate",
 	"auxiliaryCNIChainName", "kubeconfig", "delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
 }
 

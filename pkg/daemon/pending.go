@@ -127,7 +127,7 @@ func (d *Daemon) carryOutOne(ctx context.Context, path string) error {
 	if err != nil || command != "DEL" {
 		return d.setPendingAside(path, fmt.Errorf("%s is no DEL that can be carried out: %w", command, err))
 	}
-	_, err = d.logged(ctx, "pending", command, r, func() (*types100.Result, error) { return nil, d.engine.Del(ctx, r) })
+	_, err = d.logged(ctx, "pending", command, r, func(ctx context.Context) (*types100.Result, error) { return nil, d.engine.Del(ctx, r) })
 	if err != nil {
 		return err
 	}

@@ -36,10 +36,14 @@ type operation func(ctx context.Context, command string, r *attach.Request, req 
 // routes is the HTTP contract (EP-01, EP-02).
 func (d *Daemon) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.MultusCNIAPIEndpoint, d.serve(d.cni))
-	mux.Handle(api.MultusDelegateAPIEndpoint, d.serve(d.hotplug))
-	mux.Handle(api.MultusHealthAPIEndpoint, probe(func() bool { return true }))
-	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.ready))
+	for endpoint, handler := range map[string]http.Handler{
+		api.MultusCNIAPIEndpoint:      d.serve(d.cni),
+		api.MultusDelegateAPIEndpoint: d.serve(d.hotplug),
+		api.MultusHealthAPIEndpoint:   probe(func() bool { return true }),
+		api.MultusReadyAPIEndpoint:    probe(d.ready),
+	} {
+		mux.Handle(endpoint, d.metrics.counted(endpoint, handler))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &answer{http.StatusNotFound,
 			types.NewError(types.ErrInternal, fmt.Sprintf("there is no %s here", r.URL.Path), "")})
@@ -114,7 +118,7 @@ func (d *Daemon) serve(do operation) http.Handler {
 		}
 		ctx, done := d.requestContext(admission.WithArrival(r.Context()))
 		defer done()
-		result, err := d.logged(ctx, r.URL.Path, command, ar, func() (*types100.Result, error) {
+		result, err := d.logged(ctx, r.URL.Path, command, ar, func(ctx context.Context) (*types100.Result, error) {
 			if err := d.admit(ctx, command); err != nil {
 				return nil, err
 			}
@@ -167,16 +171,21 @@ func (d *Daemon) admit(ctx context.Context, command string) error {
 	return nil
 }
 
-// logged writes one line per request: who, what, how long, how it ended.
-func (d *Daemon) logged(ctx context.Context, path, command string, r *attach.Request, do func() (*types100.Result, error)) (*types100.Result, error) {
+// logged writes one line per request: who, what, how long, where the time went
+// and how it ended.
+func (d *Daemon) logged(ctx context.Context, path, command string, r *attach.Request,
+	do func(context.Context) (*types100.Result, error)) (*types100.Result, error) {
 	start := time.Now()
-	result, err := do()
+	ctx, phases := attach.WithPhases(ctx)
+	result, err := do(ctx)
+	took := time.Since(start)
+	d.metrics.observe(command, err != nil, took, phases)
 	level, outcome := slog.LevelInfo, "ok"
 	if err != nil {
 		level, outcome = slog.LevelError, err.Error()
 	}
 	d.log.Log(ctx, level, "request", "path", path, "command", command, "sandbox", r.ContainerID, "interface", r.Interface,
-		"pod", r.Pod.Namespace+"/"+r.Pod.Name, "duration", time.Since(start).Round(time.Microsecond), "outcome", outcome)
+		"pod", r.Pod.Namespace+"/"+r.Pod.Name, "duration", took.Round(time.Microsecond), "phases", phases, "outcome", outcome)
 	return result, err
 }
 

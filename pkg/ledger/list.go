@@ -43,3 +43,21 @@ func List(cniDir string) ([]Entry, error) {
 	}
 	return entries, nil
 }
+
+// Count is how many records there are, and how many damaged ones whose
+// container has not been deleted, for metrics; -1 where that cannot be read.
+func (s *Store) Count() (kept, damaged int) {
+	kept, damaged = -1, -1
+	if ids, err := s.Containers(); err == nil {
+		kept = len(ids)
+	}
+	if entries, err := fs.ReadDir(s.root.FS(), damagedDirectory); err == nil {
+		damaged = 0
+		for _, e := range entries {
+			if filepath.Ext(e.Name()) == suffix {
+				damaged++
+			}
+		}
+	}
+	return kept, damaged
+}

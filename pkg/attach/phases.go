@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Phase is a part of the time that a request takes.
+type Phase string
+
+// The phases of a request, in the order of an ADD.
+const (
+	// PhaseLock is waiting for another request of the same sandbox.
+	PhaseLock Phase = "lock"
+	// PhasePlan is finding the pod, its definitions and the delegates.
+	PhasePlan Phase = "plan"
+	// PhaseLedger is writing records.
+	PhaseLedger Phase = "ledger"
+	// PhaseQueue is waiting until a delegate may run.
+	PhaseQueue Phase = "queue"
+	// PhaseDelegates is running delegate plugins.
+	PhaseDelegates Phase = "delegates"
+	// PhaseStatus is publishing the network status.
+	PhaseStatus Phase = "status"
+)
+
+// AllPhases are the phases in the order of an ADD.
+var AllPhases = []Phase{PhaseLock, PhasePlan, PhaseLedger, PhaseQueue, PhaseDelegates, PhaseStatus}
+
+// Phases adds up where a request's time goes. It is safe for concurrent use.
+type Phases struct {
+	mu    sync.Mutex
+	spent map[Phase]time.Duration
+}
+
+type phasesKey struct{}
+
+// WithPhases returns a context whose request is measured.
+func WithPhases(ctx context.Context) (context.Context, *Phases) {
+	p := &Phases{spent: map[Phase]time.Duration{}}
+	return context.WithValue(ctx, phasesKey{}, p), p
+}
+
+// Spent is how long the request has been in a phase so far.
+func (p *Phases) Spent(phase Phase) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.spent[phase]
+}
+
+// LogValue implements slog.LogValuer: the phases that took any time.
+func (p *Phases) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, phase := range AllPhases {
+		if d := p.Spent(phase); d > 0 {
+			attrs = append(attrs, slog.Duration(string(phase), d.Round(time.Microsecond)))
+		}
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// timed measures until the function that it returns is called; without
+// WithPhases it measures nothing.
+func timed(ctx context.Context, phase Phase) (done func()) {
+	p, ok := ctx.Value(phasesKey{}).(*Phases)
+	if !ok {
+		return func() {}
+	}
+	start := time.Now()
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.spent[phase] += time.Since(start)
+	}
+}

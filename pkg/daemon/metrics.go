@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/thicket-cni/thicket/pkg/admission"
+	"github.com/thicket-cni/thicket/pkg/attach"
+)
+
+// metrics is what the daemon counts. All names but Multus' own begin with
+// thicket_.
+type metrics struct {
+	registry *prometheus.Registry
+	// requests is Multus' counter, under its name and labels.
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	phases   *prometheus.HistogramVec
+}
+
+// buckets reach from a request without delegates to the runtime's deadline, in
+// seconds.
+var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
+
+func newMetrics(gate *admission.Gate, engine *attach.Engine, records func() (kept, damaged int)) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "multus_server_request_total", Help: "Counter of HTTP requests"},
+			[]string{"handler", "code", "method"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "thicket_request_duration_seconds",
+			Help: "How long requests took, by CNI command and outcome.", Buckets: buckets}, []string{"command", "outcome"}),
+		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "thicket_phase_duration_seconds",
+			Help: "How long requests were in each phase, by CNI command.", Buckets: buckets}, []string{"command", "phase"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.phases, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thicket_" + name, Help: help}, value))
+	}
+	counter := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "thicket_" + name, Help: help}, value))
+	}
+	gauge("delegates_running", "Delegate plugins that run now.", func() float64 { return float64(gate.State().Running) })
+	gauge("delegates_waiting", "Delegate plugins that wait for memory.", func() float64 { return float64(gate.State().Waiting) })
+	gauge("delegates_memory_bytes", "Memory that the running delegates are expected to use.", func() float64 { return float64(gate.State().Used) })
+	gauge("delegates_memory_budget_bytes", "Memory that delegates may use together; 0 is no bound.", func() float64 { return float64(gate.State().Budget) })
+	counter("delegates_admitted_total", "Delegate plugins that were let in.", func() float64 { return float64(gate.State().Admitted) })
+	counter("delegates_gave_up_total", "Delegate plugins whose request ended before they were let in.", func() float64 { return float64(gate.State().GaveUp) })
+	gauge("ledger_records", "Sandboxes in the ledger.", func() float64 { kept, _ := records(); return float64(kept) })
+	gauge("ledger_damaged", "Damaged records that are kept aside.", func() float64 { _, damaged := records(); return float64(damaged) })
+	gauge("replay_unfinished", "Sandboxes of an earlier daemon that could not be deleted yet and are tried again.",
+		func() float64 { return float64(engine.Unfinished()) })
+	return m
+}
+
+// counted counts the requests of an endpoint as Multus does.
+func (m *metrics) counted(endpoint string, next http.Handler) http.Handler {
+	return promhttp.InstrumentHandlerCounter(m.requests.MustCurryWith(prometheus.Labels{"handler": endpoint}), next)
+}
+
+// observe adds one request to the histograms.
+func (m *metrics) observe(command string, failed bool, took time.Duration, phases *attach.Phases) {
+	outcome := "ok"
+	if failed {
+		outcome = "error"
+	}
+	m.duration.WithLabelValues(command, outcome).Observe(took.Seconds())
+	for _, phase := range attach.AllPhases {
+		if spent := phases.Spent(phase); spent > 0 {
+			m.phases.WithLabelValues(command, string(phase)).Observe(spent.Seconds())
+		}
+	}
+}
+
+// serveMetrics serves /metrics, and profiles when they are asked for, until ctx
+// ends. A port that is taken does not keep a node's pods from starting: it is
+// an error in the log.
+func (d *Daemon) serveMetrics(ctx context.Context) {
+	if d.config.MetricsPort == 0 {
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{Registry: d.metrics.registry}))
+	if d.config.EnablePprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	server := &http.Server{Addr: fmt.Sprintf(":%d", d.config.MetricsPort), Handler: mux, ReadHeaderTimeout: headerTimeout,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("metrics are not served; free the port or set metricsPort to another one", "metricsPort", d.config.MetricsPort, "error", err)
+	}
+}
