@@ -27,6 +27,7 @@ build: ## build daemon, shim, suite, demo, the fake delegate and the real plugin
 	@echo "build: thicketd, thicket-shim, thicket-conformance, thicket-demo, fake-delegate"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-delegate ./fakes/delegate
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-nop ./fakes/nop
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
 
@@ -63,6 +64,15 @@ test: root build ## all tests: packages, and the whole suite in-process and agai
 .PHONY: test-fast
 test-fast: root build ## the same without the cases that take a minute each
 	@$(GO) test -short -timeout 10m ./...
+
+TARGET ?= conformance/targets/thicket.yaml
+PEER ?=
+
+.PHONY: bench
+bench: root build ## measure bin/ against its goals, and against PEER=target.yaml in the same run
+	@mkdir -p report
+	@$(BIN)/thicket-conformance bench --target $(TARGET) $(if $(PEER),--peer $(PEER)) --json report/bench.json --html report/bench.html
+	@echo "bench: report/bench.html has the plots"
 
 FUZZTIME ?= 30s
 

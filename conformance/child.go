@@ -39,6 +39,9 @@ func RunChild(s Settings) {
 	if os.Getenv(envStage) == "" {
 		runInit()
 	}
+	if os.Getenv(envCase) == benchCase {
+		runBenchChild(s)
+	}
 	c, ok := find(os.Getenv(envCase))
 	if !ok {
 		fmt.Fprintf(os.Stderr, "conformance: case %q is not in this program\n", os.Getenv(envCase))

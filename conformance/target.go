@@ -84,4 +84,6 @@ type Settings struct {
 	PluginDir string
 	// WorkDir is where cases make their directories; empty for the system's.
 	WorkDir string
+	// Bench is what RunBench needs beside that.
+	Bench BenchSettings
 }

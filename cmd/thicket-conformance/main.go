@@ -54,7 +54,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(listCommand(), runCommand())
+	c.AddCommand(benchCommand(), listCommand(), runCommand())
 	return c
 }
 

@@ -16,9 +16,8 @@ func (c costs) of(plugin string) int64 {
 	return firstCost
 }
 
-// learn takes a finished plugin into account. The kernel reports the largest
-// process of its family and not their sum, so half is added for the IPAM plugin
-// that most have for a child. More is believed at once, less only by and by: an
+// learn takes a finished plugin into account. Only the plugin itself is measured,
+// so half is added for the IPAM plugin that most have for a child. More is believed at once, less only by and by: an
 // estimate that is too low costs the daemon its life.
 func (c costs) learn(plugin string, peak int64) {
 	if peak <= 0 {

@@ -12,7 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -95,7 +97,7 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	if err != nil {
 		return nil, run.failure(types.ErrTryAgainLater, "was not run: "+err.Error())
 	}
-	defer func() { leave(run.peak) }()
+	defer func() { leave(run.peak.Load()) }()
 	return e.limited(ctx, run, environ)
 }
 
@@ -159,8 +161,8 @@ func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
 	}
 	cmd.WaitDelay = pipeGrace
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
+	r.stdout.begun = func() { r.peak.Store(highWater(cmd.Process.Pid)) }
 	err := cmd.Run()
-	r.peak = peakMemory(cmd.ProcessState)
 	if errors.Is(err, exec.ErrWaitDelay) {
 		// It ended well and left a process that holds its pipes: a plugin may
 		// start a service (a DHCP client, say). What it printed counts.
@@ -172,17 +174,25 @@ func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
 	return err
 }
 
-// peakMemory is the most memory that a plugin, or a child that it waited for,
-// had, in bytes; 0 when it did not run.
-func peakMemory(state *os.ProcessState) int64 {
-	if state == nil {
+// highWater is the most memory that a running plugin has had, in bytes, 0 when
+// that cannot be read. It is asked for when the plugin prints its result, which
+// is the last thing that plugins do: what the kernel reports after the end
+// (ru_maxrss) counts the daemon too, whose memory the child shared until exec.
+func highWater(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
 		return 0
 	}
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
+	_, after, found := bytes.Cut(status, []byte("VmHWM:"))
+	fields := bytes.Fields(after)
+	if !found || len(fields) == 0 {
+		return 0 // it has ended meanwhile
+	}
+	kib, err := strconv.ParseInt(string(fields[0]), 10, 64)
+	if err != nil {
 		return 0
 	}
-	return usage.Maxrss << 10 // the kernel counts KiB
+	return kib << 10
 }
 
 // variable is the value of a variable in an environment.
@@ -224,8 +234,8 @@ type run struct {
 	limit  time.Duration
 	stdout limited
 	stderr tail
-	// peak is the most memory that it had, in bytes.
-	peak int64
+	// peak is the most memory that it had, in bytes, 0 when that is not known.
+	peak atomic.Int64
 }
 
 // explain turns what went wrong into the CNI error that the caller reports.

@@ -173,3 +173,26 @@ func TestLockIsFirstComeFirstServed(t *testing.T) {
 	}
 	await(t, func() bool { return !l.busy("c") && !l.busy("another") })
 }
+
+// TestPeakMemoryIsThePluginsOwn has a large parent: the kernel's ru_maxrss
+// would count it.
+func TestPeakMemoryIsThePluginsOwn(t *testing.T) {
+	ballast := make([]byte, 64<<20)
+	for i := range ballast {
+		ballast[i] = 1
+	}
+	var peak int64
+	for range 100 { // one that ends at once is not always read in time
+		r := &run{path: "/bin/sh", stdin: []byte("echo '{}'"), limit: DefaultTimeLimit}
+		r.stdout = limited{limit: 100}
+		if err := (&Exec{}).start(t.Context(), r, nil); err != nil {
+			t.Fatal(err)
+		}
+		if peak = r.peak.Load(); peak > 0 {
+			break
+		}
+	}
+	if peak <= 0 || peak > int64(len(ballast))/4 {
+		t.Errorf("a shell has used %d bytes beside %d of this process", peak, len(ballast))
+	}
+}

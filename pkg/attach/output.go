@@ -9,11 +9,17 @@ import "io"
 type limited struct {
 	limit    int
 	exceeded func()
-	data     []byte
+	// begun is called once, when the plugin begins to print; may be nil.
+	begun func()
+	data  []byte
 }
 
 // Write implements io.Writer.
 func (l *limited) Write(p []byte) (int, error) {
+	if begun := l.begun; begun != nil {
+		l.begun = nil
+		begun()
+	}
 	if room := l.limit - len(l.data); len(p) > room {
 		l.data = append(l.data, p[:room]...)
 		l.exceeded()

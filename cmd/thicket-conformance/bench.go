@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thicket-cni/thicket/conformance"
+)
+
+type benchFlags struct {
+	targetFlags
+	peer, nop, json, html string
+	rounds, pairs         int
+	strict                bool
+}
+
+func benchCommand() *cobra.Command {
+	var f benchFlags
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a target, and another one beside it in the same run",
+		Long: "bench executes whole shims as a container runtime does, the target's and the peer's in turns, and the same delegate\n" +
+			"alone between them. It prints each goal beside what was measured. Ratios within one run mean something; times of\n" +
+			"different machines or days do not.",
+		Example: "  thicket-conformance bench --target conformance/targets/thicket.yaml --html bench.html",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	f.register(c)
+	self, err := os.Executable()
+	if err != nil {
+		self = "."
+	}
+	c.Flags().StringVar(&f.peer, "peer", "", "measure this implementation too, a target's YAML `file`")
+	c.Flags().StringVar(&f.nop, "nop", filepath.Join(filepath.Dir(self), "fake-nop"), "the delegate that does nothing, a `file`")
+	c.Flags().StringVar(&f.json, "json", "", "write what was measured to this `file`")
+	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this `file`")
+	c.Flags().IntVar(&f.rounds, "rounds", 200, "how often each single request is made")
+	c.Flags().IntVar(&f.pairs, "pairs", 10000, "how many ADD and DEL pairs the long run makes")
+	c.Flags().BoolVar(&f.strict, "strict", false, "exit with 1 when a goal is not met")
+	return c
+}
+
+func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
+	settings, err := f.settings()
+	if err != nil {
+		return err
+	}
+	settings.Bench = conformance.BenchSettings{Nop: f.nop, Rounds: f.rounds, Pairs: f.pairs}
+	if f.rounds < 10 || f.pairs < 20 {
+		return fmt.Errorf("--rounds %d and --pairs %d: fewer than 10 and 20 say nothing", f.rounds, f.pairs)
+	}
+	if f.peer != "" {
+		if settings.Bench.Peer, err = conformance.LoadTarget(f.peer); err != nil {
+			return err
+		}
+	}
+	if conformance.IsChild() {
+		conformance.RunChild(settings)
+	}
+	report, err := conformance.RunBench(ctx, conformance.BenchOptions{Settings: settings, Progress: progress,
+		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) }})
+	if err != nil {
+		return err
+	}
+	if err := f.write(report); err != nil {
+		return err
+	}
+	printBench(out, report)
+	for _, g := range report.Goals {
+		if f.strict && !g.Met {
+			return errFailed
+		}
+	}
+	return nil
+}
+
+func (f *benchFlags) write(report *conformance.BenchReport) error {
+	if f.json != "" {
+		data, err := json.MarshalIndent(report, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.json, append(data, '\n'), 0o644); err != nil { //nolint:gosec // a report is to be read
+			return err
+		}
+	}
+	if f.html == "" {
+		return nil
+	}
+	file, err := os.Create(f.html)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return report.WriteHTML(file)
+}
+
+// printBench prints the goals, the latencies and the phases.
+func printBench(out io.Writer, r *conformance.BenchReport) {
+	fmt.Fprintf(out, "%s\n\n", r.Machine)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "WHAT\tGOAL\tMEASURED\t")
+	for _, g := range r.Goals {
+		mark := ""
+		if !g.Met {
+			mark = "FALLS SHORT"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", g.What, g.Goal, g.Measured, mark)
+	}
+	fmt.Fprintln(t, "\t\t\t\nTIMES\tP50\tP90\tP99")
+	for _, what := range slices.Sorted(maps.Keys(r.Alone)) {
+		printLatency(t, "delegate alone, "+what, r.Alone[what])
+	}
+	for _, s := range r.Sides {
+		for _, what := range slices.Sorted(maps.Keys(s.Latency)) {
+			printLatency(t, s.Name+", "+what, s.Latency[what])
+		}
+	}
+	_ = t.Flush()
+	for _, s := range r.Sides {
+		for _, phase := range slices.Sorted(maps.Keys(s.Phases)) {
+			fmt.Fprintf(out, "%s, one ADD of two networks: %.2f ms %s\n", s.Name, s.Phases[phase], phase)
+		}
+		for _, b := range s.Bursts {
+			fmt.Fprintf(out, "%s: 150 ADDs of two networks, %d at a time: %.2f s\n", s.Name, b.Concurrency, b.Seconds)
+		}
+	}
+}
+
+func printLatency(t io.Writer, what string, l conformance.Latency) {
+	fmt.Fprintf(t, "%s\t%.1f ms\t%.1f ms\t%.1f ms\n", what, l.P50, l.P90, l.P99)
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// benchDeadline bounds everything together.
+const benchDeadline = 30 * time.Minute
+
+// bench is a measurement in progress.
+type bench struct {
+	settings BenchSettings
+	report   *BenchReport
+	sides    []*benchEnv
+}
+
+// benchEnv is one implementation's world.
+type benchEnv struct {
+	*Env
+	side *BenchSide
+	d    *Daemon
+}
+
+// runBenchChild measures and ends the process.
+func runBenchChild(s Settings) {
+	s.WorkDir = os.Getenv(envWorkDir)
+	b := &bench{settings: s.Bench, report: &BenchReport{Started: time.Now().UTC(), Machine: machine(), Alone: map[string]Latency{}}}
+	c := &Case{ID: benchCase, Profile: "bench", Level: Should, Timeout: benchDeadline, Body: b.run}
+	result := runSpec(c, s)
+	if result.State != Passed {
+		b.report.Failure = result.Reason + "\n" + result.Output
+	}
+	data, err := json.Marshal(b.report)
+	if err == nil {
+		err = os.WriteFile(os.Getenv(envResult), data, 0o600)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: the result cannot be written:", err)
+		os.Exit(exitBroken)
+	}
+	os.Exit(0)
+}
+
+// machine says where the numbers come from.
+func machine() string {
+	model := "unknown processor"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.SplitSeq(string(info), "\n") {
+			if name, found := strings.CutPrefix(line, "model name"); found {
+				model = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+				break
+			}
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%d × %s, Linux %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)))
+}
+
+func (b *bench) progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
+}
+
+func (b *bench) run(ctx context.Context, e *Env) {
+	b.open(ctx, e)
+	b.shims(ctx)
+	b.singles(ctx)
+	b.phases(ctx)
+	b.bursts(ctx)
+	b.idle(ctx)
+	b.storms(ctx)
+	b.long(ctx)
+	b.report.Goals = goals(b.report)
+}
+
+// open makes a world for each side. The peer's is torn down like the target's.
+func (b *bench) open(_ context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	envs := []*Env{e}
+	if b.settings.Peer != nil {
+		s := e.settings
+		s.Target = b.settings.Peer
+		peer := newEnv(s, Case{ID: benchCase})
+		ginkgo.DeferCleanup(func(ctx context.Context) { peer.teardown(ctx) }, ginkgo.NodeTimeout(teardownTimeout))
+		envs = append(envs, peer)
+	}
+	nop, err := filepath.Abs(b.settings.Nop)
+	Expect(err).NotTo(HaveOccurred())
+	for _, e := range envs {
+		Expect(os.Symlink(nop, filepath.Join(e.BinDir, "nop"))).To(Succeed())
+		b.report.Sides = append(b.report.Sides, BenchSide{Name: e.Target.Name(), Latency: map[string]Latency{}})
+	}
+	for i, e := range envs {
+		side := &b.report.Sides[i]
+		version, err := e.Target.Version(context.Background())
+		Expect(err).NotTo(HaveOccurred())
+		side.Version = version
+		nopNetworks(e)
+		b.sides = append(b.sides, &benchEnv{Env: e, side: side})
+	}
+}
+
+// nopNetworks makes the default network and two more of delegates that do
+// nothing.
+func nopNetworks(e *Env) {
+	ginkgo.GinkgoHelper()
+	list := func(name string) string {
+		return string(mustJSON(map[string]any{"cniVersion": "1.0.0", "name": name, "plugins": []any{map[string]any{"type": "nop"}}}))
+	}
+	e.DefaultNetwork(list("default"))
+	for _, name := range []string{"second", "third"} {
+		e.Definition(name, list(name))
+	}
+}
+
+// start starts the daemon of a side, and stop ends it: only one of them runs
+// when memory or processor time is measured.
+func (s *benchEnv) start(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	s.d = s.Start(ctx, ConfigPatch(quiet))
+}
+
+// quiet keeps a daemon's log out of the measurement.
+func quiet(config map[string]any) {
+	config["logLevel"] = "error"
+}
+
+func (s *benchEnv) stop(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	s.d.Stop(ctx)
+}
+
+// timeShim executes the shim as a runtime does and returns how long that took.
+func (s *benchEnv) timeShim(ctx context.Context, command string, box *Sandbox) time.Duration {
+	ginkgo.GinkgoHelper()
+	config, err := s.Target.ShimConfig(s.paths())
+	Expect(err).NotTo(HaveOccurred())
+	if command == "ADD" {
+		s.noteAddOf(box.ID)
+	}
+	took, output := timeProcess(ctx, s.Target.ShimPath(), box.Env(command), config)
+	Expect(output).NotTo(ContainSubstring(`"code"`), "%s of %s", command, s.side.Name)
+	return took
+}
+
+// timeProcess executes a plugin and returns how long that took, and its output.
+func timeProcess(ctx context.Context, path string, env map[string]string, stdin []byte) (time.Duration, string) {
+	ginkgo.GinkgoHelper()
+	cmd := exec.CommandContext(ctx, path)
+	for k, v := range env {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	var output bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &output, &output
+	start := time.Now()
+	err := cmd.Run()
+	took := time.Since(start)
+	Expect(err).NotTo(HaveOccurred(), output.String())
+	return took, output.String()
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// BenchReport is what RunBench measured. Times are in milliseconds, memory in
+// MiB.
+type BenchReport struct {
+	Started time.Time `json:"started"`
+	Machine string    `json:"machine"`
+	// Sides are the implementations, the target first.
+	Sides []BenchSide `json:"sides"`
+	// Alone are the delegate's own times, by command.
+	Alone map[string]Latency `json:"alone"`
+	Goals []Goal             `json:"goals"`
+	// Failure is why the measurement is incomplete, "" when it is not.
+	Failure string `json:"failure,omitempty"`
+}
+
+// BenchSide is what was measured of one implementation.
+type BenchSide struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Latency is by scenario: "ADD 1" is an ADD of one network.
+	Latency map[string]Latency `json:"latency"`
+	// Bursts are 150 ADDs of two networks at several concurrencies.
+	Bursts []Burst  `json:"bursts"`
+	Shim   ShimSize `json:"shim"`
+	Idle   Idle     `json:"idle"`
+	Storm  *Storm   `json:"storm,omitempty"`
+	// Long is the daemon during the long run of pairs.
+	Long []Sample `json:"long,omitempty"`
+	// Phases are the target's own account of one ADD of two networks, p50 by
+	// phase; empty for an implementation that gives none.
+	Phases map[string]float64 `json:"phases,omitempty"`
+}
+
+// Latency is a distribution of times, in milliseconds.
+type Latency struct {
+	N   int     `json:"n"`
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
+	// Curve are 101 quantiles, from the least to the most.
+	Curve []float64 `json:"curve"`
+}
+
+// Burst is many ADDs at once.
+type Burst struct {
+	Concurrency int `json:"concurrency"`
+	// Seconds is the median of the repetitions.
+	Seconds float64 `json:"seconds"`
+}
+
+// ShimSize is what the shim costs.
+type ShimSize struct {
+	DiskMiB     float64 `json:"diskMiB"`
+	ResidentMiB float64 `json:"residentMiB"`
+	// FirstByte is the time from its start to the first byte of its request.
+	FirstByte Latency `json:"firstByte"`
+}
+
+// Idle is a daemon that knows 110 pods and 1,000 definitions and has nothing
+// to do.
+type Idle struct {
+	ResidentMiB float64 `json:"residentMiB"`
+	// CPU is the share of one core, in percent.
+	CPU float64 `json:"cpu"`
+}
+
+// Storm is 150 ADDs at once with real plugins in a memory cgroup of 50 MiB.
+type Storm struct {
+	Seconds float64 `json:"seconds"`
+	Failed  int     `json:"failed"`
+	Killed  int     `json:"killed"`
+	// Memory is the cgroup's usage over time.
+	Memory []Sample `json:"memory"`
+}
+
+// Sample is a daemon at one moment.
+type Sample struct {
+	// At is in seconds, or in pairs for the long run.
+	At          float64 `json:"at"`
+	MiB         float64 `json:"mib"`
+	Descriptors int     `json:"descriptors,omitempty"`
+	Threads     int     `json:"threads,omitempty"`
+}
+
+// Goal is one line of the table that the benchmark is about.
+type Goal struct {
+	What string `json:"what"`
+	// Goal says what it should be, such as "≤ 5 × alone".
+	Goal string `json:"goal"`
+	// Measured says what it is.
+	Measured string `json:"measured"`
+	Met      bool   `json:"met"`
+}
+
+// latencyOf sorts the times and takes the quantiles.
+func latencyOf(times []time.Duration) Latency {
+	if len(times) == 0 {
+		return Latency{}
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	at := func(q float64) float64 {
+		return float64(sorted[int(math.Round(q*float64(len(sorted)-1)))]) / float64(time.Millisecond)
+	}
+	l := Latency{N: len(sorted), P50: at(.5), P90: at(.9), P99: at(.99)}
+	for i := range 101 {
+		l.Curve = append(l.Curve, at(float64(i)/100))
+	}
+	return l
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[len(sorted)/2]
+}
