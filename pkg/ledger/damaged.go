@@ -56,7 +56,7 @@ func (s *Store) setAside(containerID string, in *os.Root, name string, reason er
 	if err := in.Rename(name, to); err != nil {
 		damaged.Kept = filepath.Join(in.Name(), name)
 		damaged.Reason = errors.Join(reason, err)
-	} else if err := s.writeSynced(kept+".reason", []byte(reason.Error()+"\n")); err != nil {
+	} else if err := s.writeNew(kept+".reason", []byte(reason.Error()+"\n"), true); err != nil {
 		s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
 	}
 	s.log.Error("damaged record set aside", "sandbox", containerID, "kept", damaged.Kept, "reason", reason)

@@ -87,7 +87,10 @@ func ensurePrivate(dir string) error {
 // exist which the ledger does not know (RES-01).
 func (s *Store) Begin(r *Record) error {
 	r.Created = time.Now().UTC()
-	if err := s.write(r); err != nil {
+	if err := s.write(r, true); err != nil {
+		return err
+	}
+	if err := s.keepBegun(r.ContainerID); err != nil {
 		return err
 	}
 	dir, err := s.root.Open(".")
@@ -101,11 +104,13 @@ func (s *Store) Begin(r *Record) error {
 	return nil
 }
 
-// Save replaces the record. The directory is not synced: after a power cut the
-// older record is enough to delete everything that it lists.
-func (s *Store) Save(r *Record) error { return s.write(r) }
+// Save replaces the record and syncs nothing: a killed daemon loses nothing by
+// that, and after a power cut every sandbox is gone and what Begin has synced
+// is enough to delete all that it lists. Waiting for the disk here would cost
+// every ADD and DEL more than all the rest of the ledger.
+func (s *Store) Save(r *Record) error { return s.write(r, false) }
 
-func (s *Store) write(r *Record) error {
+func (s *Store) write(r *Record, synced bool) error {
 	if err := utils.ValidateContainerID(r.ContainerID); err != nil {
 		return err
 	}
@@ -121,7 +126,7 @@ func (s *Store) write(r *Record) error {
 	// The temporary name is the container's own: its lock is held, and a
 	// leftover of a crash is simply written over.
 	tmp := temporary(r.ContainerID)
-	if err := s.writeSynced(tmp, buf.Bytes()); err != nil {
+	if err := s.writeNew(tmp, buf.Bytes(), synced); err != nil {
 		_ = s.root.Remove(tmp)
 		return fmt.Errorf("the record of container %s cannot be written to %s: %w", r.ContainerID, s.path, err)
 	}
@@ -134,7 +139,7 @@ func (s *Store) write(r *Record) error {
 
 func temporary(containerID string) string { return "." + containerID + temporarySuffix }
 
-func (s *Store) writeSynced(name string, data []byte) error {
+func (s *Store) writeNew(name string, data []byte, synced bool) error {
 	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -143,7 +148,7 @@ func (s *Store) writeSynced(name string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	if err == nil {
+	if err == nil && synced {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
@@ -163,14 +168,22 @@ func (s *Store) Load(containerID string) (*Record, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, s.missing(containerID)
 	case isDamage(err):
-		return nil, s.setAside(containerID, s.root, containerID+suffix, err)
+		damaged := s.setAside(containerID, s.root, containerID+suffix, err)
+		if r, err := s.restoreBegun(containerID); err == nil {
+			return r, nil
+		}
+		return nil, damaged
 	default:
 		return nil, fmt.Errorf("the record of container %s cannot be read: %w", containerID, err)
 	}
 }
 
 func (s *Store) read(containerID string) (*Record, error) {
-	f, err := s.root.OpenFile(containerID+suffix, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	return s.readFile(containerID, containerID+suffix)
+}
+
+func (s *Store) readFile(containerID, name string) (*Record, error) {
+	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +210,10 @@ func (s *Store) read(containerID string) (*Record, error) {
 func (s *Store) Remove(containerID string) error {
 	if err := utils.ValidateContainerID(containerID); err != nil {
 		return err
+	}
+	// In this order: what a crash leaves in between is still a record.
+	if err := s.root.Remove(begun(containerID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the first record of container %s cannot be removed: %w", containerID, err)
 	}
 	if err := s.root.Remove(containerID + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the record of container %s cannot be removed: %w", containerID, err)

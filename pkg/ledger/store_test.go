@@ -170,3 +170,31 @@ func TestContainerIDsNeverLeaveTheDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEmptyRecordIsReplacedByItsFirst is what a power cut after Save leaves
+// on file systems that do not order a rename after the data.
+func TestAnEmptyRecordIsReplacedByItsFirst(t *testing.T) {
+	s, dir := open(t)
+	r := sample("c1")
+	must(t, s.Begin(r))
+	r.State = StateDeleting
+	r.Attachments = nil
+	must(t, s.Save(r))
+	must(t, os.Truncate(filepath.Join(dir, "c1.json"), 0))
+	got, err := s.Load("c1")
+	must(t, err)
+	if got.State != StateAdded || len(got.Attachments) != len(sample("c1").Attachments) {
+		t.Errorf("got %+v", got)
+	}
+	if kept, damaged := s.Count(); kept != 1 || damaged != 0 {
+		t.Errorf("%d records, %d damaged", kept, damaged)
+	}
+	must(t, s.Remove("c1"))
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	for _, e := range entries {
+		if !e.IsDir() {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+}
