@@ -38,6 +38,7 @@ type Store struct {
 	root *os.Root
 	// cni is the directory above, where Multus keeps its own records.
 	cni *os.Root
+	dir *dirSync
 	log *slog.Logger
 }
 
@@ -59,7 +60,7 @@ func Open(cniDir string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return &Store{path: path, root: root, cni: cni, log: log}, nil
+	return &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log}, nil
 }
 
 func ensurePrivate(dir string) error {
@@ -93,12 +94,7 @@ func (s *Store) Begin(r *Record) error {
 	if err := s.keepBegun(r.ContainerID); err != nil {
 		return err
 	}
-	dir, err := s.root.Open(".")
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
+	if err := s.dir.wait(); err != nil {
 		return fmt.Errorf("ledger %s cannot be synced: %w", s.path, err)
 	}
 	return nil
