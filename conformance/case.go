@@ -26,6 +26,9 @@ const (
 	FeatureReadyz Feature = "readyz"
 	// FeatureStandalone is a cluster made of a directory of manifests.
 	FeatureStandalone Feature = "standalone"
+	// FeatureKubernetes is a cluster that is a Kubernetes API server; a target
+	// with it gets one.
+	FeatureKubernetes Feature = "kubernetes"
 	// FeatureRestart is that a fresh daemon can be started on the same directories.
 	FeatureRestart Feature = "restart"
 	// FeatureKill is that the daemon can be ended by SIGKILL.
@@ -55,6 +58,7 @@ const (
 var features = map[Feature]string{
 	FeatureReadyz:     "the endpoint /readyz",
 	FeatureStandalone: "a cluster made of a directory of manifests",
+	FeatureKubernetes: "the Kubernetes API",
 	FeatureRestart:    "restarting the daemon on the same directories",
 	FeatureKill:       "killing the daemon (it has no process of its own)",
 	FeatureProcess:    "a daemon with a process of its own",

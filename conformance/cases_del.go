@@ -50,7 +50,7 @@ func init() {
 			Title: "A DEL during that container's ADD ends with nothing attached",
 		},
 		Case{
-			ID: "DEL-09", Profile: "del", Level: Must, Source: "#920", Body: delWithoutCluster, Needs: []Feature{FeatureStandalone},
+			ID: "DEL-09", Profile: "del", Level: Must, Source: "#920", Body: delWithoutCluster,
 			Title: "No call to the Kubernetes API is needed for DEL",
 		},
 	)

@@ -5,7 +5,6 @@ package conformance
 import (
 	"context"
 	"encoding/json"
-	"os"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
@@ -153,7 +152,7 @@ func delWithoutCluster(ctx context.Context, e *Env) {
 	first, second := e.Sandbox(Networks("blue,green@data0")), e.Sandbox(Networks("blue,green@data0"))
 	e.MustOK(e.Add(ctx, first))
 	e.MustOK(e.Add(ctx, second))
-	Expect(os.Rename(e.ClusterDir, e.ClusterDir+".away")).To(Succeed())
+	e.ClusterAway()
 
 	e.MustOK(e.Del(ctx, first))
 	expectDeleted(e, first)

@@ -80,14 +80,13 @@ func readyPromptly(ctx context.Context, e *Env) {
 	readyDaemonPromptly(ctx, e)
 }
 
-// readyDaemonPromptly has the target's daemon wait for its cluster, where that
-// is a directory, so that there is a time in which it serves and is not ready.
+// readyDaemonPromptly has the target's daemon wait for its cluster, so that
+// there is a time in which it serves and is not ready.
 func readyDaemonPromptly(ctx context.Context, e *Env) {
 	ginkgo.GinkgoHelper()
-	away := e.ClusterDir + ".away"
-	unready := e.Supports(FeatureStandalone) && e.Supports(FeatureReadyz)
+	unready := e.Supports(FeatureReadyz)
 	if unready {
-		Expect(os.Rename(e.ClusterDir, away)).To(Succeed())
+		e.ClusterAway()
 	}
 	w := waitUntilReady(e.RunDir)
 	expectStillWaiting(w, "no daemon runs")
@@ -96,7 +95,7 @@ func readyDaemonPromptly(ctx context.Context, e *Env) {
 	if unready {
 		awaitProbe(ctx, e, endpoint)
 		expectStillWaiting(w, "the daemon does not know its cluster yet")
-		Expect(os.Rename(away, e.ClusterDir)).To(Succeed())
+		e.ClusterBack()
 		endpoint = api.MultusReadyAPIEndpoint
 	}
 	awaitProbe(ctx, e, endpoint)

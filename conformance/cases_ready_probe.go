@@ -5,7 +5,6 @@ package conformance
 import (
 	"context"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -46,13 +45,7 @@ func readyHealthMethods(ctx context.Context, e *Env) {
 func readyzTellsTheTruth(ctx context.Context, e *Env) {
 	gate := filepath.Join(e.Dir, "gate")
 	e.Definition("held", e.FakeList("held", Fake{Del: FakeStep{WaitFor: gate}}))
-	var d *Daemon
-	if e.Supports(FeatureStandalone) {
-		d = readyzBeforeSync(ctx, e)
-	} else {
-		ginkgo.By("the target has no cluster that could be missing: that part is left out")
-		d = e.Start(ctx)
-	}
+	d := readyzBeforeSync(ctx, e)
 	held := e.Sandbox(Networks("held"))
 	e.MustOK(e.Add(ctx, held))
 	expectProbe(ctx, e, api.MultusReadyAPIEndpoint, http.StatusOK)
@@ -69,13 +62,11 @@ func readyzTellsTheTruth(ctx context.Context, e *Env) {
 	d.await(ctx)
 }
 
-// readyzBeforeSync starts the daemon while its cluster, a directory, is
-// missing. An ADD that comes then may wait or fail, but not succeed.
+// readyzBeforeSync starts the daemon while its cluster is away. An ADD that comes then may wait or fail, but not succeed.
 func readyzBeforeSync(ctx context.Context, e *Env) *Daemon {
 	ginkgo.GinkgoHelper()
 	early := e.Sandbox()
-	away := e.ClusterDir + ".away"
-	Expect(os.Rename(e.ClusterDir, away)).To(Succeed())
+	e.ClusterAway()
 	d := e.Start(ctx, WithoutWaiting())
 	awaitProbe(ctx, e, api.MultusHealthAPIEndpoint)
 	outcome := e.Async(ctx, e.Request("ADD", early))
@@ -87,7 +78,7 @@ func readyzBeforeSync(ctx context.Context, e *Env) *Daemon {
 		default:
 		}
 		return probeStatus(ctx, e, api.MultusReadyAPIEndpoint)
-	}).WithTimeout(700*time.Millisecond).ShouldNot(Equal(http.StatusOK), "/readyz while the cluster's directory is missing")
+	}).WithTimeout(700*time.Millisecond).ShouldNot(Equal(http.StatusOK), "/readyz while the cluster is away")
 	if first != nil {
 		Expect(first.Err).NotTo(HaveOccurred())
 		Expect(first.Answer.OK()).To(BeFalse(), "a made-up success: %s", first.Answer)
@@ -96,7 +87,7 @@ func readyzBeforeSync(ctx context.Context, e *Env) *Daemon {
 	Expect(e.CallsOf("ADD")).To(BeEmpty(), "delegates that ran for a pod that nobody knows")
 	expectProbe(ctx, e, api.MultusHealthAPIEndpoint, http.StatusOK)
 
-	Expect(os.Rename(away, e.ClusterDir)).To(Succeed())
+	e.ClusterBack()
 	awaitProbe(ctx, e, api.MultusReadyAPIEndpoint)
 	if first == nil {
 		e.MustOK(expectAnswered(ctx, outcome))

@@ -35,10 +35,13 @@ type Env struct {
 	CallsDir string
 	// Namespace is the pods' and definitions' Kubernetes namespace.
 	Namespace string
+	// NodeName is the name of the node that the daemon runs on.
+	NodeName string
 	// CNIVersion is the version of the shim's configuration.
 	CNIVersion string
 
 	settings Settings
+	world    world
 	mu       sync.Mutex
 	daemons  []*Daemon
 	shims    []*ShimProcess
@@ -51,12 +54,12 @@ type Env struct {
 	allowed string
 }
 
-func newEnv(s Settings, _ Case) *Env {
+func newEnv(s Settings, c Case) *Env {
 	ginkgo.GinkgoHelper()
 	dir, err := os.MkdirTemp(s.WorkDir, "e-")
 	Expect(err).NotTo(HaveOccurred())
 	e := &Env{
-		Target: s.Target, settings: s, Dir: dir, Namespace: "ns-" + randomHex(3), CNIVersion: "1.1.0",
+		Target: s.Target, settings: s, Dir: dir, Namespace: "ns-" + randomHex(4), NodeName: "node-" + randomHex(4), CNIVersion: "1.1.0",
 		RunDir: filepath.Join(dir, "run"), CacheDir: filepath.Join(dir, "cache"), BinDir: filepath.Join(dir, "bin"),
 		ConfDir: filepath.Join(dir, "net.d"), ClusterDir: filepath.Join(dir, "cluster"), CallsDir: filepath.Join(dir, "calls"),
 		InstallDir: filepath.Join(dir, "install"),
@@ -69,8 +72,17 @@ func newEnv(s Settings, _ Case) *Env {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.Symlink(fake, filepath.Join(e.BinDir, "fake"))).To(Succeed())
 	e.DefaultNetwork(e.FakeList("default", Fake{}))
+	e.world = directoryWorld{e.ClusterDir}
+	if e.Supports(FeatureKubernetes) {
+		w := newAPIWorld(os.Getenv(envKubernetes), e.kubeconfig(), c, e.Namespace, e.NodeName)
+		e.atEnd(w.forwarder.close)
+		e.world = w
+	}
 	return e
 }
+
+// kubeconfig is the daemon's, where there is an API server.
+func (e *Env) kubeconfig() string { return filepath.Join(e.Dir, "kubeconfig") }
 
 func randomHex(n int) string {
 	b := make([]byte, n)
@@ -140,6 +152,7 @@ func (e *Env) paths() Paths {
 	return Paths{
 		Dir: e.Dir, RunDir: e.RunDir, CacheDir: e.CacheDir, BinDir: e.BinDir, ConfDir: e.ConfDir, ClusterDir: e.ClusterDir,
 		PendingDir: e.PendingDir, InstallDir: e.InstallDir, CNIVersion: e.CNIVersion,
+		Kubeconfig: e.kubeconfig(), NodeName: e.NodeName,
 		ConfigFile: filepath.Join(e.Dir, "daemon.json"), LogFile: filepath.Join(e.Dir, "daemon.log"),
 	}
 }

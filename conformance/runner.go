@@ -38,6 +38,11 @@ type Options struct {
 	Parallel int
 	// Progress is called after each case, one call at a time; may be nil.
 	Progress func(done, of int, r CaseResult)
+
+	// api serves the cases of a target that needs an API server; unserved is
+	// why it does not.
+	api      *hostedAPI
+	unserved string
 }
 
 // Run executes the selected cases against the target and reports. It fails
@@ -67,10 +72,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
+	if err := o.openAPI(ctx, work); err != nil {
+		return nil, err
+	}
 	report.Cases = runAll(ctx, o, cases, work)
+	closed := o.closeAPI()
 	report.Seconds = time.Since(report.Started).Seconds()
 	report.summarize()
-	return report, context.Cause(ctx)
+	return report, errors.Join(context.Cause(ctx), closed)
 }
 
 // runAll runs the cases side by side, the longest first, and returns their
@@ -133,6 +142,10 @@ func (o *Options) parallel() int {
 // ends all of them at the case's deadline.
 func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	result := CaseResult{ID: c.ID, Level: c.Level, Profile: c.Profile, Title: c.Title, Source: c.Source, State: Failed}
+	if o.unserved != "" {
+		result.State, result.Reason = Skipped, o.unserved
+		return result
+	}
 	dir, err := os.MkdirTemp(work, strings.ToLower(c.ID)+"-")
 	if err != nil {
 		result.Reason = err.Error()
@@ -146,7 +159,8 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	var output bytes.Buffer
 	cmd := o.Command(ctx)
 	resultFile := filepath.Join(dir, "result.json")
-	cmd.Env = append(os.Environ(), envCase+"="+c.ID, envResult+"="+resultFile, envWorkDir+"="+dir, envStage+"=")
+	cmd.Env = append(os.Environ(), envCase+"="+c.ID, envResult+"="+resultFile, envWorkDir+"="+dir, envStage+"=", o.apiVariable())
+	defer o.sweepAPI(ctx, c)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolation, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Kill() }

@@ -20,6 +20,11 @@ type Paths struct {
 	ConfDir string
 	// ClusterDir holds the manifests of pods and network definitions.
 	ClusterDir string
+	// Kubeconfig is the daemon's way to the API server, of a target with
+	// FeatureKubernetes.
+	Kubeconfig string
+	// NodeName is the name of the daemon's node, whose pods it serves.
+	NodeName string
 	// PendingDir is where a shim may leave requests for later.
 	PendingDir string
 	// InstallDir is where the target's installer puts the shim.
@@ -82,6 +87,13 @@ type Settings struct {
 	// PluginDir holds the real plugins; cases that need them are skipped when
 	// it is missing.
 	PluginDir string
+	// Kubeconfig names a cluster whose API the cases use, in namespaces of
+	// their own, when the target needs one; empty for an API server that the
+	// suite starts.
+	Kubeconfig string
+	// KubernetesAssets is where etcd and kube-apiserver are, for the suite's
+	// API server, unless KUBEBUILDER_ASSETS says so.
+	KubernetesAssets string
 	// WorkDir is where cases make their directories; empty for the system's.
 	WorkDir string
 	// Bench is what RunBench needs beside that.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -44,6 +45,11 @@ type targetFile struct {
 		Config  string            `yaml:"config"`
 		Files   []placedFile      `yaml:"files"`
 	} `yaml:"daemon"`
+	Kubernetes struct {
+		// ClusterRole is a manifest: what the daemon may do in the API. Empty
+		// for conformance/kubernetes/clusterrole.yaml.
+		ClusterRole string `yaml:"clusterRole"`
+	} `yaml:"kubernetes"`
 	Version  []string  `yaml:"version"`
 	Install  []string  `yaml:"install"`
 	Features []Feature `yaml:"features"`
@@ -67,6 +73,11 @@ type yamlTarget struct {
 //
 //go:embed targets/thicket.yaml
 var ThicketTarget []byte
+
+// ThicketKubernetesTarget is the same with an API server for its cluster.
+//
+//go:embed targets/thicket-kubernetes.yaml
+var ThicketKubernetesTarget []byte
 
 // LoadTarget reads a target file. Unknown keys, missing ones, templates that
 // do not parse and executables that are not there are errors that name the
@@ -119,7 +130,12 @@ func (t *yamlTarget) validate() error {
 			return fmt.Errorf("feature %q is unknown", feature)
 		case feature == FeatureInstall && len(f.Install) == 0:
 			return errors.New("feature install needs the key install: the installer's command")
+		case feature == FeatureKubernetes && slices.Contains(f.Features, FeatureStandalone):
+			return errors.New("features kubernetes and standalone exclude each other: a daemon has one cluster; write two target files")
 		}
+	}
+	if _, err := clusterRoleOf(t); err != nil {
+		return fmt.Errorf("kubernetes.clusterRole: %w", err)
 	}
 	return t.renderSamples()
 }
@@ -230,6 +246,9 @@ func (t *yamlTarget) ShimConfig(p Paths) ([]byte, error) {
 func (t *yamlTarget) DaemonConfig(p Paths) ([]byte, error) {
 	return t.renderJSON("daemon.config", t.file.Daemon.Config, p)
 }
+
+// ClusterRole is what the daemon may do in the API, empty for the default.
+func (t *yamlTarget) ClusterRole() []byte { return []byte(t.file.Kubernetes.ClusterRole) }
 
 // Version implements Target: the version command's first line.
 func (t *yamlTarget) Version(ctx context.Context) (string, error) {

@@ -3,8 +3,6 @@
 package conformance
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -96,57 +94,96 @@ func (e *Env) DefaultNetwork(configList string) {
 	replaceFile(filepath.Join(e.ConfDir, "10-default.conflist"), []byte(configList))
 }
 
+// world is where the pods and network definitions of a case are. Its methods
+// fail the case when they cannot do their work.
+type world interface {
+	makeNamespace(name string)
+	putDefinition(namespace, name, config string)
+	deleteDefinition(namespace, name string)
+	// putPod sets the sandbox's PodUID when the world gives it.
+	putPod(s *Sandbox, annotations map[string]string)
+	deletePod(s *Sandbox)
+	status(s *Sandbox) []map[string]any
+	// away makes pods and definitions unreachable for the daemon, with its
+	// attempts refused or, where that can be, without any answer.
+	away(silent bool)
+	back()
+}
+
+// NewNamespace makes one more Kubernetes namespace and returns its name.
+func (e *Env) NewNamespace() string {
+	ginkgo.GinkgoHelper()
+	name := "ns-" + randomHex(4)
+	e.world.makeNamespace(name)
+	return name
+}
+
 // Definition makes or replaces a NetworkAttachmentDefinition in e.Namespace.
 func (e *Env) Definition(name, config string) {
 	ginkgo.GinkgoHelper()
-	replaceFile(e.definitionFile(name), mustJSON(map[string]any{
-		"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-		"metadata": map[string]any{"name": name, "namespace": e.Namespace},
-		"spec":     map[string]any{"config": config},
-	}))
+	e.DefinitionIn(e.Namespace, name, config)
 }
 
-// DeleteDefinition removes a NetworkAttachmentDefinition.
+// DefinitionIn makes or replaces a NetworkAttachmentDefinition in a namespace:
+// e.Namespace or one of NewNamespace.
+func (e *Env) DefinitionIn(namespace, name, config string) {
+	ginkgo.GinkgoHelper()
+	e.world.putDefinition(namespace, name, config)
+}
+
+// DeleteDefinition removes a NetworkAttachmentDefinition from e.Namespace.
 func (e *Env) DeleteDefinition(name string) {
 	ginkgo.GinkgoHelper()
-	Expect(os.Remove(e.definitionFile(name))).To(Succeed())
+	e.world.deleteDefinition(e.Namespace, name)
 }
 
-func (e *Env) definitionFile(name string) string {
-	return filepath.Join(e.ClusterDir, "definition-"+name+".json")
-}
-
-// WritePod makes or replaces the pod of a sandbox, with these annotations.
+// WritePod makes the pod of a sandbox, with these annotations, or replaces its
+// annotations. When there is a pod of that name with another UID, it is made
+// anew. An API server gives UIDs itself: s.PodUID is then the new one.
 func (e *Env) WritePod(s *Sandbox, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
-	replaceFile(e.podFile(s), mustJSON(map[string]any{
-		"apiVersion": "v1", "kind": "Pod",
-		"metadata": map[string]any{"name": s.PodName, "namespace": s.PodNamespace, "uid": s.PodUID, "annotations": annotations},
-	}))
+	e.world.putPod(s, annotations)
 }
 
 // DeletePod removes the pod of a sandbox.
 func (e *Env) DeletePod(s *Sandbox) {
 	ginkgo.GinkgoHelper()
-	Expect(os.Remove(e.podFile(s))).To(Succeed())
-}
-
-func (e *Env) podFile(s *Sandbox) string {
-	return filepath.Join(e.ClusterDir, "pod-"+s.PodName+".json")
+	e.world.deletePod(s)
 }
 
 // Status returns the published network status of a sandbox's pod, nil when
 // there is none.
 func (e *Env) Status(s *Sandbox) []map[string]any {
 	ginkgo.GinkgoHelper()
-	data, err := os.ReadFile(filepath.Join(e.ClusterDir, "status", s.PodNamespace+"_"+s.PodName+".json"))
-	if os.IsNotExist(err) {
-		return nil
-	}
-	Expect(err).NotTo(HaveOccurred())
-	var published struct {
-		Networks []map[string]any `json:"networks"`
-	}
-	Expect(json.Unmarshal(data, &published)).To(Succeed())
-	return published.Networks
+	return e.world.status(s)
+}
+
+// ClusterAway takes pods and network definitions away from the daemon until
+// ClusterBack: the directory of manifests is not there, or the API server
+// refuses connections and cuts those that there are. The suite itself still
+// reaches an API server.
+func (e *Env) ClusterAway() {
+	ginkgo.GinkgoHelper()
+	e.world.away(false)
+}
+
+// ClusterSilent is ClusterAway of an API server that is not refused but never
+// heard of again, as behind a network that lost it.
+func (e *Env) ClusterSilent() {
+	ginkgo.GinkgoHelper()
+	e.world.away(true)
+}
+
+// ClusterBack ends ClusterAway and ClusterSilent.
+func (e *Env) ClusterBack() {
+	ginkgo.GinkgoHelper()
+	e.world.back()
+}
+
+// api is the world of a case that needs FeatureKubernetes.
+func (e *Env) api() *apiWorld {
+	ginkgo.GinkgoHelper()
+	w, ok := e.world.(*apiWorld)
+	Expect(ok).To(BeTrue(), "the case does not say that it needs the feature %s", FeatureKubernetes)
+	return w
 }

@@ -59,7 +59,7 @@ func root() *cobra.Command {
 }
 
 // targetFlags are what names a target and what its cases need.
-type targetFlags struct{ target, fake, plugins string }
+type targetFlags struct{ target, fake, plugins, kubeconfig, assets string }
 
 func (f *targetFlags) register(c *cobra.Command) {
 	self, err := os.Executable()
@@ -68,12 +68,15 @@ func (f *targetFlags) register(c *cobra.Command) {
 	}
 	beside := filepath.Dir(self)
 	c.Flags().StringVar(&f.target, "target", "", "what to judge: in-process (Thicket's own daemon, linked in), or a target's YAML `file`")
+	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "for a target with the feature kubernetes: the cluster whose API to use, a `file`; without it an API server is started. "+
+		"Pods (which nobody runs) and network definitions are made in namespaces with random names, and removed")
+	c.Flags().StringVar(&f.assets, "kubernetes-assets", filepath.Join(beside, "k8s"), "etcd and kube-apiserver, a `directory`; $KUBEBUILDER_ASSETS goes before it")
 	c.Flags().StringVar(&f.fake, "fake-delegate", filepath.Join(beside, "fake-delegate"), "the suite's delegate plugin, a `file`")
 	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
 }
 
 func (f *targetFlags) settings() (conformance.Settings, error) {
-	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins}
+	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
 	var err error
 	switch f.target {
 	case "":

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// user is the name that the API server knows the case's daemon by.
+func (w *apiWorld) user() string { return "system:serviceaccount:" + w.namespace + ":" + w.account }
+
+// token binds the daemon's account to its role and returns a token of it.
+func (w *apiWorld) token() string {
+	ginkgo.GinkgoHelper()
+	lifetime := int64(3600)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime}}
+	Expect(call(func(ctx context.Context) error {
+		_, err := w.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: w.access.ClusterRole + "-" + w.namespace, Labels: w.labels},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.access.ClusterRole},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: w.account, Namespace: w.namespace}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		request, err = w.client.CoreV1().ServiceAccounts(w.namespace).CreateToken(ctx, w.account, request, metav1.CreateOptions{})
+		return err
+	})).To(Succeed(), "the daemon's credential")
+	return request.Status.Token
+}
+
+// kubeconfig is what the daemon gets: the forwarder's address, the API
+// server's name and certificate, and the token.
+func (w *apiWorld) kubeconfig(token string) []byte {
+	ginkgo.GinkgoHelper()
+	server, err := url.Parse(w.access.Server)
+	Expect(err).NotTo(HaveOccurred())
+	cluster := &clientcmdapi.Cluster{CertificateAuthorityData: w.access.CA, InsecureSkipTLSVerify: w.access.Insecure}
+	if server.Scheme == "https" && !w.access.Insecure {
+		cluster.TLSServerName = server.Hostname()
+	}
+	server.Host = w.forwarder.address
+	cluster.Server = server.String()
+	config := clientcmdapi.NewConfig()
+	config.Clusters["case"] = cluster
+	config.AuthInfos["daemon"] = &clientcmdapi.AuthInfo{Token: token}
+	config.Contexts["case"] = &clientcmdapi.Context{Cluster: "case", AuthInfo: "daemon", Namespace: w.namespace}
+	config.CurrentContext = "case"
+	data, err := clientcmd.Write(*config)
+	Expect(err).NotTo(HaveOccurred())
+	return data
+}

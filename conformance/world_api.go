@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
+)
+
+// statusAnnotation is where a pod's network status is (NPWG standard, section 5).
+const statusAnnotation = "k8s.v1.cni.cncf.io/network-status"
+
+// callTimeout bounds what the suite itself does in the API server.
+const callTimeout = 20 * time.Second
+
+// apiWorld keeps pods and network definitions in an API server. The daemon
+// reaches it through a forwarder in the case's own network namespace.
+type apiWorld struct {
+	access  apiAccess
+	client  kubernetes.Interface
+	dynamic dynamic.Interface
+	labels  map[string]string
+	node    string
+	// account is the service account of the case's daemon, in its namespace.
+	namespace, account string
+	forwarder          *forwarder
+	auditFrom          int64
+}
+
+// newAPIWorld makes the case's namespace, and the daemon's credential in a
+// kubeconfig.
+func newAPIWorld(accessFile, kubeconfig string, c Case, namespace, node string) *apiWorld {
+	ginkgo.GinkgoHelper()
+	data, err := os.ReadFile(accessFile)
+	Expect(err).NotTo(HaveOccurred())
+	w := &apiWorld{namespace: namespace, node: node, account: "daemon"}
+	Expect(json.Unmarshal(data, &w.access)).To(Succeed())
+	w.labels = map[string]string{labelRun: w.access.Run, labelCase: c.ID}
+	config := &rest.Config{Host: "http://apiserver", QPS: -1, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", w.access.Admin)
+	}}
+	w.client, err = kubernetes.NewForConfig(config)
+	Expect(err).NotTo(HaveOccurred())
+	w.dynamic, err = dynamic.NewForConfig(config)
+	Expect(err).NotTo(HaveOccurred())
+	w.forwarder, err = forward(func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", w.access.Raw)
+	})
+	Expect(err).NotTo(HaveOccurred())
+	if w.access.AuditLog != "" {
+		info, err := os.Stat(w.access.AuditLog)
+		Expect(err).NotTo(HaveOccurred())
+		w.auditFrom = info.Size()
+	}
+	w.makeNamespace(namespace)
+	Expect(os.WriteFile(kubeconfig, w.kubeconfig(w.token()), 0o600)).To(Succeed())
+	return w
+}
+
+// call runs a call of the suite's own, within its time.
+func call(f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	return f(ctx)
+}
+
+func (w *apiWorld) makeNamespace(name string) {
+	ginkgo.GinkgoHelper()
+	Expect(call(func(ctx context.Context) error {
+		_, err := w.client.CoreV1().Namespaces().Create(ctx,
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: w.labels}}, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		// Pods need an account that is there at once, not when a controller made it.
+		_, err = w.client.CoreV1().ServiceAccounts(name).Create(ctx,
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: w.account}}, metav1.CreateOptions{})
+		return err
+	})).To(Succeed(), "a namespace in the API server")
+}
+
+func (w *apiWorld) putDefinition(namespace, name, config string) {
+	ginkgo.GinkgoHelper()
+	Expect(call(func(ctx context.Context) error {
+		in := w.dynamic.Resource(definitions).Namespace(namespace)
+		object := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+			"metadata": map[string]any{"name": name, "namespace": namespace},
+			"spec":     map[string]any{"config": config},
+		}}
+		_, err := in.Create(ctx, object, metav1.CreateOptions{})
+		if !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		old, err := in.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		object.SetResourceVersion(old.GetResourceVersion())
+		_, err = in.Update(ctx, object, metav1.UpdateOptions{})
+		return err
+	})).To(Succeed(), "network definition %s/%s", namespace, name)
+}
+
+func (w *apiWorld) deleteDefinition(namespace, name string) {
+	ginkgo.GinkgoHelper()
+	Expect(call(func(ctx context.Context) error {
+		return w.dynamic.Resource(definitions).Namespace(namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	})).To(Succeed(), "network definition %s/%s", namespace, name)
+}
+
+// putPod makes the pod of a sandbox, or replaces its annotations. The UID is
+// the API server's to give: a pod that has another one than the sandbox is
+// made anew.
+func (w *apiWorld) putPod(s *Sandbox, annotations map[string]string) {
+	ginkgo.GinkgoHelper()
+	Expect(call(func(ctx context.Context) error {
+		pods := w.client.CoreV1().Pods(s.PodNamespace)
+		old, err := pods.Get(ctx, s.PodName, metav1.GetOptions{})
+		if err == nil && string(old.UID) == s.PodUID {
+			return w.annotate(ctx, s, annotations)
+		}
+		if err == nil {
+			err = w.removePod(ctx, s)
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+		made, err := pods.Create(ctx, w.pod(s, annotations), metav1.CreateOptions{})
+		if err == nil {
+			s.PodUID = string(made.UID)
+		}
+		return err
+	})).To(Succeed(), "pod %s/%s", s.PodNamespace, s.PodName)
+}
+
+// annotate gives a pod these annotations, and leaves its status as it is.
+func (w *apiWorld) annotate(ctx context.Context, s *Sandbox, annotations map[string]string) error {
+	pods := w.client.CoreV1().Pods(s.PodNamespace)
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		pod, err := pods.Get(ctx, s.PodName, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		status, published := pod.Annotations[statusAnnotation]
+		pod.Annotations = map[string]string{}
+		for k, v := range annotations {
+			pod.Annotations[k] = v
+		}
+		if published {
+			pod.Annotations[statusAnnotation] = status
+		}
+		_, err = pods.Update(ctx, pod, metav1.UpdateOptions{})
+		return err
+	})
+}
+
+// pod is a plain object: bound to a node that nobody has, so nobody runs it.
+func (w *apiWorld) pod(s *Sandbox, annotations map[string]string) *corev1.Pod {
+	no, atOnce := false, int64(0)
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: s.PodName, Namespace: s.PodNamespace, Labels: w.labels, Annotations: annotations},
+		Spec: corev1.PodSpec{
+			NodeName: w.node, ServiceAccountName: w.account, AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+			RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: &atOnce,
+			Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
+			Containers:  []corev1.Container{{Name: "never-run", Image: "registry.invalid/never-pulled"}},
+		},
+	}
+}
+
+func (w *apiWorld) removePod(ctx context.Context, s *Sandbox) error {
+	atOnce := int64(0)
+	return w.client.CoreV1().Pods(s.PodNamespace).Delete(ctx, s.PodName, metav1.DeleteOptions{GracePeriodSeconds: &atOnce})
+}
+
+func (w *apiWorld) deletePod(s *Sandbox) {
+	ginkgo.GinkgoHelper()
+	Expect(call(func(ctx context.Context) error { return w.removePod(ctx, s) })).To(Succeed(), "pod %s/%s", s.PodNamespace, s.PodName)
+}
+
+// annotations reads those of a sandbox's pod, nil when there is no pod.
+func (w *apiWorld) annotations(s *Sandbox) map[string]string {
+	ginkgo.GinkgoHelper()
+	var pod *corev1.Pod
+	err := call(func(ctx context.Context) (err error) {
+		pod, err = w.client.CoreV1().Pods(s.PodNamespace).Get(ctx, s.PodName, metav1.GetOptions{})
+		return err
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	Expect(err).NotTo(HaveOccurred())
+	return pod.Annotations
+}
+
+func (w *apiWorld) status(s *Sandbox) []map[string]any {
+	ginkgo.GinkgoHelper()
+	text := w.annotations(s)[statusAnnotation]
+	if text == "" {
+		return nil
+	}
+	var networks []map[string]any
+	Expect(json.Unmarshal([]byte(text), &networks)).To(Succeed(), "annotation %s: %s", statusAnnotation, text)
+	if len(networks) == 0 {
+		return nil
+	}
+	return networks
+}
+
+func (w *apiWorld) away(silent bool) {
+	if silent {
+		w.forwarder.hold()
+		return
+	}
+	w.forwarder.refuse()
+}
+
+func (w *apiWorld) back() {
+	ginkgo.GinkgoHelper()
+	Expect(w.forwarder.restore()).To(Succeed())
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// directoryWorld keeps pods and network definitions as manifests in a
+// directory, and finds the pods' status below it.
+type directoryWorld struct{ dir string }
+
+func (w directoryWorld) makeNamespace(string) {}
+
+func (w directoryWorld) putDefinition(namespace, name, config string) {
+	ginkgo.GinkgoHelper()
+	replaceFile(w.definitionFile(namespace, name), mustJSON(map[string]any{
+		"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+		"metadata": map[string]any{"name": name, "namespace": namespace},
+		"spec":     map[string]any{"config": config},
+	}))
+}
+
+func (w directoryWorld) deleteDefinition(namespace, name string) {
+	ginkgo.GinkgoHelper()
+	Expect(os.Remove(w.definitionFile(namespace, name))).To(Succeed())
+}
+
+// '_' is in no name of an object, so no two objects share a file.
+func (w directoryWorld) definitionFile(namespace, name string) string {
+	return filepath.Join(w.dir, "definition_"+namespace+"_"+name+".json")
+}
+
+func (w directoryWorld) putPod(s *Sandbox, annotations map[string]string) {
+	ginkgo.GinkgoHelper()
+	replaceFile(w.podFile(s), mustJSON(map[string]any{
+		"apiVersion": "v1", "kind": "Pod",
+		"metadata": map[string]any{"name": s.PodName, "namespace": s.PodNamespace, "uid": s.PodUID, "annotations": annotations},
+	}))
+}
+
+func (w directoryWorld) deletePod(s *Sandbox) {
+	ginkgo.GinkgoHelper()
+	Expect(os.Remove(w.podFile(s))).To(Succeed())
+}
+
+func (w directoryWorld) podFile(s *Sandbox) string {
+	return filepath.Join(w.dir, "pod_"+s.PodNamespace+"_"+s.PodName+".json")
+}
+
+func (w directoryWorld) status(s *Sandbox) []map[string]any {
+	ginkgo.GinkgoHelper()
+	data, err := os.ReadFile(filepath.Join(w.dir, "status", s.PodNamespace+"_"+s.PodName+".json"))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	Expect(err).NotTo(HaveOccurred())
+	var published struct {
+		Networks []map[string]any `json:"networks"`
+	}
+	Expect(json.Unmarshal(data, &published)).To(Succeed())
+	return published.Networks
+}
+
+func (w directoryWorld) away(bool) {
+	ginkgo.GinkgoHelper()
+	Expect(os.Rename(w.dir, w.dir+".away")).To(Succeed())
+}
+
+func (w directoryWorld) back() {
+	ginkgo.GinkgoHelper()
+	Expect(os.Rename(w.dir+".away", w.dir)).To(Succeed())
+}
