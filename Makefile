@@ -27,6 +27,7 @@ build: ## build daemon, shim, suite, demo, the fake delegate and the real plugin
 	@echo "build: thicketd, thicket-shim, thicket-conformance, thicket-demo, fake-delegate"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-delegate ./fakes/delegate
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/thicket-mutants ./fakes/mutants
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
 

@@ -54,7 +54,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(listCommand(), runCommand())
+	c.AddCommand(listCommand(), runCommand(), mutantsCommand())
 	return c
 }
 
@@ -62,14 +62,19 @@ func root() *cobra.Command {
 type targetFlags struct{ target, fake, plugins string }
 
 func (f *targetFlags) register(c *cobra.Command) {
-	self, err := os.Executable()
-	if err != nil {
-		self = "."
-	}
-	beside := filepath.Dir(self)
+	beside := besideSelf()
 	c.Flags().StringVar(&f.target, "target", "", "what to judge: in-process (Thicket's own daemon, linked in), or a target's YAML `file`")
 	c.Flags().StringVar(&f.fake, "fake-delegate", filepath.Join(beside, "fake-delegate"), "the suite's delegate plugin, a `file`")
 	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
+}
+
+// besideSelf is the directory of this program, where the others stand too.
+func besideSelf() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(self)
 }
 
 func (f *targetFlags) settings() (conformance.Settings, error) {
