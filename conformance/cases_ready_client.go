@@ -25,10 +25,10 @@ const (
 )
 
 // expectUnreachable asserts that one check fails in time and names the socket.
-func expectUnreachable(runDir, why string) {
+func (e *Env) expectUnreachable(runDir, why string) {
 	ginkgo.GinkgoHelper()
 	var r waited
-	Eventually(beside(api.CheckAPIReadyNow, runDir)).WithTimeout(checkLimit+5*time.Second).Should(Receive(&r), "%s: the check must end", why)
+	Eventually(beside(e.client().CheckAPIReadyNow, runDir)).WithTimeout(checkLimit+5*time.Second).Should(Receive(&r), "%s: the check must end", why)
 	Expect(r.err).To(HaveOccurred(), "CheckAPIReadyNow is nil although %s", why)
 	Expect(r.err.Error()).To(ContainSubstring(api.SocketPath(runDir)), "%s: the error must name the socket", why)
 	Expect(r.took).To(BeNumerically("<=", checkLimit+machineSlack), "%s: the time that the check took", why)
@@ -37,25 +37,25 @@ func expectUnreachable(runDir, why string) {
 // readyCheckedNow is READY-01.
 func readyCheckedNow(ctx context.Context, e *Env) {
 	at := func(name string) string { return filepath.Join(e.Dir, name) }
-	expectUnreachable(e.RunDir, "there is no run directory")
+	e.expectUnreachable(e.RunDir, "there is no run directory")
 	Expect(os.Mkdir(at("empty"), 0o700)).To(Succeed())
-	expectUnreachable(at("empty"), "there is no socket")
+	e.expectUnreachable(at("empty"), "there is no socket")
 	Expect(os.Mkdir(at("stale"), 0o700)).To(Succeed())
 	staleSocket(api.SocketPath(at("stale")))
-	expectUnreachable(at("stale"), "the connection is refused")
+	e.expectUnreachable(at("stale"), "the connection is refused")
 	Expect(os.Mkdir(at("file"), 0o700)).To(Succeed())
 	Expect(os.WriteFile(api.SocketPath(at("file")), nil, 0o600)).To(Succeed())
-	expectUnreachable(at("file"), "the socket is a regular file")
+	e.expectUnreachable(at("file"), "the socket is a regular file")
 	e.misbehave(at("closing"), func(c net.Conn) { _ = c.Close() })
-	expectUnreachable(at("closing"), "the peer hangs up")
+	e.expectUnreachable(at("closing"), "the peer hangs up")
 	e.answerProbes(at("broken"), http.StatusInternalServerError)
-	Expect(api.CheckAPIReadyNow(at("broken"))).NotTo(Succeed(), "a daemon that answers 500")
+	Expect(e.client().CheckAPIReadyNow(at("broken"))).NotTo(Succeed(), "a daemon that answers 500")
 
 	d := e.Start(ctx)
-	Expect(api.CheckAPIReadyNow(e.RunDir)).To(Succeed())
-	Expect(api.CheckAPIReadyNow(e.RunDir + "/")).To(Succeed())
+	Expect(e.client().CheckAPIReadyNow(e.RunDir)).To(Succeed())
+	Expect(e.client().CheckAPIReadyNow(e.RunDir + "/")).To(Succeed())
 	d.Stop(ctx)
-	expectUnreachable(e.RunDir, "the daemon has ended")
+	e.expectUnreachable(e.RunDir, "the daemon has ended")
 }
 
 // readyPromptly is READY-02.
@@ -63,13 +63,13 @@ func readyPromptly(ctx context.Context, e *Env) {
 	ginkgo.By("a daemon that is there already: no waiting at all is called for")
 	p := e.answerProbes(filepath.Join(e.Dir, "stub"), http.StatusOK)
 	start := time.Now()
-	Expect(api.WaitUntilAPIReady(filepath.Join(e.Dir, "stub"))).To(Succeed())
+	Expect(e.client().WaitUntilAPIReady(filepath.Join(e.Dir, "stub"))).To(Succeed())
 	Expect(time.Since(start)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+machineSlack))
 
 	ginkgo.By("a daemon that serves and says after a while that it is ready")
 	p.set(http.StatusServiceUnavailable)
 	asked := p.requests()
-	w := waitUntilReady(filepath.Join(e.Dir, "stub"))
+	w := e.waitUntilReady(filepath.Join(e.Dir, "stub"))
 	Eventually(p.requests).WithContext(ctx).Should(BeNumerically(">", asked+1), "it is asked again and again")
 	expectStillWaiting(w, "the daemon says that it is not ready")
 	since := time.Now()
@@ -88,7 +88,7 @@ func readyDaemonPromptly(ctx context.Context, e *Env) {
 	if unready {
 		e.ClusterAway()
 	}
-	w := waitUntilReady(e.RunDir)
+	w := e.waitUntilReady(e.RunDir)
 	expectStillWaiting(w, "no daemon runs")
 	e.Start(ctx, WithoutWaiting())
 	endpoint := api.MultusHealthAPIEndpoint
@@ -126,7 +126,7 @@ func readyGivesUp(ctx context.Context, e *Env) {
 	e.answerProbes(at("unready"), http.StatusServiceUnavailable)
 	waits := map[string]<-chan waited{}
 	for _, name := range []string{"missing", "stale", "silent", "unready"} {
-		waits[name] = waitUntilReady(at(name))
+		waits[name] = e.waitUntilReady(at(name))
 	}
 	for name, w := range waits {
 		var r waited
@@ -142,7 +142,7 @@ func readyGivesUp(ctx context.Context, e *Env) {
 // the name that it lost, as one that drains does: who kept the connection to
 // it, or the file, never sees the new one.
 func readySocketRecreated(ctx context.Context, e *Env) {
-	w := waitUntilReady(e.RunDir)
+	w := e.waitUntilReady(e.RunDir)
 	for range 3 {
 		old := e.answerProbes(e.RunDir, http.StatusServiceUnavailable)
 		Eventually(old.requests).WithContext(ctx).WithTimeout(startTimeout).Should(BeNumerically(">", 0), "it asks each daemon that comes")
@@ -161,14 +161,14 @@ func readySilentPeer(ctx context.Context, e *Env) {
 	at := func(name string) string { return filepath.Join(e.Dir, name) }
 	peers := map[string]func(net.Conn){"silent": silent, "half": halfAnswer, "endless": endlessAnswer}
 	e.listenIn(at("backlog"))
-	expectUnreachable(at("backlog"), "the peer never accepts")
+	e.expectUnreachable(at("backlog"), "the peer never accepts")
 	for name, f := range peers {
 		e.misbehave(at(name), f)
-		expectUnreachable(at(name), "the peer's answer is "+name)
+		e.expectUnreachable(at(name), "the peer's answer is "+name)
 	}
 	for name := range peers {
 		ginkgo.By(name + ", and then a daemon takes its place")
-		w := waitUntilReady(at(name))
+		w := e.waitUntilReady(at(name))
 		expectStillWaiting(w, "the peer's answer is "+name)
 		Expect(os.Remove(api.SocketPath(at(name)))).To(Succeed())
 		e.answerProbes(at(name), http.StatusOK)

@@ -148,7 +148,9 @@ func beside(f func(string) error, runDir string) <-chan waited {
 }
 
 // waitUntilReady calls WaitUntilAPIReady beside the case.
-func waitUntilReady(runDir string) <-chan waited { return beside(api.WaitUntilAPIReady, runDir) }
+func (e *Env) waitUntilReady(runDir string) <-chan waited {
+	return beside(e.client().WaitUntilAPIReady, runDir)
+}
 
 // expectStillWaiting asserts that a call of WaitUntilAPIReady does not return
 // during some poll periods.

@@ -150,7 +150,7 @@ func readyDrains(ctx context.Context, e *Env) {
 	Consistently(func() int { return probeStatus(ctx, e, api.MultusHealthAPIEndpoint) }).
 		WithTimeout(time.Second).Should(Equal(http.StatusOK), "/healthz while requests are in flight (0 is no answer)")
 	e.MustOK(e.Del(ctx, e.Sandbox()))
-	Expect(api.CheckAPIReadyNow(e.RunDir)).To(Succeed(), "a shim's DEL asks this")
+	Expect(e.client().CheckAPIReadyNow(e.RunDir)).To(Succeed(), "a shim's DEL asks this")
 	Expect(d.ended()).To(BeFalse(), "requests are in flight")
 	Expect(add).NotTo(Receive(), "the ADD's delegate still runs")
 

@@ -76,10 +76,12 @@ func runSpec(c *Case, s Settings) CaseResult {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var seen string
 	var notes []string
+	var unserved bool
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
 		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {
 			e := newEnv(s, *c)
 			ginkgo.DeferCleanup(func(ctx context.Context) {
+				unserved = e.unserved
 				defer func() { seen, notes = e.story(), e.notes }()
 				e.teardown(ctx)
 			}, ginkgo.NodeTimeout(teardownTimeout))
@@ -95,6 +97,9 @@ func runSpec(c *Case, s Settings) CaseResult {
 	result.Notes = notes
 	if result.State == Failed {
 		result.Output = seen
+		if unserved {
+			result.Failure = FailedUnserved
+		}
 	}
 	return result
 }
@@ -114,7 +119,7 @@ func missingFeature(c *Case, t Target) string {
 
 // take reads the outcome of the one spec.
 func (r *CaseResult) take(report ginkgo.Report) {
-	r.State, r.Reason = Failed, strings.Join(report.SpecialSuiteFailureReasons, "; ")
+	r.State, r.Failure, r.Reason = Failed, FailedSuite, strings.Join(report.SpecialSuiteFailureReasons, "; ")
 	for _, spec := range report.SpecReports {
 		if spec.LeafNodeType != gtypes.NodeTypeIt {
 			continue
@@ -122,13 +127,26 @@ func (r *CaseResult) take(report ginkgo.Report) {
 		r.Seconds = spec.RunTime.Seconds()
 		switch {
 		case spec.State.Is(gtypes.SpecStatePassed):
-			r.State, r.Reason = Passed, ""
+			r.State, r.Failure, r.Reason = Passed, "", ""
 		case spec.State.Is(gtypes.SpecStateSkipped) && len(spec.AdditionalFailures) == 0:
-			r.State, r.Reason = Skipped, spec.Failure.Message
+			r.State, r.Failure, r.Reason = Skipped, "", spec.Failure.Message
 		default:
-			r.Reason = failureText(spec)
+			r.Failure, r.Reason = failureOf(spec), failureText(spec)
 		}
 	}
+}
+
+// failureOf says how a spec came to fail.
+func failureOf(spec gtypes.SpecReport) Failure {
+	switch {
+	case spec.State.Is(gtypes.SpecStateTimedout):
+		return FailedDeadline
+	case !spec.State.Is(gtypes.SpecStateFailed):
+		return FailedSuite
+	case spec.Failure.FailureNodeType != gtypes.NodeTypeIt:
+		return FailedLeftovers
+	}
+	return FailedAssertion
 }
 
 func failureText(spec gtypes.SpecReport) string {

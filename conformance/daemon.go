@@ -68,6 +68,7 @@ func (e *Env) Start(ctx context.Context, options ...StartOption) *Daemon {
 	if spec.noWait {
 		return d
 	}
+	e.unserved = true
 	probes := []string{"/healthz"}
 	if e.Supports(FeatureReadyz) {
 		probes = append(probes, "/readyz")
@@ -81,6 +82,7 @@ func (e *Env) Start(ctx context.Context, options ...StartOption) *Daemon {
 		}).WithContext(ctx).WithTimeout(startTimeout).WithPolling(pollInterval).Should(Succeed(),
 			func() string { return "the daemon's log:\n" + lastLines(d.Log(), 40) })
 	}
+	e.unserved = false
 	return d
 }
 

@@ -50,6 +50,8 @@ type Env struct {
 	closers  []func()
 	daemonNo int
 	notes    []string
+	// unserved is set while a daemon that was started does not serve yet.
+	unserved bool
 	// allowed is why leftovers are no failure, "" when they are.
 	allowed string
 }

@@ -21,6 +21,23 @@ const (
 	Skipped State = "skipped"
 )
 
+// Failure is how a case came to fail, for who wants to know whether it is the
+// requirement itself that was not kept.
+type Failure string
+
+const (
+	// FailedAssertion is an assertion of the case.
+	FailedAssertion Failure = "assertion"
+	// FailedDeadline is a case that did not end in time.
+	FailedDeadline Failure = "deadline"
+	// FailedUnserved is a daemon that did not come to serve.
+	FailedUnserved Failure = "unserved"
+	// FailedLeftovers is a case that went well and left something behind.
+	FailedLeftovers Failure = "leftovers"
+	// FailedSuite is a case that could not be carried out to its end.
+	FailedSuite Failure = "suite"
+)
+
 // CaseResult is one case of a report.
 type CaseResult struct {
 	ID      string `json:"id"`
@@ -29,6 +46,8 @@ type CaseResult struct {
 	Title   string `json:"title"`
 	Source  string `json:"source"`
 	State   State  `json:"state"`
+	// Failure is how it came to fail.
+	Failure Failure `json:"failure,omitempty"`
 	// Reason is why it failed or was skipped.
 	Reason string `json:"reason,omitempty"`
 	// Seconds is how long it took.

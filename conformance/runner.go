@@ -148,7 +148,7 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 	}
 	dir, err := os.MkdirTemp(work, strings.ToLower(c.ID)+"-")
 	if err != nil {
-		result.Reason = err.Error()
+		result.Failure, result.Reason = FailedSuite, err.Error()
 		return result
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -180,6 +180,7 @@ func runCase(ctx context.Context, o Options, c *Case, work string) CaseResult {
 		return result
 	}
 	if err != nil {
+		result.Failure = FailedSuite
 		result.Reason = fmt.Sprintf("the case's process gave no result: %v", cmp.Or(context.Cause(ctx), runErr, err))
 		result.Output = lastLines(output.String(), 60)
 	}

@@ -50,9 +50,11 @@ type targetFile struct {
 		// for conformance/kubernetes/clusterrole.yaml.
 		ClusterRole string `yaml:"clusterRole"`
 	} `yaml:"kubernetes"`
-	Version  []string  `yaml:"version"`
-	Install  []string  `yaml:"install"`
-	Features []Feature `yaml:"features"`
+	// Client is client functions of its own, which may be left out.
+	Client   clientCommands `yaml:"client"`
+	Version  []string       `yaml:"version"`
+	Install  []string       `yaml:"install"`
+	Features []Feature      `yaml:"features"`
 }
 
 // placedFile is a file that the daemon needs, written before it starts.
@@ -124,6 +126,9 @@ func (t *yamlTarget) validate() error {
 	case len(f.Daemon.Command) == 0 || f.Daemon.Config == "":
 		return errors.New("daemon.command and daemon.config are required")
 	}
+	if (len(f.Client.CheckReady) == 0) != (len(f.Client.WaitReady) == 0) {
+		return errors.New("client.checkReady and client.waitReady belong together")
+	}
 	for _, feature := range f.Features {
 		switch {
 		case features[feature] == "":
@@ -176,7 +181,7 @@ func (t *yamlTarget) resolve(root string) error {
 		return err
 	}
 	commands := []*string{&t.file.Shim.Path, &t.file.Daemon.Command[0]}
-	for _, c := range [][]string{t.file.Version, t.file.Install} {
+	for _, c := range [][]string{t.file.Version, t.file.Install, t.file.Client.CheckReady, t.file.Client.WaitReady} {
 		if len(c) > 0 {
 			commands = append(commands, &c[0])
 		}

@@ -54,7 +54,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), listCommand(), runCommand())
+	c.AddCommand(benchCommand(), listCommand(), runCommand(), mutantsCommand())
 	return c
 }
 
@@ -62,17 +62,22 @@ func root() *cobra.Command {
 type targetFlags struct{ target, fake, plugins, kubeconfig, assets string }
 
 func (f *targetFlags) register(c *cobra.Command) {
-	self, err := os.Executable()
-	if err != nil {
-		self = "."
-	}
-	beside := filepath.Dir(self)
+	beside := besideSelf()
 	c.Flags().StringVar(&f.target, "target", "", "what to judge: in-process (Thicket's own daemon, linked in), or a target's YAML `file`")
 	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "for a target with the feature kubernetes: the cluster whose API to use, a `file`; without it an API server is started. "+
 		"Pods (which nobody runs) and network definitions are made in namespaces with random names, and removed")
 	c.Flags().StringVar(&f.assets, "kubernetes-assets", filepath.Join(beside, "k8s"), "etcd and kube-apiserver, a `directory`; $KUBEBUILDER_ASSETS goes before it")
 	c.Flags().StringVar(&f.fake, "fake-delegate", filepath.Join(beside, "fake-delegate"), "the suite's delegate plugin, a `file`")
 	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
+}
+
+// besideSelf is the directory of this program, where the others stand too.
+func besideSelf() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(self)
 }
 
 func (f *targetFlags) settings() (conformance.Settings, error) {

@@ -29,7 +29,7 @@ const bootIDPath = "/proc/sys/kernel/random/boot_id"
 type Options struct {
 	Cluster cluster.Cluster
 	Planner *network.Planner
-	Ledger  *ledger.Store
+	Ledger  Ledger
 	// Exec runs the delegate plugins.
 	Exec invoke.Exec
 	// BinDirs are the directories that plugins are looked for in; they become
@@ -45,7 +45,7 @@ type Options struct {
 type Engine struct {
 	cluster cluster.Cluster
 	planner *network.Planner
-	ledger  *ledger.Store
+	ledger  Ledger
 	cni     *libcni.CNIConfig
 	exec    invoke.Exec
 	binDirs []string

@@ -8,6 +8,29 @@ import (
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
+// Ledger is what an Engine needs of the ledger. It is an interface, declared
+// here by its user, so that records can be kept elsewhere, or written through a
+// layer that measures or fails. The methods are those of ledger.Store.
+type Ledger interface {
+	// Begin makes the record durable before the first delegate runs.
+	Begin(r *ledger.Record) error
+	// Save replaces the record.
+	Save(r *ledger.Record) error
+	// Load returns the record of a container; ledger.ErrNotFound when there is
+	// none, a *ledger.DamagedError when it cannot be used.
+	Load(containerID string) (*ledger.Record, error)
+	// Remove forgets a container.
+	Remove(containerID string) error
+	// Containers lists the containers with a record.
+	Containers() ([]string, error)
+	// LoadMultus returns what Multus recorded of a container.
+	LoadMultus(containerID string) ([]ledger.MultusDelegate, error)
+	// MultusContainers lists the containers that Multus has a record of.
+	MultusContainers() ([]string, error)
+}
+
+var _ Ledger = (*ledger.Store)(nil)
+
 // begin, save and remove are the ledger's, measured.
 
 func (e *Engine) begin(ctx context.Context, rec *ledger.Record) error {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -42,6 +43,17 @@ type Options struct {
 	Cluster cluster.Cluster
 	// Exec runs the delegates; nil means as processes.
 	Exec invoke.Exec
+
+	// The rest is for programs that embed the daemon and put layers of their own
+	// between its parts: accounting, tracing, limits. Nil adds nothing.
+
+	// Engine makes what carries out the requests; nil means NewEngine.
+	Engine func(attach.Options) Engine
+	// Handler wraps the handler of all requests.
+	Handler func(http.Handler) http.Handler
+	// Listener wraps the listener of the socket. Its connections must stay
+	// sockets (syscall.Conn): the daemon asks the kernel who is at the other end.
+	Listener func(net.Listener) net.Listener
 }
 
 // Daemon serves one run directory.
@@ -49,10 +61,13 @@ type Daemon struct {
 	config  *Config
 	log     *slog.Logger
 	cluster cluster.Cluster
-	engine  *attach.Engine
+	engine  Engine
 	socket  *socket
 	flight  *flight
 	metrics *metrics
+	// handler and listener are the embedder's layers, nil for none.
+	handler  func(http.Handler) http.Handler
+	listener func(net.Listener) net.Listener
 	// draining is closed at the first word to stop.
 	draining chan struct{}
 	// replayed is closed when the ledger has been gone through once.
@@ -87,7 +102,11 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
 	d.hard, d.hardEnd = context.WithCancel(context.Background())
-	d.engine = attach.New(attach.Options{
+	d.handler, d.listener = o.Handler, o.Listener
+	if o.Engine == nil {
+		o.Engine = NewEngine
+	}
+	d.engine = o.Engine(attach.Options{
 		Cluster: from,
 		Planner: network.NewPlanner(plannerOptions(c), from),
 		Ledger:  store,
@@ -183,8 +202,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	server.SetKeepAlivesEnabled(false)
+	listener := d.socket.Listener
+	if d.listener != nil {
+		listener = d.listener(listener)
+	}
 	background.Go(func() {
-		if err := server.Serve(d.socket.Listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			fail(&failure{fmt.Errorf("serving %s: %w", d.socket.path, err)})
 		}
 	})

@@ -33,7 +33,7 @@ type metrics struct {
 // seconds.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
 
-func newMetrics(gate *admission.Gate, engine *attach.Engine, records func() (kept, damaged int)) *metrics {
+func newMetrics(gate *admission.Gate, engine Engine, records func() (kept, damaged int)) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "multus_server_request_total", Help: "Counter of HTTP requests"},

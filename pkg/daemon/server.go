@@ -48,7 +48,11 @@ func (d *Daemon) routes() http.Handler {
 		writeError(w, &answer{http.StatusNotFound,
 			types.NewError(types.ErrInternal, fmt.Sprintf("there is no %s here", r.URL.Path), "")})
 	})
-	return d.guard(mux)
+	all := d.guard(mux)
+	if d.handler != nil {
+		all = d.handler(all)
+	}
+	return all
 }
 
 // guard refuses peers that are not root, before anything of the request is
