@@ -70,6 +70,8 @@ type Config struct {
 
 	Cluster ClusterConfig `json:"cluster"`
 
+	NodeConfig
+
 	// DelegateTimeout is how long one plugin may run.
 	DelegateTimeout Duration `json:"delegateTimeout"`
 	// RequestLimit is the largest request body, in bytes.
@@ -96,6 +98,7 @@ func DefaultConfig() *Config {
 		DelegateTimeout:  Duration(attach.DefaultTimeLimit),
 		RequestLimit:     4 << 20,
 		GracePeriod:      Duration(25 * time.Second),
+		NodeConfig:       NodeConfig{CNIConfigDir: "/etc/cni/net.d"},
 	}
 }
 
@@ -132,6 +135,7 @@ func (c *Config) validate(data []byte, source string) error {
 	for _, dir := range filepath.SplitList(c.BinDir) {
 		paths = append(paths, struct{ key, value string }{"binDir", dir})
 	}
+	paths = append(paths, c.NodeConfig.paths()...)
 	for _, p := range paths {
 		if p.value != "" && !filepath.IsAbs(p.value) {
 			return bad(p.key, "%q is a relative path; write it from / on", p.value)
@@ -146,8 +150,12 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
 	case c.Cluster.Directory == "":
 		return fmt.Errorf(`%s: nothing says where pods come from; set "cluster": {"directory": DIR} to a directory of manifests`, source)
-	case c.ClusterNetwork == "":
-		return fmt.Errorf("%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path)", source, c.MultusNamespace, c.ConfDir)
+	case c.ClusterNetwork == "" && c.MultusConfigFile == "":
+		return fmt.Errorf(`%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path), or set "multusConfigFile": "auto"`,
+			source, c.MultusNamespace, c.ConfDir)
+	}
+	if key, err := c.NodeConfig.validate(c.ClusterNetwork); err != nil {
+		return bad(key, "%v", err)
 	}
 	if _, err := parseLevel(c.LogLevel); err != nil {
 		return bad("logLevel", "%v", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
+	"github.com/thicket-cni/thicket/pkg/nodeconf"
 )
 
 const (
@@ -49,6 +50,7 @@ type Daemon struct {
 	log     *slog.Logger
 	cluster cluster.Cluster
 	engine  *attach.Engine
+	node    *nodeconf.Manager
 	socket  *socket
 	flight  *flight
 	// draining is closed at the first word to stop.
@@ -86,7 +88,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	d.hard, d.hardEnd = context.WithCancel(context.Background())
 	d.engine = attach.New(attach.Options{
 		Cluster: from,
-		Planner: network.NewPlanner(plannerOptions(c), from),
+		Planner: network.NewPlanner(d.plannerOptions(), from),
 		Ledger:  store,
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		Log: o.Log,
@@ -110,7 +112,8 @@ func checkPlugins(binDir, chroot string) error {
 	return nil
 }
 
-func plannerOptions(c *Config) network.Options {
+func (d *Daemon) plannerOptions() network.Options {
+	c := d.config
 	var global []string
 	for n := range strings.SplitSeq(c.GlobalNamespaces, ",") {
 		if n = strings.TrimSpace(n); n != "" {
@@ -120,7 +123,8 @@ func plannerOptions(c *Config) network.Options {
 	return network.Options{
 		ConfDir:            c.ConfDir,
 		MultusNamespace:    c.MultusNamespace,
-		ClusterNetwork:     c.ClusterNetwork,
+		ClusterNetworkNow:  d.defaultNetwork,
+		ForceCNIVersion:    forcedVersion(c),
 		DefaultNetworks:    c.DefaultNetworks,
 		SystemNamespaces:   c.SystemNamespaces,
 		NamespaceIsolation: c.NamespaceIsolation,
@@ -135,7 +139,7 @@ func (d *Daemon) ready() bool {
 		return false
 	default:
 	}
-	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+	for _, condition := range d.conditions() {
 		select {
 		case <-condition:
 		default:
@@ -170,6 +174,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.replay(follow) })
 	background.Go(func() { d.followPending(follow) })
 	background.Go(func() { d.sayReady(follow) })
+	followNode, stopNode := context.WithCancel(follow)
+	nodeEnded := make(chan error, 1)
+	go func() { nodeEnded <- d.node.Run(followNode) }()
 
 	server := &http.Server{
 		Handler:           d.routes(),
@@ -187,6 +194,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	d.drain()
+	d.withdraw(stopNode, nodeEnded)
 	err := d.close(server)
 	stopFollowing()
 	background.Wait()
@@ -224,6 +232,9 @@ func (d *Daemon) waitingFor() string {
 	if what := d.cluster.Waiting(); what != "" {
 		return what
 	}
+	if what := d.node.Waiting(); what != "" {
+		return what
+	}
 	return "the replay of the ledger"
 }
 
@@ -232,7 +243,7 @@ func (d *Daemon) sayReady(ctx context.Context) {
 	if what := d.cluster.Waiting(); what != "" {
 		d.log.Info("not ready yet", "waitingFor", what)
 	}
-	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+	for _, condition := range d.conditions() {
 		select {
 		case <-condition:
 		case <-ctx.Done():
