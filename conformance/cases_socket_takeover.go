@@ -91,22 +91,31 @@ func expectAnswered(ctx context.Context, outcome <-chan Outcome) *Answer {
 // think that it is its own, is compared too; a target that writes none shows
 // by that only that the default network's file stays.
 func socketTakenOver(ctx context.Context, e *Env) {
-	before := e.Sandbox()
-	old := e.Start(ctx)
-	e.MustOK(e.Add(ctx, before))
-	Expect(os.RemoveAll(e.RunDir)).To(Succeed())
-	current := e.Start(ctx)
+	confDir := e.ConfDir
+	var options []StartOption
 	if e.Supports(FeatureNodeConf) {
-		Eventually(func() ([]os.DirEntry, error) { return os.ReadDir(e.ConfDir) }).WithContext(ctx).
-			Should(HaveLen(2), "the default network's configuration and the daemon's own")
+		confDir, options = e.CNIConfDir, append(options, NodeConfiguration())
+		e.nodeNetwork("10-default.conflist", e.FakeList("default"))
 	}
-	socket, configuration := stamps(e.Socket()), stamps(e.ConfDir)
+	before := e.Sandbox()
+	old := e.Start(ctx, options...)
+	e.MustOK(e.Add(ctx, before))
+	var written string
+	if e.Supports(FeatureNodeConf) {
+		written = e.awaitNodeConf(ctx, "")
+	}
+	Expect(os.RemoveAll(e.RunDir)).To(Succeed())
+	current := e.Start(ctx, options...)
+	if e.Supports(FeatureNodeConf) {
+		e.awaitNodeConf(ctx, written)
+	}
+	socket, configuration := stamps(e.Socket()), stamps(confDir)
 
 	old.Terminate()
 	Eventually(old.Done()).WithContext(ctx).WithTimeout(teardownTimeout).Should(BeClosed(),
 		func() string { return "the old daemon does not end; its log:\n" + lastLines(old.Log(), 40) })
 	Expect(stamps(e.Socket())).To(Equal(socket), "the new daemon's socket, after the old one's end")
-	Expect(stamps(e.ConfDir)).To(Equal(configuration), "the CNI configuration, after the old daemon's end")
+	Expect(stamps(confDir)).To(Equal(configuration), "the CNI configuration, after the old daemon's end")
 	Expect(current.ended()).To(BeFalse(), "the new daemon runs")
 	expectServes(ctx, e)
 	e.MustOK(e.Check(ctx, before))

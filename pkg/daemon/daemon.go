@@ -100,6 +100,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if err := store.Sweep(); err != nil {
 		o.Log.Warn("records in the making of an earlier daemon are left", "error", err)
 	}
+	d.node = d.openNode()
 	return d, nil
 }
 
