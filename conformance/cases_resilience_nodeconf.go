@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -21,6 +22,8 @@ const (
 	otherNetworkFile = "20-other.conflist"
 	// confChanges is how often the default network changes under readers' eyes.
 	confChanges = 20
+	// goneFor is how long it is gone.
+	goneFor = time.Second
 )
 
 // nodeConfigurationFollowed is RES-08: the default network's file changes,
@@ -92,6 +95,23 @@ func (e *Env) expectAttached(s *Sandbox, network string, turn int) {
 	Expect(calls[0].Config()).To(HaveKeyWithValue("turn", BeEquivalentTo(turn)), "the default network's configuration as it is now")
 }
 
+// expectGone asserts that the daemon runs on without a default network, after
+// it had the time to notice, and goes on saying so.
+func (e *Env) expectGone(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	Consistently(func() error {
+		if err := e.probe(ctx, e.RunDir, api.MultusHealthAPIEndpoint); err != nil || !e.Supports(FeatureStatus) {
+			return err
+		}
+		for _, w := range e.ways() {
+			if err := w.ask(ctx, statusRequest(e)); err == nil || err.Code != 50 {
+				return fmt.Errorf("STATUS through %s: %v", w.name, err)
+			}
+		}
+		return nil
+	}).WithContext(ctx).WithTimeout(goneFor).WithPolling(5*pollInterval).Should(Succeed(), "while the default network is gone")
+}
+
 // expectNodeReappears takes the default network's file away and brings a
 // network back: meanwhile STATUS says so, an ADD waits or fails, and sandboxes
 // are deleted as they were attached.
@@ -110,6 +130,7 @@ func (e *Env) expectNodeReappears(ctx context.Context, file, network string, tur
 		}
 	}
 	answer := e.Async(ctx, e.Request("ADD", asked))
+	e.expectGone(ctx)
 	e.MustOK(e.Del(ctx, kept))
 	deleted := e.CallsFor("DEL", kept)
 	Expect(deleted).To(HaveLen(len(attached)), "the DELs of a sandbox whose default network is gone")

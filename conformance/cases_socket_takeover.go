@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -85,6 +86,10 @@ func expectAnswered(ctx context.Context, outcome <-chan Outcome) *Answer {
 	return o.Answer
 }
 
+// besideEachOther is how long the old daemon and the new one run at once: long
+// enough for one that thinks its file was tampered with to put it back.
+const besideEachOther = 2 * time.Second
+
 // socketTakenOver is SOCK-11. The run directory goes away under the old daemon
 // as it does when a newly installed plugin clears it, so that the new one can
 // start beside it. The node's CNI configuration, of which an old daemon might
@@ -107,7 +112,9 @@ func socketTakenOver(ctx context.Context, e *Env) {
 	Expect(os.RemoveAll(e.RunDir)).To(Succeed())
 	current := e.Start(ctx, options...)
 	if e.Supports(FeatureNodeConf) {
-		e.awaitNodeConf(ctx, written)
+		written = e.awaitNodeConf(ctx, written)
+		Consistently(func() string { return e.awaitNodeConf(ctx, "") }).WithContext(ctx).WithTimeout(besideEachOther).WithPolling(5*pollInterval).
+			Should(Equal(written), "the new daemon's CNI configuration, while the old one still runs")
 	}
 	socket, configuration := stamps(e.Socket()), stamps(confDir)
 
