@@ -169,7 +169,9 @@ func locate(data []byte, source string, err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), wrong.Field, kindName(wrong.Type.String()), wrong.Value)
+		// The keys of the embedded struct are the configuration's own.
+		key := strings.TrimPrefix(wrong.Field, "NodeConfig.")
+		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), key, kindName(wrong.Type.String()), wrong.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s:%d: not valid JSON: %w", source, lineAt(data, syntax.Offset), syntax)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
