@@ -19,6 +19,9 @@ func init() {
 			Title: "After a reboot what the lost sandboxes held is released without being asked"},
 		Case{ID: "RES-05", Profile: "resilience", Level: Must, Source: "OPS", Needs: []Feature{FeatureTakeover, FeatureRestart}, Body: takenOver,
 			Title: "Running sandboxes of a Multus that was replaced are deleted correctly (its cache is read)"},
+		Case{ID: "RES-08", Profile: "resilience", Level: Must, Source: "#1312, #1366", Needs: []Feature{FeatureNodeConf},
+			Slow: 10 * time.Second, Timeout: 120 * time.Second, Body: nodeConfigurationFollowed,
+			Title: "The default network's configuration is followed without a restart, and 00-multus.conf is written atomically"},
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -85,28 +86,43 @@ func expectAnswered(ctx context.Context, outcome <-chan Outcome) *Answer {
 	return o.Answer
 }
 
+// besideEachOther is how long the old daemon and the new one run at once: long
+// enough for one that thinks its file was tampered with to put it back.
+const besideEachOther = 2 * time.Second
+
 // socketTakenOver is SOCK-11. The run directory goes away under the old daemon
 // as it does when a newly installed plugin clears it, so that the new one can
 // start beside it. The node's CNI configuration, of which an old daemon might
 // think that it is its own, is compared too; a target that writes none shows
 // by that only that the default network's file stays.
 func socketTakenOver(ctx context.Context, e *Env) {
-	before := e.Sandbox()
-	old := e.Start(ctx)
-	e.MustOK(e.Add(ctx, before))
-	Expect(os.RemoveAll(e.RunDir)).To(Succeed())
-	current := e.Start(ctx)
+	confDir := e.ConfDir
+	var options []StartOption
 	if e.Supports(FeatureNodeConf) {
-		Eventually(func() ([]os.DirEntry, error) { return os.ReadDir(e.ConfDir) }).WithContext(ctx).
-			Should(HaveLen(2), "the default network's configuration and the daemon's own")
+		confDir, options = e.CNIConfDir, append(options, NodeConfiguration())
+		e.nodeNetwork("10-default.conflist", e.FakeList("default"))
 	}
-	socket, configuration := stamps(e.Socket()), stamps(e.ConfDir)
+	before := e.Sandbox()
+	old := e.Start(ctx, options...)
+	e.MustOK(e.Add(ctx, before))
+	var written string
+	if e.Supports(FeatureNodeConf) {
+		written = e.awaitNodeConf(ctx, "")
+	}
+	Expect(os.RemoveAll(e.RunDir)).To(Succeed())
+	current := e.Start(ctx, options...)
+	if e.Supports(FeatureNodeConf) {
+		written = e.awaitNodeConf(ctx, written)
+		Consistently(func() string { return e.awaitNodeConf(ctx, "") }).WithContext(ctx).WithTimeout(besideEachOther).WithPolling(5*pollInterval).
+			Should(Equal(written), "the new daemon's CNI configuration, while the old one still runs")
+	}
+	socket, configuration := stamps(e.Socket()), stamps(confDir)
 
 	old.Terminate()
 	Eventually(old.Done()).WithContext(ctx).WithTimeout(teardownTimeout).Should(BeClosed(),
 		func() string { return "the old daemon does not end; its log:\n" + lastLines(old.Log(), 40) })
 	Expect(stamps(e.Socket())).To(Equal(socket), "the new daemon's socket, after the old one's end")
-	Expect(stamps(e.ConfDir)).To(Equal(configuration), "the CNI configuration, after the old daemon's end")
+	Expect(stamps(confDir)).To(Equal(configuration), "the CNI configuration, after the old daemon's end")
 	Expect(current.ended()).To(BeFalse(), "the new daemon runs")
 	expectServes(ctx, e)
 	e.MustOK(e.Check(ctx, before))

@@ -54,6 +54,13 @@ func RequestLimit(bytes int64) StartOption {
 // RunDir is another run directory than the case's own.
 func RunDir(path string) StartOption { return func(s *startSpec) { s.paths.RunDir = path } }
 
+// NodeConfiguration has the daemon write the node's CNI configuration, for the
+// default network that it finds in Env.CNIConfDir; the target must support
+// FeatureNodeConf.
+func NodeConfiguration() StartOption {
+	return func(s *startSpec) { s.paths.CNIConfDir = filepath.Join(s.paths.Dir, "cni") }
+}
+
 // ConfigPatch changes the daemon's configuration after it was rendered.
 func ConfigPatch(patch func(map[string]any)) StartOption {
 	return func(s *startSpec) { s.patches = append(s.patches, patch) }

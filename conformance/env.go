@@ -31,6 +31,9 @@ type Env struct {
 	Target Target
 	// The directories of the case; see Paths.
 	Dir, RunDir, CacheDir, BinDir, ConfDir, ClusterDir, PendingDir, InstallDir string
+	// CNIConfDir is the node's CNI configuration directory, empty at first, for
+	// daemons that are started with NodeConfiguration.
+	CNIConfDir string
 	// CallsDir is where the fake delegates record their calls.
 	CallsDir string
 	// Namespace is the pods' and definitions' Kubernetes namespace.
@@ -64,10 +67,10 @@ func newEnv(s Settings, c Case) *Env {
 		Target: s.Target, settings: s, Dir: dir, Namespace: "ns-" + randomHex(4), NodeName: "node-" + randomHex(4), CNIVersion: "1.1.0",
 		RunDir: filepath.Join(dir, "run"), CacheDir: filepath.Join(dir, "cache"), BinDir: filepath.Join(dir, "bin"),
 		ConfDir: filepath.Join(dir, "net.d"), ClusterDir: filepath.Join(dir, "cluster"), CallsDir: filepath.Join(dir, "calls"),
-		InstallDir: filepath.Join(dir, "install"),
+		InstallDir: filepath.Join(dir, "install"), CNIConfDir: filepath.Join(dir, "cni"),
 	}
 	e.PendingDir = filepath.Join(e.CacheDir, "pending")
-	for _, d := range []string{e.BinDir, e.ConfDir, e.ClusterDir, e.CallsDir, e.CacheDir, e.InstallDir, filepath.Join(dir, "netns")} {
+	for _, d := range []string{e.BinDir, e.ConfDir, e.ClusterDir, e.CallsDir, e.CacheDir, e.InstallDir, e.CNIConfDir, filepath.Join(dir, "netns")} {
 		Expect(os.Mkdir(d, 0o700)).To(Succeed())
 	}
 	fake, err := filepath.Abs(s.FakeDelegate)

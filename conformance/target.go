@@ -18,6 +18,11 @@ type Paths struct {
 	// ConfDir holds the default network's configuration, of a network named
 	// "default".
 	ConfDir string
+	// CNIConfDir is the node's CNI configuration directory, where the container
+	// runtime reads: the default network's file is found in it, and the daemon's
+	// own goes into it. It is empty in cases that are not about it; ConfDir
+	// holds the default network then.
+	CNIConfDir string
 	// ClusterDir holds the manifests of pods and network definitions.
 	ClusterDir string
 	// Kubeconfig is the daemon's way to the API server, of a target with

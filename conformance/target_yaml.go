@@ -150,7 +150,7 @@ func (t *yamlTarget) validate() error {
 func (t *yamlTarget) renderSamples() error {
 	plain := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
 	full := plain
-	full.DelegateTimeout, full.RequestLimit = "1s", 1024
+	full.DelegateTimeout, full.RequestLimit, full.CNIConfDir = "1s", 1024, "/d/cni"
 	for _, p := range []Paths{plain, full} {
 		if _, err := t.ShimConfig(p); err != nil {
 			return err

@@ -30,7 +30,7 @@ Usage:
   thicketd [--config FILE]                   serve until SIGTERM or SIGINT
   thicketd --check-config [--config FILE]    read the configuration, say what is wrong, and end
   thicketd --ledger-list [--config FILE]     print the recorded sandboxes as a table, and end
-  thicketd install --dest DIR [--shim FILE]  put the shim into the runtime's plugin directory
+  thicketd install --dest DIR [--shim FILE]  put the shim (and thicket-passthrough beside it) into the runtime's plugin directory
   thicketd --version
 
 Flags:

@@ -144,7 +144,8 @@ func cniError(err error, where string) error {
 		return own
 	}
 	code := types.ErrInternal
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	// A default network that is missing comes (back) by itself (RES-08).
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, network.ErrNoDefaultNetwork) {
 		code = types.ErrTryAgainLater
 	}
 	return types.NewError(code, fmt.Sprintf("%s: %v", where, err), "")

@@ -70,6 +70,8 @@ type Config struct {
 
 	Cluster ClusterConfig `json:"cluster"`
 
+	NodeConfig
+
 	// DelegateTimeout is how long one plugin may run.
 	DelegateTimeout Duration `json:"delegateTimeout"`
 	// RequestLimit is the largest request body, in bytes.
@@ -108,6 +110,7 @@ func DefaultConfig() *Config {
 		RequestLimit:     4 << 20,
 		QueueLimit:       512,
 		GracePeriod:      Duration(25 * time.Second),
+		NodeConfig:       NodeConfig{CNIConfigDir: "/etc/cni/net.d"},
 	}
 }
 
@@ -144,6 +147,7 @@ func (c *Config) validate(data []byte, source string) error {
 	for _, dir := range filepath.SplitList(c.BinDir) {
 		paths = append(paths, struct{ key, value string }{"binDir", dir})
 	}
+	paths = append(paths, c.NodeConfig.paths()...)
 	for _, p := range paths {
 		if p.value != "" && !filepath.IsAbs(p.value) {
 			return bad(p.key, "%q is a relative path; write it from / on", p.value)
@@ -166,8 +170,12 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
 	case c.Cluster.Directory == "":
 		return fmt.Errorf(`%s: nothing says where pods come from; set "cluster": {"directory": DIR} to a directory of manifests`, source)
-	case c.ClusterNetwork == "":
-		return fmt.Errorf("%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path)", source, c.MultusNamespace, c.ConfDir)
+	case c.ClusterNetwork == "" && c.MultusConfigFile == "":
+		return fmt.Errorf(`%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path), or set "multusConfigFile": "auto"`,
+			source, c.MultusNamespace, c.ConfDir)
+	}
+	if key, err := c.NodeConfig.validate(c.ClusterNetwork); err != nil {
+		return bad(key, "%v", err)
 	}
 	if _, err := parseLevel(c.LogLevel); err != nil {
 		return bad("logLevel", "%v", err)
@@ -181,7 +189,9 @@ func locate(data []byte, source string, err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), wrong.Field, kindName(wrong.Type.String()), wrong.Value)
+		// The keys of the embedded struct are the configuration's own.
+		key := strings.TrimPrefix(wrong.Field, "NodeConfig.")
+		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), key, kindName(wrong.Type.String()), wrong.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s:%d: not valid JSON: %w", source, lineAt(data, syntax.Offset), syntax)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -22,6 +22,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
+	"github.com/thicket-cni/thicket/pkg/nodeconf"
 )
 
 const (
@@ -62,6 +63,7 @@ type Daemon struct {
 	log     *slog.Logger
 	cluster cluster.Cluster
 	engine  Engine
+	node    *nodeconf.Manager
 	socket  *socket
 	flight  *flight
 	metrics *metrics
@@ -108,7 +110,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	d.engine = o.Engine(attach.Options{
 		Cluster: from,
-		Planner: network.NewPlanner(plannerOptions(c), from),
+		Planner: network.NewPlanner(d.plannerOptions(), from),
 		Ledger:  store,
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		Log: o.Log,
@@ -121,6 +123,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if err := store.Sweep(); err != nil {
 		o.Log.Warn("records in the making of an earlier daemon are left", "error", err)
 	}
+	d.node = d.openNode()
 	return d, nil
 }
 
@@ -133,7 +136,8 @@ func checkPlugins(binDir, chroot string) error {
 	return nil
 }
 
-func plannerOptions(c *Config) network.Options {
+func (d *Daemon) plannerOptions() network.Options {
+	c := d.config
 	var global []string
 	for n := range strings.SplitSeq(c.GlobalNamespaces, ",") {
 		if n = strings.TrimSpace(n); n != "" {
@@ -143,7 +147,8 @@ func plannerOptions(c *Config) network.Options {
 	return network.Options{
 		ConfDir:            c.ConfDir,
 		MultusNamespace:    c.MultusNamespace,
-		ClusterNetwork:     c.ClusterNetwork,
+		ClusterNetworkNow:  d.defaultNetwork,
+		ForceCNIVersion:    forcedVersion(c),
 		DefaultNetworks:    c.DefaultNetworks,
 		SystemNamespaces:   c.SystemNamespaces,
 		NamespaceIsolation: c.NamespaceIsolation,
@@ -158,7 +163,7 @@ func (d *Daemon) ready() bool {
 		return false
 	default:
 	}
-	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+	for _, condition := range d.conditions() {
 		select {
 		case <-condition:
 		default:
@@ -194,6 +199,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.followPending(follow) })
 	background.Go(func() { d.sayReady(follow) })
 	background.Go(func() { d.serveMetrics(follow) })
+	followNode, stopNode := context.WithCancel(follow)
+	nodeEnded := make(chan error, 1)
+	go func() { nodeEnded <- d.node.Run(followNode) }()
 
 	server := &http.Server{
 		Handler:           d.routes(),
@@ -215,6 +223,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	d.drain()
+	d.withdraw(stopNode, nodeEnded)
 	err := d.close(server)
 	stopFollowing()
 	background.Wait()
@@ -252,6 +261,9 @@ func (d *Daemon) waitingFor() string {
 	if what := d.cluster.Waiting(); what != "" {
 		return what
 	}
+	if what := d.node.Waiting(); what != "" {
+		return what
+	}
 	return "the replay of the ledger"
 }
 
@@ -260,7 +272,7 @@ func (d *Daemon) sayReady(ctx context.Context) {
 	if what := d.cluster.Waiting(); what != "" {
 		d.log.Info("not ready yet", "waitingFor", what)
 	}
-	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+	for _, condition := range d.conditions() {
 		select {
 		case <-condition:
 		case <-ctx.Done():

@@ -14,13 +14,12 @@ import (
 // configuration that shares its file, which have no effect here (yet): they
 // are not mistakes, but a node that relies on one should be told.
 var multusKeys = []string{
-	"cniConfigDir", "multusAutoconfigDir", "multusConfigFile", "multusMasterCNI", "readinessindicatorfile",
-	"forceCNIVersion", "overrideNetworkName", "perNodeCertificate",
+	"perNodeCertificate",
 	"auxiliaryCNIChainName", "kubeconfig", "delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
 }
 
 // silentKeys belong to any CNI configuration and mean nothing to the daemon.
-var silentKeys = []string{"cniVersion", "name", "type"}
+var silentKeys = []string{"name", "type"}
 
 // checkKeys warns of keys that have no effect.
 func checkKeys(data []byte, source string) []string {
@@ -44,9 +43,11 @@ func checkKeys(data []byte, source string) []string {
 // configKeys lists the keys of Config.
 func configKeys() []string {
 	var keys []string
-	t := reflect.TypeFor[Config]()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if field.Anonymous {
+			continue // its own fields are visible too
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		keys = append(keys, name)
 	}
 	return keys

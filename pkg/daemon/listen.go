@@ -196,6 +196,17 @@ func identify(path string) (fileID, error) {
 	return fileID{uint64(st.Dev), st.Ino}, nil //nolint:unconvert // Dev is not 64 bits wide everywhere
 }
 
+// holds says whether the run directory is still the one that this daemon
+// locked: it is another one after it was removed and a new daemon made it anew.
+func (s *socket) holds() bool {
+	own, err := s.dir.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(filepath.Dir(s.path))
+	return err == nil && os.SameFile(own, now)
+}
+
 // unlink takes the socket file away, if it is still this daemon's own.
 func (s *socket) unlink() error {
 	id, err := identify(s.path)

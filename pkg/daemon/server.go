@@ -161,7 +161,7 @@ func (d *Daemon) admit(ctx context.Context, command string) error {
 	}
 	late := time.NewTimer(api.APIReadyPollTimeout)
 	defer late.Stop()
-	for _, condition := range []<-chan struct{}{d.cluster.Ready(), d.replayed} {
+	for _, condition := range d.conditions() {
 		select {
 		case <-condition:
 		case <-d.draining:
@@ -205,7 +205,7 @@ func (d *Daemon) cni(ctx context.Context, command string, r *attach.Request, _ *
 	case "GC":
 		return nil, d.engine.GC(ctx, r)
 	default:
-		return nil, d.engine.Status(ctx)
+		return nil, d.status(ctx)
 	}
 }
 

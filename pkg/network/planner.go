@@ -36,6 +36,13 @@ type Options struct {
 	// ClusterNetwork is the default network: the name of a definition, the
 	// network name of a file in ConfDir, or the path of a file or directory.
 	ClusterNetwork string
+	// ClusterNetworkNow, when it is set, is asked in ClusterNetwork's place each
+	// time: the node's default network may change while the daemon runs
+	// (RES-08). An empty answer means that there is none at the moment.
+	ClusterNetworkNow func() string
+	// ForceCNIVersion, when it is set, takes the place of the cluster network's
+	// own cniVersion.
+	ForceCNIVersion string
 	// DefaultNetworks, named alike, are attached to every pod after the default
 	// network, except in SystemNamespaces ({"kube-system"} when it is nil).
 	DefaultNetworks  []string
@@ -126,12 +133,18 @@ func extend(plan []Delegate, s *source, ifName string, runtimeConfig map[string]
 // configuration does not exist.
 func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[string]any) (*Delegate, error) {
 	name := p.options.ClusterNetwork
+	if p.options.ClusterNetworkNow != nil {
+		name = p.options.ClusterNetworkNow()
+	}
 	if name == "" {
 		return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
 	}
 	s, err := p.network(ctx, name)
 	if errors.Is(err, errNoConfig) {
 		return nil, fmt.Errorf("%w: clusterNetwork %s: %w", ErrNoDefaultNetwork, name, err)
+	}
+	if err == nil {
+		err = s.forceVersion(p.options.ForceCNIVersion)
 	}
 	if err != nil {
 		return nil, prefixed("clusterNetwork", err)

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nodeconf
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/thicket-cni/thicket/pkg/dirwatch"
+)
+
+// Auto is the value of Options.File that has the configuration generated.
+const Auto = "auto"
+
+const (
+	// retryPause is how long the Manager waits before it writes again after a
+	// failure, and before it looks again where the kernel does not watch.
+	retryPause = 2 * time.Second
+	// restorePause is the least time between two restorations of a file that
+	// something else keeps changing, so that the two do not race.
+	restorePause = time.Second
+	// removePatience bounds the removal at the end.
+	removePatience = 10 * time.Second
+)
+
+// Options is what a Manager is made of. The names in parentheses are those of
+// the daemon's configuration keys.
+type Options struct {
+	// File is Auto, the path of a configuration to install, or empty: then none
+	// is written and only ReadinessFile is followed (multusConfigFile).
+	File string
+	// ConfigDir is where the runtime reads (cniConfigDir).
+	ConfigDir string
+	// AutoconfigDir is where the default network is looked for; empty means
+	// ConfigDir (multusAutoconfigDir).
+	AutoconfigDir string
+	// Master names the default network's file, in AutoconfigDir or by an
+	// absolute path; empty means the first one (multusMasterCNI).
+	Master string
+	// ReadinessFile has to exist before anything is attached; empty means that
+	// none is needed (readinessindicatorfile).
+	ReadinessFile string
+	// Shim is the rest of a generated configuration.
+	Shim Shim
+	// Holds says whether this daemon is still the one of its run directory;
+	// after another one took over, nothing is written any more (SOCK-11). Nil
+	// means that it always is.
+	Holds func() bool
+	Log   *slog.Logger
+}
+
+// Manager keeps the node's CNI configuration as long as Run runs. Its methods
+// are safe for concurrent use.
+type Manager struct {
+	o    Options
+	file file
+	// wrote is when the file was written last.
+	wrote time.Time
+
+	mu      sync.Mutex
+	network string        // where the default network is, "" when unknown
+	waiting string        // "" when nothing is waited for
+	ready   chan struct{} // closed while nothing is waited for
+}
+
+// New returns a Manager, which is not ready before it runs.
+func New(o Options) *Manager {
+	if o.AutoconfigDir == "" {
+		o.AutoconfigDir = o.ConfigDir
+	}
+	if o.Holds == nil {
+		o.Holds = func() bool { return true }
+	}
+	name := FileName
+	if o.File != Auto {
+		name = filepath.Base(o.File)
+	}
+	return &Manager{
+		o: o, file: file{path: filepath.Join(o.ConfigDir, name)},
+		waiting: "the node's CNI configuration to be looked at", ready: make(chan struct{}),
+	}
+}
+
+// ClusterNetwork is the path of the default network's configuration in auto
+// mode, and what an installed configuration names as its clusterNetwork
+// otherwise; empty while there is none.
+func (m *Manager) ClusterNetwork() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.network
+}
+
+// Waiting says what is missing before pods can be attached, worded to follow
+// "waiting for"; it is empty when nothing is. What was there may go away again.
+func (m *Manager) Waiting() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.waiting
+}
+
+// Ready is closed as soon as nothing is missing. A later call may return
+// another channel, because what was there may go away again.
+func (m *Manager) Ready() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ready
+}
+
+// Run follows the node's files until ctx ends, and then removes the
+// configuration that it generated, unless another daemon has replaced it
+// (SOCK-11). A file that the node's administrator gave stays installed.
+func (m *Manager) Run(ctx context.Context) error {
+	if m.o.File == "" && m.o.ReadinessFile == "" {
+		m.become("", nil)
+		<-ctx.Done()
+		return nil
+	}
+	watcher, changed := m.watch()
+	if watcher != nil {
+		defer func() { _ = watcher.Close() }()
+	}
+	for {
+		var again <-chan time.Time
+		if pause := m.look(ctx); pause > 0 {
+			again = time.After(pause)
+		} else if changed == nil {
+			again = time.After(retryPause)
+		}
+		select {
+		case <-ctx.Done():
+			return m.withdraw(context.WithoutCancel(ctx))
+		case <-again:
+		case _, open := <-changed:
+			if !open {
+				m.o.Log.Error("the node's CNI configuration is looked at from time to time only", "error", watcher.Err())
+				changed = nil
+			}
+		}
+	}
+}
+
+// watch watches all directories that matter. Where the kernel refuses, the
+// Manager looks from time to time: no reason to end a daemon.
+func (m *Manager) watch() (*dirwatch.Watcher, <-chan struct{}) {
+	var dirs []string
+	if m.o.File != "" {
+		dirs = append(dirs, m.o.ConfigDir)
+	}
+	if m.o.File == Auto {
+		dirs = append(dirs, m.o.AutoconfigDir)
+		if filepath.IsAbs(m.o.Master) {
+			dirs = append(dirs, filepath.Dir(m.o.Master))
+		}
+	} else if m.o.File != "" {
+		dirs = append(dirs, filepath.Dir(m.o.File))
+	}
+	if m.o.ReadinessFile != "" {
+		dirs = append(dirs, filepath.Dir(m.o.ReadinessFile))
+	}
+	w, err := dirwatch.New(m.o.Log, dirs...)
+	if err != nil {
+		m.o.Log.Error("the node's CNI configuration is looked at from time to time only", "error", err)
+		return nil, nil
+	}
+	return w, w.Changed()
+}
+
+// look brings the file and the state up to date. It returns after how long it
+// has to look again even if nothing changes; 0 means never.
+func (m *Manager) look(ctx context.Context) time.Duration {
+	network, content, err := m.wanted()
+	if err == nil {
+		err = m.indicated()
+	}
+	if err != nil {
+		m.become(network, err)
+		return 0
+	}
+	// The file comes first: whoever sees the daemon ready finds it written.
+	pause := m.put(ctx, content)
+	m.become(network, nil)
+	return pause
+}
+
+// wanted returns the default network and what the runtime's configuration has
+// to be; no content means that none is to be written.
+func (m *Manager) wanted() (network string, content []byte, err error) {
+	switch m.o.File {
+	case "":
+		return "", nil, nil
+	case Auto:
+		found, err := findMaster(m.o.AutoconfigDir, m.o.Master)
+		if err != nil {
+			return "", nil, err
+		}
+		content, err = m.o.Shim.generate(found)
+		return found.path, content, err
+	}
+	return readGiven(m.o.File)
+}
+
+// indicated looks for the readiness indicator file.
+func (m *Manager) indicated() error {
+	if m.o.ReadinessFile == "" {
+		return nil
+	}
+	if _, err := os.Stat(m.o.ReadinessFile); err != nil {
+		return missing(fmt.Sprintf("readinessindicatorfile %s, which the default network's agent makes", m.o.ReadinessFile))
+	}
+	return nil
+}
+
+// put writes the content if the runtime does not have it yet, and returns
+// after how long it has to be tried again.
+func (m *Manager) put(ctx context.Context, content []byte) time.Duration {
+	if content == nil || filepath.Clean(m.o.File) == m.file.path || m.file.intact(content) || !m.o.Holds() {
+		return 0
+	}
+	attrs := []any{"file", m.file.path}
+	if bytes.Equal(content, m.file.content) {
+		if since := time.Since(m.wrote); since < restorePause {
+			return restorePause - since
+		}
+		m.o.Log.Warn("something else changed or removed the CNI configuration; it is written again", attrs...)
+	}
+	if err := m.file.write(ctx, content); err != nil {
+		if ctx.Err() == nil {
+			m.o.Log.Error("the CNI configuration cannot be written; it is tried again", append(attrs, "error", err)...)
+		}
+		return retryPause
+	}
+	m.wrote = time.Now()
+	m.o.Log.Info("CNI configuration written", attrs...)
+	return 0
+}
+
+// become takes the new state and says in the log what changed.
+func (m *Manager) become(network string, err error) {
+	waiting := ""
+	var what missing
+	switch {
+	case errors.As(err, &what):
+		waiting = string(what)
+	case err != nil:
+		waiting = err.Error()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if network != m.network && network != "" {
+		m.o.Log.Info("default network", "clusterNetwork", network)
+	}
+	m.network = network
+	if waiting == m.waiting {
+		return
+	}
+	switch {
+	case waiting == "":
+		close(m.ready)
+		m.o.Log.Info("the node's CNI configuration is complete")
+	case m.waiting == "":
+		m.ready = make(chan struct{})
+		m.o.Log.Warn("pods cannot be attached until the node's CNI configuration is complete again", "waitingFor", waiting)
+	default:
+		m.o.Log.Info("not ready yet", "waitingFor", waiting)
+	}
+	m.waiting = waiting
+}
+
+// withdraw removes a generated configuration at the end.
+func (m *Manager) withdraw(ctx context.Context) error {
+	if m.o.File != Auto {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, removePatience)
+	defer cancel()
+	if err := m.file.remove(ctx); err != nil {
+		return fmt.Errorf("removing the CNI configuration: %w", err)
+	}
+	return nil
+}
