@@ -104,8 +104,11 @@ func (e *Env) expectGone(ctx context.Context) {
 			return err
 		}
 		for _, w := range e.ways() {
-			if err := w.ask(ctx, statusRequest(e)); err == nil || err.Code != 50 {
-				return fmt.Errorf("STATUS through %s: %v", w.name, err)
+			switch err := w.ask(ctx, statusRequest(e)); {
+			case err == nil:
+				return fmt.Errorf("STATUS through %s succeeds", w.name)
+			case err.Code != 50:
+				return fmt.Errorf("STATUS through %s: %w", w.name, err)
 			}
 		}
 		return nil
@@ -144,7 +147,7 @@ func (e *Env) expectNodeReappears(ctx context.Context, file, network string, tur
 	if o.Answer.OK() {
 		e.expectAttached(asked, network, turn)
 	} else {
-		expectRefused(o.Answer)
+		_ = expectRefused(o.Answer)
 	}
 	e.awaitTurn(ctx, turn)
 	if e.Supports(FeatureReadyz) {

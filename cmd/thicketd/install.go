@@ -22,8 +22,8 @@ import (
 const (
 	// shimName is the file name of the shim, and so its CNI plugin type.
 	shimName = "thicket-shim"
-	// passthroughName is the plugin that auxiliary chains begin with.
-	passthroughName = "thicket-passthrough"
+	// chainPlugin is the plugin that auxiliary chains begin with.
+	chainPlugin = "thicket-passthrough"
 	// versionTimeout is how long a new plugin may take to answer VERSION.
 	versionTimeout = 10 * time.Second
 )
@@ -37,7 +37,7 @@ func install(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("thicketd install", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	dest := flags.String("dest", "", "the runtime's plugin `directory`, such as /opt/cni/bin")
-	shim := flags.String("shim", besideSelf(), "the shim to install, a `file`; "+passthroughName+" beside it is installed too")
+	shim := flags.String("shim", besideSelf(), "the shim to install, a `file`; "+chainPlugin+" beside it is installed too")
 	if err := flags.Parse(args); err != nil {
 		return silent(err)
 	}
@@ -48,9 +48,9 @@ func install(args []string, stdout, stderr io.Writer) error {
 		return errors.New("install: --dest is missing; name the runtime's plugin directory, such as /opt/cni/bin")
 	}
 	plugins := []struct{ source, name string }{{*shim, shimName}}
-	passthrough := filepath.Join(filepath.Dir(*shim), passthroughName)
+	passthrough := filepath.Join(filepath.Dir(*shim), chainPlugin)
 	if _, err := os.Stat(passthrough); err == nil {
-		plugins = append(plugins, struct{ source, name string }{passthrough, passthroughName})
+		plugins = append(plugins, struct{ source, name string }{passthrough, chainPlugin})
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("install: %w", err)
 	}

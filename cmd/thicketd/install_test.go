@@ -47,11 +47,11 @@ func TestInstall(t *testing.T) {
 	g.Expect(install([]string{"--dest", dest, "--shim", shim}, &out, io.Discard)).To(Succeed())
 	g.Expect(names(g, dest)).To(ConsistOf(shimName), "no passthrough plugin stands beside the shim")
 
-	script(g, filepath.Join(source, passthroughName), versions+"\n# another one")
+	script(g, filepath.Join(source, chainPlugin), versions+"\n# another one")
 	out.Reset()
 	g.Expect(install([]string{"--dest", dest, "--shim", shim}, &out, io.Discard)).To(Succeed())
-	g.Expect(names(g, dest)).To(ConsistOf(shimName, passthroughName))
-	for _, p := range []struct{ name, source string }{{shimName, shim}, {passthroughName, filepath.Join(source, passthroughName)}} {
+	g.Expect(names(g, dest)).To(ConsistOf(shimName, chainPlugin))
+	for _, p := range []struct{ name, source string }{{shimName, shim}, {chainPlugin, filepath.Join(source, chainPlugin)}} {
 		target := filepath.Join(dest, p.name)
 		g.Expect(sum(g, target)).To(Equal(sum(g, p.source)))
 		g.Expect(out.String()).To(ContainSubstring(target + ", sha256 " + sum(g, target)))
