@@ -80,7 +80,7 @@ func newEnv(s Settings, c Case) *Env {
 	e.world = directoryWorld{e.ClusterDir}
 	if e.Supports(FeatureKubernetes) {
 		w := newAPIWorld(os.Getenv(envKubernetes), e.kubeconfig(), c, e.Namespace, e.NodeName)
-		e.atEnd(w.forwarder.close)
+		e.atEnd(w.front.close)
 		e.world = w
 	}
 	return e

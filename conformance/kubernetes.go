@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,13 +47,8 @@ type apiAccess struct {
 	// Admin is a socket that answers as the API server does to an
 	// administrator: the credentials stay with the runner.
 	Admin string `json:"admin"`
-	// Raw is a socket whose connections end at the API server itself.
-	Raw string `json:"raw"`
-	// Server is the API server's URL, of which the daemon sees the path and,
-	// as the name in the certificate, the host.
-	Server   string `json:"server"`
-	CA       []byte `json:"ca,omitempty"`
-	Insecure bool   `json:"insecure,omitempty"`
+	// Client is a socket that passes requests on with their own credentials.
+	Client string `json:"client"`
 	// ClusterRole is what the daemon may do.
 	ClusterRole string `json:"clusterRole"`
 	// AuditLog is empty when the API server is not the suite's own.
@@ -82,7 +76,7 @@ func hostAPI(ctx context.Context, o *Options, work string) (*hostedAPI, error) {
 		return nil, err
 	}
 	h := &hostedAPI{file: filepath.Join(dir, "access.json"), access: apiAccess{
-		Run: randomHex(4), Admin: filepath.Join(dir, "admin.sock"), Raw: filepath.Join(dir, "raw.sock"),
+		Run: randomHex(4), Admin: filepath.Join(dir, "admin.sock"), Client: filepath.Join(dir, "client.sock"),
 	}}
 	err := h.open(ctx, o, dir)
 	if err != nil {
@@ -109,7 +103,12 @@ func (h *hostedAPI) open(ctx context.Context, o *Options, dir string) (err error
 	if h.dynamic, err = dynamic.NewForConfig(h.config); err != nil {
 		return err
 	}
-	if err := h.describe(); err != nil {
+	h.access.ClusterRole = "thicket-conformance-" + h.access.Run
+	data, err := json.Marshal(h.access)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(h.file, data, 0o600); err != nil {
 		return err
 	}
 	if err := h.serveSockets(); err != nil {
@@ -131,39 +130,6 @@ func (h *hostedAPI) startOwn(ctx context.Context, assets, dir string) error {
 	}
 	h.config, h.access.AuditLog = h.own.Config, h.own.AuditLog
 	return nil
-}
-
-// describe says in the access file what is not secret.
-func (h *hostedAPI) describe() error {
-	loaded := rest.CopyConfig(h.config)
-	if err := rest.LoadTLSFiles(loaded); err != nil {
-		return err
-	}
-	server, _, err := rest.DefaultServerUrlFor(loaded)
-	if err != nil {
-		return err
-	}
-	if loaded.TLSClientConfig.ServerName != "" {
-		server.Host = net.JoinHostPort(loaded.TLSClientConfig.ServerName, portOf(server))
-	}
-	h.access.Server = server.String()
-	h.access.CA, h.access.Insecure = loaded.TLSClientConfig.CAData, loaded.TLSClientConfig.Insecure
-	h.access.ClusterRole = "thicket-conformance-" + h.access.Run
-	data, err := json.Marshal(h.access)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(h.file, data, 0o600)
-}
-
-func portOf(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "http":
-		return "80"
-	}
-	return "443"
 }
 
 // clusterRoleOf is what a target's daemon needs: its own word, or the least

@@ -3,9 +3,6 @@
 package conformance
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -14,89 +11,33 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// serveSockets opens both sockets. They lie in the run's own directory, which
-// is root's.
+// serveSockets opens both sockets, which lie in the run's own directory. Who
+// comes by the first is an administrator, however the kubeconfig makes one (a
+// plugin of it may need the runner's network); who comes by the second is who
+// the request's own token says.
 func (h *hostedAPI) serveSockets() error {
-	admin, err := h.listen(h.access.Admin)
-	if err != nil {
-		return err
-	}
-	proxy, err := h.adminProxy()
-	if err != nil {
-		return err
-	}
-	go func() { _ = (&http.Server{Handler: proxy}).Serve(admin) }() // it ends when the socket is closed
-	raw, err := h.listen(h.access.Raw)
-	if err != nil {
-		return err
-	}
-	go h.acceptRaw(raw)
-	return nil
-}
-
-func (h *hostedAPI) listen(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", path) //nolint:noctx // close ends it
-	if err != nil {
-		return nil, err
-	}
-	h.sockets = append(h.sockets, l)
-	return l, os.Chmod(path, 0o600)
-}
-
-// adminProxy passes requests on with the administrator's credentials, however
-// these are made (a plugin of the kubeconfig may need the runner's network).
-func (h *hostedAPI) adminProxy() (http.Handler, error) {
-	server, _, err := rest.DefaultServerUrlFor(h.config)
-	if err != nil {
-		return nil, err
-	}
-	transport, err := rest.TransportFor(h.config)
-	if err != nil {
-		return nil, err
-	}
-	return &httputil.ReverseProxy{
-		Transport: transport, FlushInterval: -1,
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) },
-	}, nil
-}
-
-// acceptRaw passes connections on to the API server as they are.
-func (h *hostedAPI) acceptRaw(l net.Listener) {
-	for {
-		client, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
+	for socket, config := range map[string]*rest.Config{h.access.Admin: h.config, h.access.Client: rest.AnonymousClientConfig(h.config)} {
+		server, _, err := rest.DefaultServerUrlFor(config)
 		if err != nil {
-			continue
+			return err
 		}
-		go func() {
-			defer client.Close()
-			server, err := h.dialServer(context.Background())
-			if err != nil {
-				return
-			}
-			defer server.Close()
-			done := make(chan struct{}, 2)
-			for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
-				go func() {
-					_, _ = io.Copy(pair[0], pair[1])
-					done <- struct{}{}
-				}()
-			}
-			<-done
-		}()
+		transport, err := rest.TransportFor(config)
+		if err != nil {
+			return err
+		}
+		l, err := net.Listen("unix", socket) //nolint:noctx // close ends it
+		if err != nil {
+			return err
+		}
+		h.sockets = append(h.sockets, l)
+		if err := os.Chmod(socket, 0o600); err != nil {
+			return err
+		}
+		proxy := &httputil.ReverseProxy{
+			Transport: transport, FlushInterval: -1, ErrorLog: noLog,
+			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(server) },
+		}
+		go func() { _ = (&http.Server{Handler: proxy, ErrorLog: noLog}).Serve(l) }() // it ends when the socket is closed
 	}
-}
-
-func (h *hostedAPI) dialServer(ctx context.Context) (net.Conn, error) {
-	server, _, err := rest.DefaultServerUrlFor(h.config)
-	if err != nil {
-		return nil, err
-	}
-	if h.config.Dial != nil {
-		return h.config.Dial(ctx, "tcp", net.JoinHostPort(server.Hostname(), portOf(server)))
-	}
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", net.JoinHostPort(server.Hostname(), portOf(server)))
+	return nil
 }

@@ -4,7 +4,6 @@ package conformance
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -38,20 +37,12 @@ func (w *apiWorld) token() string {
 	return request.Status.Token
 }
 
-// kubeconfig is what the daemon gets: the forwarder's address, the API
-// server's name and certificate, and the token.
+// kubeconfig is what the daemon gets: the front's address and certificate, and
+// the token.
 func (w *apiWorld) kubeconfig(token string) []byte {
 	ginkgo.GinkgoHelper()
-	server, err := url.Parse(w.access.Server)
-	Expect(err).NotTo(HaveOccurred())
-	cluster := &clientcmdapi.Cluster{CertificateAuthorityData: w.access.CA, InsecureSkipTLSVerify: w.access.Insecure}
-	if server.Scheme == "https" && !w.access.Insecure {
-		cluster.TLSServerName = server.Hostname()
-	}
-	server.Host = w.forwarder.address
-	cluster.Server = server.String()
 	config := clientcmdapi.NewConfig()
-	config.Clusters["case"] = cluster
+	config.Clusters["case"] = &clientcmdapi.Cluster{Server: "https://" + w.front.address, CertificateAuthorityData: w.front.ca}
 	config.AuthInfos["daemon"] = &clientcmdapi.AuthInfo{Token: token}
 	config.Contexts["case"] = &clientcmdapi.Context{Cluster: "case", AuthInfo: "daemon", Namespace: w.namespace}
 	config.CurrentContext = "case"

@@ -5,7 +5,6 @@ package conformance
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"os"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -28,7 +28,7 @@ const statusAnnotation = "k8s.v1.cni.cncf.io/network-status"
 const callTimeout = 20 * time.Second
 
 // apiWorld keeps pods and network definitions in an API server. The daemon
-// reaches it through a forwarder in the case's own network namespace.
+// reaches it through a front in the case's own network namespace.
 type apiWorld struct {
 	access  apiAccess
 	client  kubernetes.Interface
@@ -37,7 +37,7 @@ type apiWorld struct {
 	node    string
 	// account is the service account of the case's daemon, in its namespace.
 	namespace, account string
-	forwarder          *forwarder
+	front              *front
 	auditFrom          int64
 }
 
@@ -50,18 +50,12 @@ func newAPIWorld(accessFile, kubeconfig string, c Case, namespace, node string) 
 	w := &apiWorld{namespace: namespace, node: node, account: "daemon"}
 	Expect(json.Unmarshal(data, &w.access)).To(Succeed())
 	w.labels = map[string]string{labelRun: w.access.Run, labelCase: c.ID}
-	config := &rest.Config{Host: "http://apiserver", QPS: -1, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", w.access.Admin)
-	}}
+	config := &rest.Config{Host: "http://apiserver", QPS: -1, Dial: dialing(w.access.Admin)}
 	w.client, err = kubernetes.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
 	w.dynamic, err = dynamic.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
-	w.forwarder, err = forward(func(ctx context.Context) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", w.access.Raw)
-	})
+	w.front, err = newFront(w.access.Client)
 	Expect(err).NotTo(HaveOccurred())
 	if w.access.AuditLog != "" {
 		info, err := os.Stat(w.access.AuditLog)
@@ -226,13 +220,26 @@ func (w *apiWorld) status(s *Sandbox) []map[string]any {
 
 func (w *apiWorld) away(silent bool) {
 	if silent {
-		w.forwarder.hold()
+		w.front.hold()
 		return
 	}
-	w.forwarder.refuse()
+	w.front.refuse()
 }
+
+// lag has the daemon told of changes that much later, 0 to end it. Whoever asks
+// gets the answer at once.
+func (w *apiWorld) lag(d time.Duration) { w.front.lag.Store(int64(d)) }
 
 func (w *apiWorld) back() {
 	ginkgo.GinkgoHelper()
-	Expect(w.forwarder.restore()).To(Succeed())
+	Expect(w.front.restore()).To(Succeed())
+}
+
+// setAnnotation sets one annotation of a sandbox's pod, as another client than
+// the daemon does.
+func (w *apiWorld) setAnnotation(ctx context.Context, s *Sandbox, key, value string) {
+	ginkgo.GinkgoHelper()
+	patch := mustJSON(map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
+	_, err := w.client.CoreV1().Pods(s.PodNamespace).Patch(ctx, s.PodName, types.MergePatchType, patch, metav1.PatchOptions{})
+	Expect(err).NotTo(HaveOccurred())
 }
