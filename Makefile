@@ -24,7 +24,7 @@ help: ## show the targets
 
 .PHONY: build
 build: ## build daemon, shim, suite, demo, the fake delegate and the real plugins into bin/
-	@echo "build: thicketd, thicket-shim, thicket-conformance, thicket-demo, fake-delegate"
+	@echo "build: thicketd, thicket-shim, thicket-passthrough, thicket-conformance, thicket-demo, fakes, mutants"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-delegate ./fakes/delegate
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-nop ./fakes/nop

@@ -4,6 +4,7 @@ package attach
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -127,13 +128,13 @@ func attachment(d *network.Delegate) ledger.Attachment {
 		Default:        d.Default,
 		Config:         string(d.Config),
 		CapabilityArgs: d.CapabilityArgs,
+		DefaultRoute:   d.DefaultRoute,
 	}
 }
 
 // attachAll runs the delegates in order, never two at once (ADD-15), and
 // returns the first one's result.
 func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.Result, error) {
-	var first *types100.Result
 	for i := range rec.Attachments {
 		c, err := e.call(rec, &rec.Attachments[i], rec.Netns)
 		if err != nil {
@@ -144,15 +145,19 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.R
 			rec.Attachments = rec.Attachments[:i]
 			return nil, err
 		}
-		result, err := e.add(ctx, c)
+		_, err = e.add(ctx, c)
+		if err == nil {
+			err = e.moveDefaultRoute(rec, i)
+		}
 		if err != nil {
 			// What comes after it never ran and is not rolled back.
 			rec.Attachments = rec.Attachments[:i+1]
 			return nil, err
 		}
-		if i == 0 {
-			first = result
-		}
+	}
+	first := &types100.Result{}
+	if err := json.Unmarshal(rec.Attachments[0].Result, first); err != nil {
+		return nil, cniError(err, "the default network's result")
 	}
 	return first, nil
 }

@@ -67,8 +67,13 @@ func (e *Engine) findPlugins(c *call) error {
 // clearResult makes sure that libcni writes its cached result into a file of
 // its own: it would write through a symbolic link (SEC-03).
 func (e *Engine) clearResult(c *call) error {
-	file := filepath.Join(e.results, fmt.Sprintf("%s-%s-%s", c.list.Name, c.rt.ContainerID, c.rt.IfName))
+	file := e.resultFile(c.list.Name, c.rt.ContainerID, c.rt.IfName)
 	return errors.Join(e.clearUnless(e.results, fs.FileMode.IsDir), e.clearUnless(file, fs.FileMode.IsRegular))
+}
+
+// resultFile is where libcni caches the result of an attachment.
+func (e *Engine) resultFile(network, containerID, ifName string) string {
+	return filepath.Join(e.results, fmt.Sprintf("%s-%s-%s", network, containerID, ifName))
 }
 
 // clearUnless removes what lies at a path, unless it is of the right kind.

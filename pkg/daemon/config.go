@@ -62,6 +62,9 @@ type Config struct {
 	ClusterNetwork  string   `json:"clusterNetwork"`
 	DefaultNetworks []string `json:"defaultNetworks,omitempty"`
 	MultusNamespace string   `json:"multusNamespace"`
+	// AuxiliaryCNIChainName is the network name of a chain of plugins that every
+	// pod gets last, from the directory of that name beside ClusterNetwork.
+	AuxiliaryCNIChainName string `json:"auxiliaryCNIChainName,omitempty"`
 	// SystemNamespaces are those whose pods get no DefaultNetworks.
 	SystemNamespaces   []string `json:"systemNamespaces"`
 	NamespaceIsolation bool     `json:"namespaceIsolation,omitempty"`

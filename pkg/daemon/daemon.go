@@ -150,6 +150,7 @@ func (d *Daemon) plannerOptions() network.Options {
 		ClusterNetworkNow:  d.defaultNetwork,
 		ForceCNIVersion:    forcedVersion(c),
 		DefaultNetworks:    c.DefaultNetworks,
+		AuxiliaryChain:     c.AuxiliaryCNIChainName,
 		SystemNamespaces:   c.SystemNamespaces,
 		NamespaceIsolation: c.NamespaceIsolation,
 		GlobalNamespaces:   global,

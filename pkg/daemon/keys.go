@@ -15,7 +15,7 @@ import (
 // are not mistakes, but a node that relies on one should be told.
 var multusKeys = []string{
 	"perNodeCertificate",
-	"auxiliaryCNIChainName", "kubeconfig", "delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
+	"kubeconfig", "delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
 }
 
 // silentKeys belong to any CNI configuration and mean nothing to the daemon.

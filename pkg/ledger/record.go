@@ -5,6 +5,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/utils"
@@ -55,6 +56,9 @@ type Attachment struct {
 	Args [][2]string `json:"args,omitempty"`
 	// CapabilityArgs is the runtimeConfig by capability (CNI spec, section 3).
 	CapabilityArgs map[string]any `json:"capabilityArgs,omitempty"`
+	// DefaultRoute are the gateways of the sandbox's default route, when this
+	// attachment has it by request; an empty list leaves them to the result.
+	DefaultRoute []net.IP `json:"defaultRoute,omitzero"`
 	// Result is what the delegates answered, absent until ADD succeeded.
 	Result json.RawMessage `json:"result,omitempty"`
 }

@@ -5,6 +5,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/containernetworking/cni/pkg/utils"
@@ -31,6 +32,10 @@ type Delegate struct {
 	// CapabilityArgs are the runtimeConfig values by capability. libcni passes
 	// on those that a plugin declares (CNI spec, section 3, Deriving runtimeConfig).
 	CapabilityArgs map[string]any
+	// DefaultRoute are the gateways by which this attachment gets the sandbox's
+	// default route. An empty list leaves the gateway to the delegate's result;
+	// nil asks for nothing (NET-03).
+	DefaultRoute []net.IP
 }
 
 // NewDelegate makes a delegate of a configuration, a single plugin's or a
@@ -65,7 +70,7 @@ func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConf
 	if err := list.addArgs(sel.CNIArgs); err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}
-	d := &Delegate{Interface: ifName, CapabilityArgs: sel.capabilityArgs(runtimeConfig)}
+	d := &Delegate{Interface: ifName, CapabilityArgs: sel.capabilityArgs(runtimeConfig), DefaultRoute: sel.GatewayRequest}
 	if d.Config, d.Network, err = list.encode(); err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}

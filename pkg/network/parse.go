@@ -131,6 +131,9 @@ func parseElement(raw json.RawMessage) (*Selection, error) {
 		IPRequest: e.IPs, MacRequest: e.Mac, InfinibandGUIDRequest: e.InfinibandGUID,
 		BandwidthRequest: e.Bandwidth, PortMappingsRequest: e.PortMappings, DeviceID: e.DeviceID,
 	}
+	if e.DefaultRoute != nil {
+		s.GatewayRequest = []net.IP{}
+	}
 	for _, ip := range e.DefaultRoute {
 		gateway := net.ParseIP(ip)
 		if gateway == nil {

@@ -47,6 +47,10 @@ type Options struct {
 	// network, except in SystemNamespaces ({"kube-system"} when it is nil).
 	DefaultNetworks  []string
 	SystemNamespaces []string
+	// AuxiliaryChain, when it is not empty, is the network name of a chain that
+	// every pod gets last: the plugins in the directory of that name beside the
+	// cluster network's file (Multus' auxiliaryCNIChainName).
+	AuxiliaryChain string
 	// NamespaceIsolation keeps pods to definitions in their own namespace and
 	// in GlobalNamespaces ({"default"} when it is empty; NET-08).
 	NamespaceIsolation bool
@@ -113,7 +117,10 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 			return nil, err
 		}
 	}
-	return plan, distinct(plan)
+	if plan, err = p.withChain(plan, runtimeConfig); err != nil {
+		return nil, err
+	}
+	return plan, errors.Join(distinct(plan), oneDefaultRoute(plan))
 }
 
 // extend appends an attachment under the requested or the next interface name.
@@ -132,10 +139,7 @@ func extend(plan []Delegate, s *source, ifName string, runtimeConfig map[string]
 // DEL without a record need it. The error wraps ErrNoDefaultNetwork when its
 // configuration does not exist.
 func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[string]any) (*Delegate, error) {
-	name := p.options.ClusterNetwork
-	if p.options.ClusterNetworkNow != nil {
-		name = p.options.ClusterNetworkNow()
-	}
+	name := p.clusterNetwork()
 	if name == "" {
 		return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
 	}
@@ -155,6 +159,14 @@ func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[
 	}
 	d.Default = true
 	return d, nil
+}
+
+// clusterNetwork is what names the default network now.
+func (p *Planner) clusterNetwork() string {
+	if p.options.ClusterNetworkNow != nil {
+		return p.options.ClusterNetworkNow()
+	}
+	return p.options.ClusterNetwork
 }
 
 // defaultOf returns a pod's default network: the cluster's, unless the pod has

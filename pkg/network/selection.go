@@ -27,8 +27,11 @@ type Selection struct {
 	DeviceID string
 	// CNIArgs are merged into args.cni of every plugin's configuration.
 	CNIArgs map[string]any
-	// GatewayRequest is default-route. It is checked and kept here; no delegate
-	// is told of it, because moving the default route is not a delegate's work.
+	// GatewayRequest is default-route: this network gets the pod's default route
+	// by these gateways, at most one per family; with an empty list by whatever
+	// its delegate answers (NPWG standard, section 4.1.2.1.9). Nil asks for
+	// nothing. No delegate is told of it: moving the default route is not a
+	// delegate's work.
 	GatewayRequest []net.IP
 }
 

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/plugins/pkg/ns"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// families are the address families that have default routes of their own.
+var families = []int{netlink.FAMILY_V4, netlink.FAMILY_V6}
+
+// moveDefaultRoute sees to it, after the delegates of attachment n have run,
+// that the default route is where the pod asked for it (default-route in a
+// selection; NPWG standard, section 4.1.2.1.9; NET-03). It changes routes, the
+// attachments' results and what libcni cached of them alike: CHECK compares
+// them, and the status shows them.
+func (e *Engine) moveDefaultRoute(rec *ledger.Record, n int) error {
+	if !slices.ContainsFunc(rec.Attachments, func(a ledger.Attachment) bool { return a.DefaultRoute != nil }) {
+		return nil
+	}
+	space, err := ns.GetNS(rec.Netns)
+	if err != nil {
+		return cniError(err, "default-route")
+	}
+	defer func() { _ = space.Close() }()
+	handle, err := netlink.NewHandleAt(netns.NsHandle(space.Fd()))
+	if err != nil {
+		return cniError(err, "default-route")
+	}
+	defer handle.Close()
+	m := &routeMove{engine: e, rec: rec, handle: handle}
+	for _, family := range families {
+		if err := m.settle(n, family); err != nil {
+			return types.NewError(types.ErrInternal, fmt.Sprintf("default-route of network %q: %v", rec.Attachments[n].Network, err), "")
+		}
+	}
+	return nil
+}
+
+// routeMove is one sandbox's default routes being moved.
+type routeMove struct {
+	engine *Engine
+	rec    *ledger.Record
+	handle *netlink.Handle
+}
+
+// settle puts one family right after attachment n was added: those who shall
+// not have the default route lose it, the one who shall gets it.
+func (m *routeMove) settle(n, family int) error {
+	owner, err := m.owner(n, family)
+	if err != nil || owner < 0 {
+		return err
+	}
+	for i := range n + 1 {
+		gateway := gatewayOf(&m.rec.Attachments[i], family)
+		switch {
+		case i == owner && (gateway == nil || i < n):
+			// It has the route by its own result, or since its own turn.
+		case i == owner:
+			err = m.replace(i, family, gateway)
+		default:
+			err = m.replace(i, family, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owner is the attachment that shall have the default route of a family: the
+// one that names a gateway, or, with an empty list, the one whose result has
+// one; -1 when the pod does not ask, or nobody has it yet.
+func (m *routeMove) owner(n, family int) (int, error) {
+	for i := range m.rec.Attachments {
+		a := &m.rec.Attachments[i]
+		if gatewayOf(a, family) != nil {
+			return i, nil
+		}
+		if i > n || a.DefaultRoute == nil || len(a.DefaultRoute) > 0 {
+			continue
+		}
+		var result types100.Result
+		if err := json.Unmarshal(a.Result, &result); err != nil {
+			return -1, err
+		}
+		if slices.ContainsFunc(result.Routes, func(r *types.Route) bool { return isDefault(&r.Dst, family) }) {
+			return i, nil
+		}
+	}
+	return -1, nil
+}
+
+func gatewayOf(a *ledger.Attachment, family int) net.IP {
+	for _, gateway := range a.DefaultRoute {
+		if (gateway.To4() != nil) == (family == netlink.FAMILY_V4) {
+			return gateway
+		}
+	}
+	return nil
+}
+
+// isDefault says whether a destination is a family's default route.
+func isDefault(dst *net.IPNet, family int) bool {
+	ones, bits := dst.Mask.Size()
+	return ones == 0 && (bits == 8*net.IPv4len) == (family == netlink.FAMILY_V4) && dst.IP.IsUnspecified()
+}
+
+// replace takes an attachment's default route of a family away, and gives it
+// another one by gateway unless that is nil.
+func (m *routeMove) replace(i, family int, gateway net.IP) error {
+	a := &m.rec.Attachments[i]
+	link, err := m.handle.LinkByName(a.Interface)
+	var missing netlink.LinkNotFoundError
+	switch {
+	case errors.As(err, &missing) && gateway == nil:
+		return nil // a network without an interface has no routes
+	case err != nil:
+		return fmt.Errorf("interface %s: %w", a.Interface, err)
+	}
+	routes, err := m.handle.RouteList(link, family)
+	if err != nil {
+		return fmt.Errorf("routes of %s: %w", a.Interface, err)
+	}
+	for _, route := range routes {
+		if route.Dst == nil || isDefault(route.Dst, family) {
+			if err := m.handle.RouteDel(&route); err != nil {
+				return fmt.Errorf("remove the default route of %s: %w", a.Interface, err)
+			}
+		}
+	}
+	if gateway != nil {
+		if err := m.handle.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway}); err != nil {
+			return fmt.Errorf("default route by %s on %s: %w; the gateway must be in one of the interface's subnets", gateway, a.Interface, err)
+		}
+	}
+	return m.rewrite(a, family, gateway)
+}
+
+// rewrite changes the attachment's result as its routes were changed.
+func (m *routeMove) rewrite(a *ledger.Attachment, family int, gateway net.IP) error {
+	var result types100.Result
+	if err := json.Unmarshal(a.Result, &result); err != nil {
+		return err
+	}
+	result.Routes = slices.DeleteFunc(result.Routes, func(r *types.Route) bool { return isDefault(&r.Dst, family) })
+	if gateway != nil {
+		bits := 8 * net.IPv6len
+		if family == netlink.FAMILY_V4 {
+			bits = 8 * net.IPv4len
+		}
+		anywhere := net.IPNet{IP: make(net.IP, bits/8), Mask: net.CIDRMask(0, bits)}
+		result.Routes = append(result.Routes, &types.Route{Dst: anywhere, GW: gateway})
+	}
+	encoded, err := json.Marshal(&result)
+	if err != nil {
+		return err
+	}
+	a.Result = encoded
+	return m.engine.recache(a, m.rec.ContainerID, &result)
+}
+
+// recache replaces the result in libcni's cache, which becomes the prevResult
+// of CHECK and DEL. The rest of the file stays as libcni wrote it.
+func (e *Engine) recache(a *ledger.Attachment, containerID string, result *types100.Result) error {
+	path := e.resultFile(a.Network, containerID, a.Interface)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var cached map[string]json.RawMessage
+	if err := json.Unmarshal(data, &cached); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var shape struct {
+		CNIVersion string `json:"cniVersion"`
+	}
+	if err := json.Unmarshal(cached["result"], &shape); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	version := shape.CNIVersion
+	if version == "" {
+		version = "0.1.0"
+	}
+	inVersion, err := result.GetAsVersion(version)
+	if err != nil {
+		return err
+	}
+	if cached["result"], err = json.Marshal(inVersion); err != nil {
+		return err
+	}
+	if data, err = json.Marshal(cached); err != nil {
+		return err
+	}
+	return replaceFile(path, data)
+}
+
+// replaceFile writes a file anew beside its old self, so that no symbolic link
+// is followed and no reader sees half of it (SEC-03).
+func replaceFile(path string, data []byte) error {
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/utils"
+)
+
+// passthrough is the plugin that begins an auxiliary chain: the plugins of such
+// a chain expect one before them, and it answers an empty result.
+const passthrough = "thicket-passthrough"
+
+// withChain appends the auxiliary chain to a plan: the plugins that lie in the
+// directory <cluster network's directory>/<chain's name>, as a network of their
+// own after all others. Without such plugins there is no chain.
+func (p *Planner) withChain(plan []Delegate, runtimeConfig map[string]any) ([]Delegate, error) {
+	name := p.options.AuxiliaryChain
+	if name == "" {
+		return plan, nil
+	}
+	beside := p.clusterNetwork()
+	if !strings.Contains(beside, "/") {
+		return nil, invalid("auxiliaryCNIChainName %q: clusterNetwork %q must be a file, in whose directory the chain lies", name, beside)
+	}
+	if utils.ValidateNetworkName(name) != nil {
+		return nil, invalid("auxiliaryCNIChainName %q: want letters and digits, then also '_', '.' and '-' (CNI network name)", name)
+	}
+	files, err := libcni.NetworkPluginConfsFromFiles(filepath.Dir(beside), name)
+	if err != nil {
+		return nil, invalid("auxiliaryCNIChainName %q: %v", name, err)
+	}
+	if len(files) == 0 {
+		return plan, nil
+	}
+	plugins := []json.RawMessage{json.RawMessage(`{"type":"` + passthrough + `"}`)}
+	for _, f := range files {
+		plugins = append(plugins, json.RawMessage(f.Bytes))
+	}
+	config, err := marshal(map[string]any{"cniVersion": "1.0.0", "name": name, "plugins": plugins})
+	if err != nil {
+		return nil, err
+	}
+	return extend(plan, &source{config: config, what: "the auxiliary chain " + name}, "", runtimeConfig)
+}
+
+// oneDefaultRoute refuses a plan in which two networks are to have the default
+// route of one family: which of them a packet takes would be chance.
+func oneDefaultRoute(plan []Delegate) error {
+	owner := map[bool]string{}
+	for _, d := range plan {
+		for _, gateway := range d.DefaultRoute {
+			v4 := gateway.To4() != nil
+			if other, taken := owner[v4]; taken {
+				return invalid("default-route: %s is a second gateway of its family, network %s has one already; a pod has one default route", gateway, other)
+			}
+			owner[v4] = d.Definition
+		}
+	}
+	return nil
+}
