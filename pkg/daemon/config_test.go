@@ -63,7 +63,7 @@ func TestParseConfigRefuses(t *testing.T) {
 }
 
 func TestParseConfigWarns(t *testing.T) {
-	_, warnings, err := ParseConfig(configWith(`"socketDri": "/x", "overrideNetworkName": 1, "cniVersion": "1.1.0"`), "f.json")
+	_, warnings, err := ParseConfig(configWith(`"socketDri": "/x", "retryDeleteOnError": 1, "cniVersion": "1.1.0"`), "f.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestParseConfigWarns(t *testing.T) {
 	if len(warnings) != 2 {
 		t.Errorf("warnings: %v", warnings)
 	}
-	for _, want := range []string{`f.json:4: unknown key "socketDri" is ignored; did you mean "socketDir"?`, "f.json:4: overrideNetworkName has no effect"} {
+	for _, want := range []string{`f.json:4: unknown key "socketDri" is ignored; did you mean "socketDir"?`, "f.json:4: retryDeleteOnError has no effect"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in %v", want, warnings)
 		}
