@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+func init() {
+	register(Case{
+		ID: "RES-04", Profile: "resilience", Level: Must, Source: "#920", Needs: []Feature{FeatureKubernetes, FeatureGC, FeatureStatus},
+		Body: apiServerAway, Slow: 60 * time.Second, Timeout: 240 * time.Second,
+		Title: "API server away: DEL, CHECK, GC, STATUS work; ADD fails with code 11 unless its data is cached",
+	})
+}
+
+const (
+	// atOnce is what a request that needs no API server may take beside others
+	// on a small machine.
+	atOnce = 5 * time.Second
+	// addLimit is how long an ADD may try to reach the API server.
+	addLimit = 90 * time.Second
+	// outage is how long the API server is away while outageSandboxes come
+	// and as many go.
+	outage          = 30 * time.Second
+	outageSandboxes = 50
+)
+
+// apiServerAway is RES-04: connections are refused, or nothing answers; then a
+// node's load during half a minute of both.
+func apiServerAway(ctx context.Context, e *Env) {
+	e.DefaultNetwork(versioned(e.FakeList("default", realInterface()), "1.1.0"))
+	e.Definition("blue", versioned(e.FakeList("blue", realInterface()), "1.1.0"))
+	e.Start(ctx)
+	for what, away := range map[string]func(){"refuses": e.ClusterAway, "is silent": e.ClusterSilent} {
+		ginkgo.By("the API server " + what)
+		worksAlone(ctx, e, away)
+	}
+	ginkgo.By(fmt.Sprintf("the API server is away for %s, during %d ADDs and %d DELs", outage, outageSandboxes, outageSandboxes))
+	outageUnderLoad(ctx, e)
+}
+
+// worksAlone asserts what works while the API server is away, and that nothing
+// is amiss when it is back.
+func worksAlone(ctx context.Context, e *Env, away func()) {
+	ginkgo.GinkgoHelper()
+	kept, deleted, lost := e.Sandbox(Networks("blue")), e.Sandbox(Networks("blue")), e.Sandbox(Networks("blue"))
+	for _, s := range []*Sandbox{kept, deleted, lost} {
+		e.MustOK(e.Add(ctx, s))
+	}
+	away()
+	late := e.Sandbox(Networks("blue"))
+	add := e.Async(ctx, e.Request("ADD", late))
+	within(ctx, "CHECK", func(ctx context.Context) { expectChecked(ctx, e, kept, e.Request("CHECK", kept)) })
+	for _, w := range e.ways() {
+		within(ctx, "STATUS", func(ctx context.Context) { expectServed(w.ask(ctx, statusRequest(e)), "STATUS through "+w.name) })
+	}
+	within(ctx, "DEL", func(ctx context.Context) { e.MustOK(e.Del(ctx, deleted)) })
+	expectDeleted(e, deleted)
+	within(ctx, "a second DEL", func(ctx context.Context) { e.MustOK(e.Del(ctx, deleted)) })
+	within(ctx, "GC", func(ctx context.Context) { expectServed(e.ways()[0].ask(ctx, gcRequest(e, kept, late)), "GC") })
+	expectDeleted(e, lost)
+	within(ctx, "CHECK after GC", func(ctx context.Context) { expectChecked(ctx, e, kept, e.Request("CHECK", kept)) })
+
+	ginkgo.By("an ADD of a pod that the daemon has never heard of")
+	if expectAddedOrPutOff(ctx, e, late, add) {
+		ginkgo.Fail("an ADD succeeded whose pod the daemon cannot know")
+	}
+	e.ClusterBack()
+	Eventually(func() string { return e.Add(ctx, late).String() }).WithContext(ctx).WithTimeout(addLimit).
+		Should(HavePrefix("200 "), "ADD when the API server is back")
+	Expect(e.Status(late)).To(HaveLen(2))
+	for _, s := range []*Sandbox{kept, late} {
+		e.MustOK(e.Del(ctx, s))
+		expectDeleted(e, s)
+	}
+}
+
+// within runs what must not wait for the API server.
+func within(ctx context.Context, what string, f func(ctx context.Context)) {
+	ginkgo.GinkgoHelper()
+	began := time.Now()
+	f(ctx)
+	Expect(time.Since(began)).To(BeNumerically("<", atOnce), "%s while the API server is away", what)
+}
+
+// expectAddedOrPutOff waits for an ADD's answer, which is success, or code 11
+// and nothing left; it says which.
+func expectAddedOrPutOff(ctx context.Context, e *Env, s *Sandbox, outcome <-chan Outcome) bool {
+	ginkgo.GinkgoHelper()
+	var o Outcome
+	Eventually(outcome).WithContext(ctx).WithTimeout(addLimit).Should(Receive(&o), "an ADD without an API server has to end")
+	Expect(o.Err).NotTo(HaveOccurred())
+	if o.Answer.OK() {
+		Expect(s.InterfaceNames()).To(HaveLen(2), "the interfaces of an ADD that succeeded")
+		return true
+	}
+	err := expectRefused(o.Answer)
+	Expect(err.Code).To(BeEquivalentTo(types.ErrTryAgainLater), "the code of an ADD without an API server: %v", err)
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of an ADD that failed")
+	return false
+}
+
+// outageUnderLoad is a node whose pods come and go while the API server is
+// away: at first without a word, then refusing.
+func outageUnderLoad(ctx context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	var going, coming []*Sandbox
+	for range outageSandboxes {
+		going = append(going, e.Sandbox(Networks("blue")))
+	}
+	inParallel(going, func(s *Sandbox) { e.MustOK(e.Add(ctx, s)) })
+	// The daemon has heard of half of those that come.
+	for range outageSandboxes / 2 {
+		coming = append(coming, e.Sandbox(Networks("blue")))
+	}
+	e.ClusterSilent()
+	over := time.After(outage)
+	for len(coming) < outageSandboxes {
+		coming = append(coming, e.Sandbox(Networks("blue")))
+	}
+	adds := map[*Sandbox]<-chan Outcome{}
+	for _, s := range coming {
+		adds[s] = e.Async(ctx, e.Request("ADD", s))
+	}
+	slowest := deleteTimed(ctx, e, going)
+	Expect(slowest).To(BeNumerically("<", atOnce), "the slowest of %d DELs while the API server is away", len(going))
+	half := time.After(outage / 2)
+	select {
+	case <-half:
+	case <-ctx.Done():
+	}
+	e.ClusterAway()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+	e.ClusterBack()
+	added := 0
+	for s, outcome := range adds {
+		if expectAddedOrPutOff(ctx, e, s, outcome) {
+			added++
+		}
+	}
+	e.Notef("%d of %d ADDs succeeded, the others were put off; the slowest of %d DELs took %s", added, len(coming), len(going), slowest.Round(time.Millisecond))
+	inParallel(coming, func(s *Sandbox) { e.MustOK(e.Del(ctx, s)); expectDeleted(e, s) })
+	ginkgo.By("and afterwards all is as ever")
+	s := e.Sandbox(Networks("blue"))
+	Eventually(func() string { return e.Add(ctx, s).String() }).WithContext(ctx).WithTimeout(addLimit).Should(HavePrefix("200 "))
+	Expect(e.Status(s)).To(HaveLen(2))
+}
+
+// deleteTimed deletes sandboxes side by side and returns what the slowest took.
+func deleteTimed(ctx context.Context, e *Env, all []*Sandbox) time.Duration {
+	ginkgo.GinkgoHelper()
+	var mu sync.Mutex
+	var slowest time.Duration
+	inParallel(all, func(s *Sandbox) {
+		began := time.Now()
+		e.MustOK(e.Del(ctx, s))
+		took := time.Since(began)
+		expectDeleted(e, s)
+		mu.Lock()
+		defer mu.Unlock()
+		slowest = max(slowest, took)
+	})
+	return slowest
+}
+
+// inParallel runs f for all sandboxes side by side.
+func inParallel(all []*Sandbox, f func(s *Sandbox)) {
+	ginkgo.GinkgoHelper()
+	var running sync.WaitGroup
+	for _, s := range all {
+		running.Go(func() {
+			defer ginkgo.GinkgoRecover()
+			f(s)
+		})
+	}
+	running.Wait()
+}
