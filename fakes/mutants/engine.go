@@ -22,10 +22,8 @@ type request struct {
 	*attach.Request
 
 	mu sync.Mutex
-	// failed is the first error of a delegate.
-	failed error
-	// calls counts the delegates' calls by command.
-	calls map[string]int
+	// isLost is set by faults that do not finish a request.
+	isLost bool
 }
 
 type requestKey struct{}
@@ -40,7 +38,7 @@ func requestOf(ctx context.Context) *request {
 type tagging struct{ daemon.Engine }
 
 func tagged(ctx context.Context, command string, r *attach.Request) context.Context {
-	return context.WithValue(ctx, requestKey{}, &request{command: command, Request: r, calls: map[string]int{}})
+	return context.WithValue(ctx, requestKey{}, &request{command: command, Request: r})
 }
 
 func (t tagging) Add(ctx context.Context, r *attach.Request) (*types100.Result, error) {
