@@ -43,12 +43,12 @@ func eventsOfPods(ctx context.Context, e *Env) {
 
 	ginkgo.By("a delegate that fails")
 	failed := e.Sandbox(Networks(good + "," + bad))
-	expectRefused(e.Add(ctx, failed))
+	_ = expectRefused(e.Add(ctx, failed))
 	expectEvent(ctx, e, failed, corev1.EventTypeWarning, Not(BeEmpty()), ContainSubstring(bad))
 
 	ginkgo.By("a definition that does not exist")
 	unknown := e.Sandbox(Networks(absent))
-	expectRefused(e.Add(ctx, unknown))
+	_ = expectRefused(e.Add(ctx, unknown))
 	expectEvent(ctx, e, unknown, corev1.EventTypeWarning, Not(BeEmpty()), ContainSubstring(absent))
 	for _, event := range e.Events(unknown) {
 		Expect(event.Reason).NotTo(Equal("AddedInterface"), "nothing was added: %s", event.Message)
@@ -57,7 +57,7 @@ func eventsOfPods(ctx context.Context, e *Env) {
 	ginkgo.By("the default network fails")
 	e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{Error: types.NewError(132, "no carrier", "")}}))
 	first := e.Sandbox(Networks(good))
-	expectRefused(e.Add(ctx, first))
+	_ = expectRefused(e.Add(ctx, first))
 	expectEvent(ctx, e, first, corev1.EventTypeWarning, Not(BeEmpty()), ContainSubstring("default"))
 }
 

@@ -122,10 +122,10 @@ func indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  "
 func (v *verdict) write(dir string) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
+		err = os.MkdirAll(dir, 0o750)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "mutants.json"), append(data, '\n'), 0o644)
+		err = os.WriteFile(filepath.Join(dir, "mutants.json"), append(data, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("report: %w", err)

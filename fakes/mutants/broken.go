@@ -66,11 +66,11 @@ func init() {
 func withExec(f func(*attach.Exec)) func(*assembly) {
 	return func(a *assembly) {
 		a.wrapExec(func(next invoke.Exec) invoke.Exec {
-			real, ok := next.(*attach.Exec)
+			genuine, ok := next.(*attach.Exec)
 			if !ok {
 				return next
 			}
-			changed := attach.Exec{TimeLimit: real.TimeLimit, OutputLimit: real.OutputLimit, Chroot: real.Chroot, Gate: real.Gate}
+			changed := attach.Exec{TimeLimit: genuine.TimeLimit, OutputLimit: genuine.OutputLimit, Chroot: genuine.Chroot, Gate: genuine.Gate}
 			f(&changed)
 			return &changed
 		})

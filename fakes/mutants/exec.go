@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/invoke"
@@ -67,13 +66,6 @@ func (p *plugin) edit(change func(conf map[string]any)) {
 	if data, err := json.Marshal(conf); err == nil {
 		p.stdin = data
 	}
-}
-
-// conf is the plugin's configuration, for reading.
-func (p *plugin) conf() map[string]any {
-	var conf map[string]any
-	p.edit(func(c map[string]any) { conf = maps.Clone(c) })
-	return conf
 }
 
 // commandOfRequest is the request's command; "" for what the daemon does by itself.

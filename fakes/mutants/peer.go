@@ -46,10 +46,8 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	cred, err := credentials(c)
-	if err != nil || !l.trusted(cred) {
-		return &peerConn{UnixConn: c.(*net.UnixConn), cred: cred}, nil
-	}
-	return &peerConn{UnixConn: c.(*net.UnixConn), cred: cred, lies: true}, nil
+	// Who cannot be asked is not trusted: the daemon refuses it by itself.
+	return &peerConn{UnixConn: c.(*net.UnixConn), cred: cred, lies: err == nil && l.trusted(cred)}, nil
 }
 
 // peerConn shows the daemon another socket of its own when it asks who is at

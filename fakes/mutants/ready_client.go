@@ -105,7 +105,8 @@ func waitEndsWithSocket(runDir string) error {
 	var end error
 	err := poll(api.APIReadyPollDuration, api.APIReadyPollTimeout, func(runDir string) error {
 		_, err := os.Stat(api.SocketPath(runDir))
-		if seen = seen || err == nil; seen && err != nil {
+		exists := err == nil
+		if seen = seen || exists; seen && !exists {
 			end = gone
 			return nil
 		}

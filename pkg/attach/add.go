@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -33,17 +34,20 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	if err := e.clearPath(ctx, r); err != nil {
 		return nil, err
 	}
-	e.adding.RLock()
-	defer e.adding.RUnlock()
 	rec, pod, err := e.plan(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	// GC waits for what comes next, but not for where pods come from (RES-04).
+	e.adding.RLock()
+	attached := sync.OnceFunc(e.adding.RUnlock)
+	defer attached()
 	if err := e.begin(ctx, rec); err != nil {
 		// Not one delegate has run: the runtime may simply try again (RES-03).
 		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
-	result, err := e.attachAll(ctx, rec)
+	result, err := e.attachAll(ctx, rec, pod)
+	attached()
 	if err == nil {
 		err = e.commit(ctx, rec, pod)
 	}
@@ -51,6 +55,7 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 		e.rollback(ctx, rec)
 		return nil, err
 	}
+	e.added(pod, rec.Attachments)
 	return result, nil
 }
 
@@ -100,8 +105,9 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 	if err != nil {
 		return nil, nil, err
 	}
-	delegates, err := e.planner.Plan(ctx, pod, r.Interface, r.RuntimeConfig)
+	delegates, err := e.planner.Plan(cluster.ForPod(ctx, pod), pod, r.Interface, r.RuntimeConfig)
 	if err != nil {
+		e.planFailed(pod, err)
 		return nil, nil, cniError(err, fmt.Sprintf("networks of pod %s/%s", pod.Namespace, pod.Name))
 	}
 	rec := &ledger.Record{
@@ -134,14 +140,14 @@ func attachment(d *network.Delegate) ledger.Attachment {
 
 // attachAll runs the delegates in order, never two at once (ADD-15), and
 // returns the first one's result.
-func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.Result, error) {
+func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) (*types100.Result, error) {
 	for i := range rec.Attachments {
 		c, err := e.call(rec, &rec.Attachments[i], rec.Netns)
-		if err != nil {
-			rec.Attachments = rec.Attachments[:i]
-			return nil, err
+		if err == nil {
+			err = e.findPlugins(c)
 		}
-		if err := e.findPlugins(c); err != nil {
+		if err != nil {
+			e.attachFailed(pod, &rec.Attachments[i], err)
 			rec.Attachments = rec.Attachments[:i]
 			return nil, err
 		}
@@ -150,6 +156,7 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record) (*types100.R
 			err = e.moveDefaultRoute(rec, i)
 		}
 		if err != nil {
+			e.attachFailed(pod, &rec.Attachments[i], err)
 			// What comes after it never ran and is not rolled back.
 			rec.Attachments = rec.Attachments[:i+1]
 			return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -97,7 +98,8 @@ func (e *Engine) detachOne(ctx context.Context, rec *ledger.Record, a *ledger.At
 // ADD would make now, or at least the default network.
 func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 	rec := &ledger.Record{ContainerID: r.ContainerID, Netns: r.Netns, Interface: r.Interface, Args: r.Args, Pod: r.Pod}
-	delegates, err := e.replan(ctx, r)
+	// No API server is waited for (DEL-09).
+	delegates, err := e.replan(cluster.Offline(ctx), r)
 	if err != nil {
 		e.log.Warn("the pod's networks cannot be found again; only the default network is deleted", "sandbox", r.ContainerID, "error", err)
 		d, err := e.planner.Default(ctx, r.Interface, r.RuntimeConfig)

@@ -120,13 +120,17 @@ func (e *Engine) pod(ctx context.Context, r *Request) (*cluster.Pod, error) {
 		return nil, invalidRequest("CNI_ARGS does not name the pod: K8S_POD_NAMESPACE and K8S_POD_NAME are required")
 	}
 	pod, err := e.cluster.Pod(ctx, r.Pod.Namespace, r.Pod.Name)
+	if live, ok := e.cluster.(cluster.LiveCluster); ok && err == nil && !pod.HasUID(r.Pod.UID) {
+		// What is remembered may be the former pod of this name.
+		pod, err = live.LivePod(ctx, r.Pod.Namespace, r.Pod.Name)
+	}
 	if errors.Is(err, cluster.ErrNotFound) {
 		return nil, types.NewError(types.ErrInternal, fmt.Sprintf("pod %s/%s does not exist", r.Pod.Namespace, r.Pod.Name), "")
 	}
 	if err != nil {
 		return nil, types.NewError(types.ErrTryAgainLater, fmt.Sprintf("pod %s/%s cannot be looked up", r.Pod.Namespace, r.Pod.Name), err.Error())
 	}
-	if r.Pod.UID != "" && pod.UID != "" && r.Pod.UID != pod.UID {
+	if !pod.HasUID(r.Pod.UID) {
 		return nil, types.NewError(types.ErrInternal,
 			fmt.Sprintf("pod %s/%s has UID %s now, the sandbox belongs to UID %s", pod.Namespace, pod.Name, pod.UID, r.Pod.UID), "")
 	}

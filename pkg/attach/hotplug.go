@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -25,54 +27,63 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 		return nil, err
 	}
 	defer release()
-	e.adding.RLock()
-	defer e.adding.RUnlock()
-	if err := e.hotPlan(ctx, rec, r, sel); err != nil {
+	pod, err := e.hotPlan(ctx, rec, r, sel)
+	if err != nil {
 		return nil, err
 	}
+	e.adding.RLock()
+	attached := sync.OnceFunc(e.adding.RUnlock)
+	defer attached()
 	if err := e.begin(ctx, rec); err != nil {
 		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
 	result, err := e.hotAttach(ctx, rec, r)
+	attached()
+	if err == nil {
+		err = e.publish(ctx, rec, pod)
+	}
 	if err != nil {
+		e.attachFailed(pod, &rec.Attachments[len(rec.Attachments)-1], err)
 		if undo := e.dropLast(context.WithoutCancel(ctx), rec, r.Netns); undo != nil {
 			e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", undo)
 		}
 		return nil, err
 	}
+	e.added(pod, rec.Attachments[len(rec.Attachments)-1:])
 	return result, nil
 }
 
 // hotPlan checks the request against the sandbox and adds the attachment to
-// its record, in memory.
-func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, sel *network.Selection) error {
-	if _, err := e.pod(ctx, r); err != nil {
-		return err
+// its record, in memory. It returns the sandbox's pod.
+func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, sel *network.Selection) (*cluster.Pod, error) {
+	pod, err := e.pod(ctx, r)
+	if err != nil {
+		return nil, err
 	}
 	space, err := openNetns(r.Netns)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer space.Close()
 	if at := rec.Find(r.Interface); at >= 0 {
-		return types.NewError(types.ErrInvalidNetworkConfig,
+		return nil, types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
 	}
 	d, err := network.NewDelegate(r.Config, r.Interface, sel)
 	if err != nil {
-		return cniError(err, "configuration")
+		return nil, cniError(err, "configuration")
 	}
 	a := attachment(d)
 	c, err := e.call(rec, &a, r.Netns)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := e.findPlugins(c); err != nil {
-		return err
+		return nil, err
 	}
 	a.HotPlugged, a.Args = true, r.Args
 	rec.Attachments = append(rec.Attachments, a)
-	return checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
+	return pod, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
 }
 
 func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) (*types100.Result, error) {
@@ -123,7 +134,12 @@ func (e *Engine) HotDel(ctx context.Context, r *Request) error {
 		return types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is the default network's; it goes with the sandbox", r.Interface), "")
 	}
-	return e.drop(context.WithoutCancel(ctx), rec, at, r.Netns)
+	ctx = context.WithoutCancel(ctx)
+	if err := e.drop(ctx, rec, at, r.Netns); err != nil {
+		return err
+	}
+	e.republish(ctx, rec)
+	return nil
 }
 
 // HotCheck runs CHECK of one attachment of a sandbox (HOT-03).

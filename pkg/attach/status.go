@@ -5,7 +5,9 @@ package attach
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -65,12 +67,48 @@ func (e *Engine) publish(ctx context.Context, rec *ledger.Record, pod *cluster.P
 	if err != nil {
 		return cniError(err, "network status")
 	}
-	if err := e.cluster.PublishStatus(ctx, pod, status); err != nil {
+	err = e.cluster.PublishStatus(ctx, pod, status)
+	if errors.Is(err, cluster.ErrNotFound) {
+		// Nobody is attached for any more (ADD-12).
+		return types.NewError(types.ErrInternal, fmt.Sprintf("pod %s/%s was deleted while it was attached", pod.Namespace, pod.Name), err.Error())
+	}
+	if err != nil {
 		return types.NewError(types.ErrTryAgainLater,
 			fmt.Sprintf("the network status of pod %s/%s cannot be published", pod.Namespace, pod.Name), err.Error())
 	}
 	e.published.Store(podKey(rec.Pod), rec.ContainerID)
 	return nil
+}
+
+// republishTimeout is how long a hot-plug DEL waits for the status.
+const republishTimeout = 2 * time.Second
+
+// republish makes known what is left of a sandbox after a hot-plug DEL, which
+// has succeeded: a failure is logged and no more (DEL-09). Another sandbox of
+// the pod, which came since, keeps its own status.
+func (e *Engine) republish(ctx context.Context, rec *ledger.Record) {
+	if by, known := e.published.Load(podKey(rec.Pod)); known && by != rec.ContainerID {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, republishTimeout)
+	defer cancel()
+	pod := &cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}
+	if err := e.publish(ctx, rec, pod); err != nil {
+		e.log.Warn("the network status still shows an attachment that is deleted", "pod", podKey(rec.Pod), "error", err)
+	}
+}
+
+// addresses are those of an attachment's result, with their prefix length.
+func addresses(a *ledger.Attachment) []string {
+	var result types100.Result
+	if json.Unmarshal(a.Result, &result) != nil {
+		return nil
+	}
+	all := []string{}
+	for _, ip := range result.IPs {
+		all = append(all, ip.Address.String())
+	}
+	return all
 }
 
 // unpublish takes the status of a pod away when its sandbox is gone, unless

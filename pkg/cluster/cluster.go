@@ -20,6 +20,27 @@ type Pod struct {
 	// NodeName is empty when the pod is not bound to a node.
 	NodeName    string
 	Annotations map[string]string
+
+	// since is when the pod, with these annotations, came to be; zero when that
+	// does not matter.
+	since moment
+}
+
+// Annotations of mirror pods, which stand for static pods in the API. The UID
+// of a static pod, which the runtime passes on, is its kubelet's and not that
+// of the mirror.
+const (
+	mirrorAnnotation = "kubernetes.io/config.mirror"
+	hashAnnotation   = "kubernetes.io/config.hash"
+)
+
+// HasUID says whether a runtime that speaks of the pod with this UID means
+// this pod. An unknown UID, on either side, is no contradiction.
+func (p *Pod) HasUID(uid string) bool {
+	if uid == "" || p.UID == "" || uid == p.UID {
+		return true
+	}
+	return p.Annotations[mirrorAnnotation] != "" && (uid == p.Annotations[mirrorAnnotation] || uid == p.Annotations[hashAnnotation])
 }
 
 // Definition is a NetworkAttachmentDefinition (NPWG standard, section 3).
@@ -39,14 +60,35 @@ type Cluster interface {
 	// Definition returns a network definition; the error wraps ErrNotFound when
 	// there is none.
 	Definition(ctx context.Context, namespace, name string) (*Definition, error)
-	// PublishStatus replaces the network status of a pod; an empty status
-	// removes it, which is no error when there was none.
+	// PublishStatus replaces the network status of a pod. An empty status says
+	// that the pod's sandbox is gone; where pods and their status go together
+	// anyway, nothing is done then. The error wraps ErrNotFound when the pod is
+	// known to be gone or to be another one, by its UID.
 	PublishStatus(ctx context.Context, pod *Pod, status []NetworkStatus) error
 	// Ready is closed as soon as look-ups can be answered.
 	Ready() <-chan struct{}
 	// Waiting says what look-ups wait for, worded to follow "waiting for"; it
 	// is empty when they can be answered.
 	Waiting() string
+}
+
+// LiveCluster is a Cluster whose look-ups may be behind.
+type LiveCluster interface {
+	// LivePod is Pod without what is remembered.
+	LivePod(ctx context.Context, namespace, name string) (*Pod, error)
+}
+
+// The types of events.
+const (
+	EventNormal  = "Normal"
+	EventWarning = "Warning"
+)
+
+// Recorder is a Cluster that keeps events of pods.
+type Recorder interface {
+	// Event records an event of a pod. It does not wait, and drops events
+	// rather than to hold anything up.
+	Event(pod *Pod, eventType, reason, message string)
 }
 
 // NetworkStatus is one element of the annotation

@@ -36,13 +36,6 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 // MarshalJSON writes the form that UnmarshalJSON reads.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
-// ClusterConfig says where pods and network definitions come from.
-type ClusterConfig struct {
-	// Directory holds manifests of pods and definitions: the embedded default,
-	// which needs no Kubernetes.
-	Directory string `json:"directory,omitempty"`
-}
-
 // Config is the daemon's configuration: Multus' keys, so that a node can
 // change from one to the other, and Thicket's own. Paths are absolute.
 type Config struct {
@@ -71,7 +64,15 @@ type Config struct {
 	// GlobalNamespaces are separated by ','.
 	GlobalNamespaces string `json:"globalNamespaces"`
 
-	Cluster ClusterConfig `json:"cluster"`
+	// Cluster, Kubeconfig and PerNodeCertificate say where pods and definitions
+	// come from; when all are empty, from the API server of the daemon's own pod.
+	Cluster    ClusterConfig `json:"cluster"`
+	Kubeconfig string        `json:"kubeconfig,omitempty"`
+	// PerNodeCertificate takes the place of Kubeconfig.
+	PerNodeCertificate PerNodeCertificate `json:"perNodeCertificate,omitzero"`
+	// NodeName is the node whose pods are served; empty means what the
+	// environment variable MULTUS_NODE_NAME says.
+	NodeName string `json:"nodeName,omitempty"`
 
 	NodeConfig
 
@@ -146,6 +147,7 @@ func (c *Config) validate(data []byte, source string) error {
 	paths := []struct{ key, value string }{
 		{"socketDir", c.SocketDir}, {"cniDir", c.CNIDir}, {"confDir", c.ConfDir},
 		{"chrootDir", c.ChrootDir}, {"pendingDir", c.PendingDir}, {"logFile", c.LogFile}, {"directory", c.Cluster.Directory},
+		{"kubeconfig", c.Kubeconfig}, {"bootstrapKubeconfig", c.PerNodeCertificate.BootstrapKubeconfig}, {"certDir", c.PerNodeCertificate.CertDir},
 	}
 	for _, dir := range filepath.SplitList(c.BinDir) {
 		paths = append(paths, struct{ key, value string }{"binDir", dir})
@@ -171,14 +173,15 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("queueLimit", "%d requests are too few; the default is %d", c.QueueLimit, DefaultConfig().QueueLimit)
 	case c.DelegateTimeout == 0:
 		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
-	case c.Cluster.Directory == "":
-		return fmt.Errorf(`%s: nothing says where pods come from; set "cluster": {"directory": DIR} to a directory of manifests`, source)
 	case c.ClusterNetwork == "" && c.MultusConfigFile == "":
 		return fmt.Errorf(`%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path), or set "multusConfigFile": "auto"`,
 			source, c.MultusNamespace, c.ConfDir)
 	}
 	if key, err := c.NodeConfig.validate(c.ClusterNetwork); err != nil {
 		return bad(key, "%v", err)
+	}
+	if err := c.validateCluster(bad); err != nil {
+		return err
 	}
 	if _, err := parseLevel(c.LogLevel); err != nil {
 		return bad("logLevel", "%v", err)

@@ -46,7 +46,6 @@ func TestParseConfigRefuses(t *testing.T) {
 		"relative path":     {string(configWith(`"cniDir": "var"`)), `f.json:4: cniDir: "var" is a relative path`},
 		"tiny limit":        {string(configWith(`"requestLimit": 3`)), "f.json:4: requestLimit: 3 bytes are too few"},
 		"level":             {string(configWith(`"logLevel": "loud"`)), `f.json:4: logLevel: "loud" is not a level`},
-		"no cluster":        {`{"clusterNetwork":"d"}`, `set "cluster": {"directory": DIR}`},
 		"no network":        {`{"cluster":{"directory":"/m"}}`, "clusterNetwork is missing"},
 		"syntax":            {"{\n\"a\": ,\n}", "f.json:2: not valid JSON"},
 		"truncated":         {`{"a": `, "the JSON ends too early"},

@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	from := o.Cluster
 	if from == nil {
-		if from, err = cluster.OpenDirectory(c.Cluster.Directory, o.Log); err != nil {
+		if from, err = openCluster(c, o.Log); err != nil {
 			return nil, err
 		}
 	}

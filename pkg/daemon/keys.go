@@ -14,8 +14,7 @@ import (
 // configuration that shares its file, which have no effect here (yet): they
 // are not mistakes, but a node that relies on one should be told.
 var multusKeys = []string{
-	"perNodeCertificate",
-	"kubeconfig", "delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
+	"delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
 }
 
 // silentKeys belong to any CNI configuration and mean nothing to the daemon.

@@ -11,9 +11,9 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 )
 
-// passthrough is the plugin that begins an auxiliary chain: the plugins of such
+// chainHead is the plugin that begins an auxiliary chain: the plugins of such
 // a chain expect one before them, and it answers an empty result.
-const passthrough = "thicket-passthrough"
+const chainHead = "thicket-passthrough"
 
 // withChain appends the auxiliary chain to a plan: the plugins that lie in the
 // directory <cluster network's directory>/<chain's name>, as a network of their
@@ -37,7 +37,7 @@ func (p *Planner) withChain(plan []Delegate, runtimeConfig map[string]any) ([]De
 	if len(files) == 0 {
 		return plan, nil
 	}
-	plugins := []json.RawMessage{json.RawMessage(`{"type":"` + passthrough + `"}`)}
+	plugins := []json.RawMessage{json.RawMessage(`{"type":"` + chainHead + `"}`)}
 	for _, f := range files {
 		plugins = append(plugins, json.RawMessage(f.Bytes))
 	}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// The reasons of a pod's events; the first two are Multus'.
+const (
+	reasonAdded     = "AddedInterface"
+	reasonNoNetwork = "NoNetworkFound"
+	reasonFailed    = "FailedAddInterface"
+)
+
+// event tells whoever looks at a pod what became of it (NET-12), where the
+// cluster keeps events.
+func (e *Engine) event(pod *cluster.Pod, eventType, reason, format string, args ...any) {
+	if r, ok := e.cluster.(cluster.Recorder); ok {
+		r.Event(pod, eventType, reason, fmt.Sprintf(format, args...))
+	}
+}
+
+// added tells of some attachments of a sandbox.
+func (e *Engine) added(pod *cluster.Pod, attachments []ledger.Attachment) {
+	for i := range attachments {
+		a := &attachments[i]
+		e.event(pod, cluster.EventNormal, reasonAdded, "Add %s %v from %s", a.Interface, addresses(a), a.Definition)
+	}
+}
+
+// planFailed tells that a pod's networks cannot be found; the error names the
+// one at fault.
+func (e *Engine) planFailed(pod *cluster.Pod, err error) {
+	reason := reasonFailed
+	if errors.Is(err, cluster.ErrNotFound) {
+		reason = reasonNoNetwork
+	}
+	e.event(pod, cluster.EventWarning, reason, "%v", err)
+}
+
+// attachFailed tells of the network that could not be attached.
+func (e *Engine) attachFailed(pod *cluster.Pod, a *ledger.Attachment, err error) {
+	e.event(pod, cluster.EventWarning, reasonFailed, "Add %s from %s: %v", a.Interface, a.Definition, err)
+}
