@@ -57,6 +57,7 @@ type Kubernetes struct {
 	pods        *podCache
 	definitions *definitionCache
 	events      *recorder
+	withdrawals *withdrawals
 	ready       chan struct{}
 
 	mu      sync.Mutex
@@ -72,7 +73,7 @@ func NewKubernetes(o KubernetesOptions) (*Kubernetes, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache()}
+	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache(), withdrawals: newWithdrawals()}
 	var err error
 	if o.Certificate != nil {
 		k.certificate, err = newCertificate(*o.Certificate, o.NodeName, o.Log)
@@ -118,6 +119,7 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer k.events.shutdown()
+	defer k.withdrawals.shutdown()
 	if k.certificate != nil {
 		k.setWaiting("the node's certificate from the API server " + k.host)
 		if err := k.certificate.obtain(ctx, k.waitsFor); err != nil {

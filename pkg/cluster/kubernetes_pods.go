@@ -29,7 +29,7 @@ func trimPod(obj any) (any, error) {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: p.ResourceVersion,
-			Annotations: keep(p.Annotations),
+			Annotations: keep(p.Annotations), DeletionTimestamp: p.DeletionTimestamp,
 		},
 		Spec: corev1.PodSpec{NodeName: p.Spec.NodeName},
 	}, nil
@@ -56,7 +56,7 @@ func keep(all map[string]string) map[string]string {
 func podOf(p *corev1.Pod) *Pod {
 	return &Pod{
 		Namespace: strings.Clone(p.Namespace), Name: strings.Clone(p.Name), UID: strings.Clone(string(p.UID)),
-		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations),
+		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations), terminating: p.DeletionTimestamp != nil,
 		since: moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
 	}
 }
