@@ -75,6 +75,10 @@ bench: root build ## measure bin/ against its goals, and against PEER=target.yam
 	@$(BIN)/thicket-conformance bench --target $(TARGET) $(if $(PEER),--peer $(PEER)) --json report/bench.json --html report/bench.html
 	@echo "bench: report/bench.html has the plots"
 
+.PHONY: bench-memory
+bench-memory: root build k8s ## measure the daemon's memory with an API server of 110 pods and 1,000 definitions, part by part
+	@$(BIN)/thicket-conformance bench --target conformance/targets/thicket-kubernetes.yaml --scenarios idle
+
 FUZZTIME ?= 30s
 
 .PHONY: fuzz
