@@ -61,6 +61,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	@$(if $(RACE),,echo "test: no C compiler found, so the race detector is skipped; apt-get install gcc brings it";) \
 	echo "test: packages"; \
 	$(GO) test $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess)
+	@cd kind/image && $(GO) test ./...
 	@echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server"
 	@$(GO) test -count=1 -timeout 25m ./conformance/inprocess
 

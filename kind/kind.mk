@@ -91,5 +91,5 @@ E2E_FLAGS ?=
 .PHONY: kind-test
 kind-test: ## the tests of kind-e2e against the cluster of kind-up
 	@mkdir -p report
-	@$(KIND_ENV); THICKET_E2E_KUBECONFIG=$(KIND_KUBECONFIG) $(GO) test -count=1 -timeout 45m ./kind/e2e \
+	@$(KIND_ENV); THICKET_E2E_KUBECONFIG=$(KIND_KUBECONFIG) $(GO) test -v -count=1 -timeout 45m ./kind/e2e \
 	  -ginkgo.v -ginkgo.junit-report=$(CURDIR)/report/e2e.xml $(E2E_FLAGS)

@@ -88,7 +88,7 @@ func TestConfigurations(t *testing.T) {
 	pod := one[appsv1.DaemonSet](t, "base/daemonset.yaml", "DaemonSet").Spec.Template.Spec
 	files, err := filepath.Glob("*/daemon-config.json")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(files).To(HaveLen(2))
+	g.Expect(files).To(HaveLen(3))
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		g.Expect(err).NotTo(HaveOccurred())
@@ -121,6 +121,7 @@ func TestDaemonSet(t *testing.T) {
 	pod := set.Spec.Template.Spec
 	g.Expect(pod.PriorityClassName).To(Equal("system-node-critical"))
 	g.Expect(pod.HostNetwork).To(BeTrue())
+	g.Expect(pod.HostPID).To(BeTrue(), "plugins below chrootDir find themselves in the host's /proc")
 	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 		g.Expect(c.Resources.Limits).To(Equal(c.Resources.Requests), "%s is not Guaranteed", c.Name)
 		g.Expect(c.Resources.Limits).To(HaveKey(corev1.ResourceCPU), c.Name)

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+// Days in the life of a node: what happens to every cluster sooner or later,
+// while its pods come and go.
+var _ = Describe("a day", Serial, func() {
+	It("on which the DaemonSet is rolled over", func(ctx SpecContext) {
+		churn(ctx, func(ctx context.Context) {
+			the.patchDaemonSet(ctx, fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"e2e/restarted":%q}}}}}`, time.Now().String()))
+			the.awaitDaemons(ctx)
+		})
+	})
+
+	It("on which the daemon is killed", func(ctx SpecContext) {
+		churn(ctx, func(ctx context.Context) {
+			before := the.daemons(ctx)
+			for _, node := range the.workers {
+				the.do(ctx, node, "kill -9 $(pgrep -x thicketd)")
+			}
+			for _, node := range the.workers {
+				Eventually(func() int32 { return the.daemons(ctx)[node].Status.ContainerStatuses[0].RestartCount }).WithContext(ctx).
+					Should(Equal(before[node].Status.ContainerStatuses[0].RestartCount + 1))
+			}
+			the.awaitDaemons(ctx)
+		})
+	})
+
+	It("on which the shim is replaced under load", func(ctx SpecContext) {
+		churn(ctx, func(ctx context.Context) {
+			for range 10 {
+				for _, node := range the.workers {
+					daemon := the.daemons(ctx)[node]
+					out, err := the.inPod(ctx, &daemon, "/thicketd", "install", "--dest", "/hostroot/opt/cni/bin")
+					Expect(err).NotTo(HaveOccurred())
+					Expect(out).To(ContainSubstring("installed /hostroot/opt/cni/bin/thicket-shim"))
+				}
+			}
+		})
+	})
+
+	It("on which the daemon is away while pods are force-deleted", func(ctx SpecContext) {
+		ns := newNamespace(ctx)
+		define(ctx, ns, "local", bridgeLocal)
+		names := startMany(ctx, ns, 20)
+		for _, name := range names {
+			running(ctx, ns, name)
+		}
+		DeferCleanup(func(ctx SpecContext) {
+			the.patchDaemonSet(ctx, `{"spec":{"template":{"spec":{"nodeSelector":null}}}}`)
+			the.awaitDaemons(ctx)
+		})
+		the.patchDaemonSet(ctx, `{"spec":{"template":{"spec":{"nodeSelector":{"e2e/none":"here"}}}}}`)
+		Eventually(func() int { return len(the.daemons(ctx)) }).WithContext(ctx).Should(BeZero())
+		Expect(the.CoreV1().Pods(ns).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}, metav1.ListOptions{})).To(Succeed())
+		awaitNoPods(ctx, ns)
+		records := 0
+		for _, c := range countAll(ctx) {
+			records += c.Records
+		}
+		Expect(records).To(Equal(len(names)), "nobody was there to forget the sandboxes")
+		fmt.Printf("while the daemon is away: %d records\n", records)
+	})
+
+	It("on which a worker is switched off and on", func(ctx SpecContext) {
+		ns, node := newNamespace(ctx), the.workers[0]
+		define(ctx, ns, "local", bridgeLocal)
+		names := startMany(ctx, ns, 20)
+		address := map[string]string{}
+		for _, name := range names {
+			address[name] = attachment(running(ctx, ns, name), "net1").IPs[0]
+		}
+		before, err := countOn(ctx, node)
+		Expect(err).NotTo(HaveOccurred())
+		boot := the.do(ctx, node, "stat -c %Y /proc/1")
+		_, err = command(ctx, "", "docker", "restart", "--time", "0", node)
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() (string, error) { return the.onNode(ctx, node, "stat -c %Y /proc/1; pgrep -x kubelet") }).WithContext(ctx).
+			ShouldNot(HavePrefix(boot))
+		_, err = command(ctx, "", repository("kind/nodes"))
+		Expect(err).NotTo(HaveOccurred())
+		the.joinUplinks(ctx, node)
+		the.awaitNode(ctx, node, corev1.ConditionTrue)
+		the.awaitDaemons(ctx)
+		Eventually(func(g Gomega) {
+			after, err := countOn(ctx, node)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(after).To(Equal(before), "the dead sandboxes' share and nothing else is reclaimed")
+			for _, name := range names {
+				pod, err := the.CoreV1().Pods(ns).Get(ctx, name, metav1.GetOptions{})
+				g.Expect(err).NotTo(HaveOccurred())
+				g.Expect(ready(pod)).To(BeTrue(), name)
+				if pod.Spec.NodeName == node {
+					g.Expect(attachment(pod, "net1").IPs[0]).NotTo(Equal(address[name]), "%s is still the dead sandbox's", name)
+				}
+			}
+		}, "4m").WithContext(ctx).Should(Succeed())
+	})
+})
+
+// startMany starts pods with a second network, in turn on each worker.
+func startMany(ctx context.Context, namespace string, number int) []string {
+	GinkgoHelper()
+	var names []string
+	for i := range number {
+		name := fmt.Sprintf("p%02d", i)
+		start(ctx, podOn(the.workers[i%len(the.workers)], namespace, name, with("local")))
+		names = append(names, name)
+	}
+	return names
+}
+
+// churn has 60 pods come and go while something happens to the daemon. None may
+// fail to start or to go, and the daemon has to get by with its memory.
+func churn(ctx context.Context, happens func(ctx context.Context)) {
+	GinkgoHelper()
+	ns := newNamespace(ctx)
+	define(ctx, ns, "local", bridgeLocal)
+	started := time.Now()
+	names := startMany(ctx, ns, 60)
+	// The first are there, the last are not.
+	running(ctx, ns, names[0])
+	happens(ctx)
+	for _, name := range names {
+		running(ctx, ns, name)
+	}
+	up := time.Since(started)
+	Expect(the.CoreV1().Pods(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})).To(Succeed())
+	awaitNoPods(ctx, ns)
+	fmt.Printf("%q: 60 pods up within %s, gone after %s more\n", CurrentSpecReport().LeafNodeText,
+		up.Round(time.Second), (time.Since(started) - up).Round(time.Second))
+	events, err := the.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
+	Expect(err).NotTo(HaveOccurred())
+	tries := 0
+	for _, e := range events.Items {
+		if e.Reason == "FailedCreatePodSandBox" || e.Reason == "FailedKillPod" {
+			tries++
+			fmt.Printf("  tried again: %s %s: %.300s\n", e.InvolvedObject.Name, e.Reason, e.Message)
+		}
+	}
+	for _, node := range the.workers {
+		expectMemory(ctx, node)
+	}
+}
+
+// expectMemory prints the most memory that a node's daemon has had in its
+// cgroup, with its delegates and its share of the page cache, and expects that
+// nothing was killed for it.
+func expectMemory(ctx context.Context, node string) {
+	GinkgoHelper()
+	var most, limit, kills int64
+	out := the.do(ctx, node, `
+		pid=$(pgrep -x thicketd)
+		if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+			at=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$pid/cgroup)
+			cat $at/memory.peak $at/memory.max
+			awk '$1 == "oom_kill" {print $2}' $at/memory.events
+		else
+			at=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/$pid/cgroup)
+			cat $at/memory.max_usage_in_bytes $at/memory.limit_in_bytes
+			awk '$1 == "oom_kill" {print $2}' $at/memory.oom_control
+		fi`)
+	_, err := fmt.Sscan(out, &most, &limit, &kills)
+	Expect(err).NotTo(HaveOccurred(), out)
+	fmt.Printf("  %s: at most %.1f MiB of %d MiB, %d killed for memory\n", node, float64(most)/(1<<20), limit>>20, kills)
+	Expect(limit).To(Equal(int64(50 << 20)))
+	Expect(kills).To(BeZero())
+}
