@@ -73,7 +73,8 @@ PEER ?=
 bench: root build ## measure bin/ against its goals, and against PEER=target.yaml in the same run
 	@mkdir -p report
 	@$(BIN)/thicket-conformance bench --target $(TARGET) $(if $(PEER),--peer $(PEER)) --json report/bench.json --html report/bench.html
-	@echo "bench: report/bench.html has the plots"
+	@echo "bench: report/bench.html has the plots; the hot paths for benchstat go to report/bench-go.txt"
+	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/... | grep -v 'no test files' | tee report/bench-go.txt
 
 .PHONY: bench-memory
 bench-memory: root build k8s ## measure the daemon's memory with an API server of 110 pods and 1,000 definitions, part by part

@@ -115,7 +115,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		Log: o.Log,
 	})
-	d.metrics = newMetrics(gate, d.engine, store.Count)
+	d.metrics = newMetrics(gate, d.engine, from, store.Count)
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}
