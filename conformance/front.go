@@ -50,6 +50,12 @@ type authority struct {
 	admin http.RoundTripper
 }
 
+// signed says whether a certificate is the authority's, and valid now.
+func (a *authority) signed(leaf *x509.Certificate) bool {
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: a.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err == nil
+}
+
 // certify has the front accept certificates that ca signed, as an API server
 // does: their common name is the user, their organizations are the groups.
 // admin is the socket that may impersonate them.
@@ -74,7 +80,7 @@ func (i *identify) RoundTrip(r *http.Request) (*http.Response, error) {
 		return i.plain.RoundTrip(r)
 	}
 	leaf := r.TLS.PeerCertificates[0]
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: by.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+	if !by.signed(leaf) {
 		return &http.Response{StatusCode: http.StatusUnauthorized, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 	}
 	i.front.certified.Add(1)
