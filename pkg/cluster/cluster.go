@@ -23,6 +23,8 @@ type Pod struct {
 
 	// terminating is that it is being deleted.
 	terminating bool
+	// status is the text of its network status.
+	status string
 	// since is when the pod, with these annotations, came to be; zero when that
 	// does not matter.
 	since moment

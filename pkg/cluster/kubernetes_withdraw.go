@@ -98,29 +98,37 @@ func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
 	if !ok || known.terminating || !known.HasUID(pod.UID) || len(status) == 0 {
 		return
 	}
-	patch, err := withdrawPatch(known, status)
+	text, err := statusText(status)
 	if err != nil {
 		return
 	}
 	k.withdrawals.begin(at, func(ctx context.Context) {
-		what := "network status of pod " + at.namespace + "/" + at.name
-		err := k.ask(ctx, "patch pods/status, for", what, func(ctx context.Context) error {
-			return k.clients.core.Patch(types.JSONPatchType).Namespace(at.namespace).Resource(podResource.Resource).
-				Name(at.name).SubResource("status").Body(patch).Do(ctx).Error()
-		})
+		err := k.withdraw(ctx, known, text)
+		// Others write it too, with another layout: who plugs networks later.
+		if now, ok := k.pods.get(at); apierrors.IsInvalid(err) && ok && now.UID == known.UID && now.status != "" && now.status != text {
+			err = k.withdraw(ctx, known, now.status)
+		}
 		if err != nil && !errors.Is(err, ErrNotFound) && !apierrors.IsInvalid(err) && ctx.Err() == nil {
 			k.log.Warn("the network status of a deleted sandbox stays published", "error", err)
 		}
 	})
 }
 
-// withdrawPatch removes the status of this very pod as long as it is still the
-// given one: another sandbox of the pod may have published its own since.
-func withdrawPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
-	text, err := statusText(status)
+// withdraw removes the status of this very pod as long as it is still the
+// given text: another sandbox of the pod may have published its own since.
+func (k *Kubernetes) withdraw(ctx context.Context, pod *Pod, text string) error {
+	patch, err := withdrawPatch(pod.UID, text)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	what := "network status of pod " + pod.Namespace + "/" + pod.Name
+	return k.ask(ctx, "patch pods/status, for", what, func(ctx context.Context) error {
+		return k.clients.core.Patch(types.JSONPatchType).Namespace(pod.Namespace).Resource(podResource.Resource).
+			Name(pod.Name).SubResource("status").Body(patch).Do(ctx).Error()
+	})
+}
+
+func withdrawPatch(uid, text string) ([]byte, error) {
 	type operation struct {
 		Op    string `json:"op"`
 		Path  string `json:"path"`
@@ -128,7 +136,7 @@ func withdrawPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
 	}
 	annotation := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(statusAnnotation)
 	return json.Marshal([]operation{
-		{"test", "/metadata/uid", pod.UID},
+		{"test", "/metadata/uid", uid},
 		{"test", annotation, text},
 		{"remove", annotation, ""},
 	})
