@@ -30,8 +30,8 @@ const gracePeriod = 3 * time.Second
 // exitBroken is the exit status of a child that could not run its case at all.
 const exitBroken = 3
 
-// IsChild says whether this process was started by Run to run one case. A
-// program that calls Run must then call RunChild, and do nothing else.
+// IsChild says whether this process was started by Judge to run one case. A
+// program that calls Judge must then call RunChild, and do nothing else.
 func IsChild() bool { return os.Getenv(envCase) != "" }
 
 // RunChild runs the case that the parent asks for and ends the process.

@@ -20,9 +20,7 @@
 //		if err != nil {
 //			t.Fatal(err)
 //		}
-//		conformance.RunTest(t, conformance.Options{Settings: conformance.Settings{
-//			Target: target, FakeDelegate: "bin/fake-delegate", PluginDir: "bin/cni",
-//		}})
+//		conformance.Run(t, conformance.Config{Target: target})
 //	}
 package conformance
 

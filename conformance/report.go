@@ -95,6 +95,8 @@ type Report struct {
 		Version  string    `json:"version"`
 		Features []Feature `json:"features"`
 	} `json:"target"`
+	// Seed repeats the run's order.
+	Seed    uint64           `json:"seed"`
 	Started time.Time        `json:"started"`
 	Seconds float64          `json:"seconds"`
 	Summary []ProfileSummary `json:"summary"`
