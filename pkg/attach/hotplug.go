@@ -83,6 +83,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	}
 	a.HotPlugged, a.Args = true, r.Args
 	rec.Attachments = append(rec.Attachments, a)
+	e.nameDeviceInfo(rec)
 	return pod, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
 }
 

@@ -31,7 +31,8 @@ func trimPod(obj any) (any, error) {
 			Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: p.ResourceVersion,
 			Annotations: keep(p.Annotations),
 		},
-		Spec: corev1.PodSpec{NodeName: p.Spec.NodeName},
+		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName, ResourceClaims: p.Spec.ResourceClaims},
+		Status: corev1.PodStatus{ResourceClaimStatuses: p.Status.ResourceClaimStatuses, ExtendedResourceClaimStatus: p.Status.ExtendedResourceClaimStatus},
 	}, nil
 }
 
@@ -57,7 +58,8 @@ func podOf(p *corev1.Pod) *Pod {
 	return &Pod{
 		Namespace: strings.Clone(p.Namespace), Name: strings.Clone(p.Name), UID: strings.Clone(string(p.UID)),
 		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations),
-		since: moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
+		since:  moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
+		claims: claimsOf(p),
 	}
 }
 
