@@ -50,6 +50,9 @@ const (
 	// FeatureTakeover is that it deletes what a Multus that ran there before had
 	// attached.
 	FeatureTakeover Feature = "takeover"
+	// FeatureDevices is that it gives attachments the devices of their pod, of a
+	// kubelet whose socket its configuration names.
+	FeatureDevices Feature = "devices"
 	// FeatureNodeConf is that the daemon writes the node's CNI configuration.
 	FeatureNodeConf Feature = "nodeconf"
 )
@@ -68,6 +71,7 @@ var features = map[Feature]string{
 	FeatureHotplug:    "the endpoint /delegate",
 	FeaturePanic:      "a way to make the daemon panic",
 	FeatureTakeover:   "taking over from Multus",
+	FeatureDevices:    "the devices of pods, from a kubelet whose socket can be named",
 	FeatureNodeConf:   "writing the node's CNI configuration",
 }
 
