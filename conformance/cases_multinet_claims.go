@@ -8,6 +8,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // The devices of the case's driver.
@@ -41,8 +42,10 @@ func claimsOfTemplates(ctx context.Context, e *Env, w *apiWorld) {
 	w.allocate(fabric, poolOfAll, nil, "vf1")
 	s := e.Sandbox(WithoutPod())
 	networks := map[string]string{"k8s.v1.cni.cncf.io/networks": "nic,ib,nic@data0,plain,nic"}
-	w.claiming(s, networks, []corev1.PodResourceClaim{
-		{Name: "first", ResourceClaimName: &own}, {Name: "second", ResourceClaimTemplateName: &template}, {Name: "third", ResourceClaimName: &fabric},
+	w.claiming(s, networks, func(spec *corev1.PodSpec) {
+		spec.ResourceClaims = []corev1.PodResourceClaim{
+			{Name: "first", ResourceClaimName: &own}, {Name: "second", ResourceClaimTemplateName: &template}, {Name: "third", ResourceClaimName: &fabric},
+		}
 	}, func(p *corev1.Pod) corev1.PodStatus {
 		w.allocate(made, poolOfNode, p, "vf2", "vf1")
 		return corev1.PodStatus{ResourceClaimStatuses: []corev1.PodResourceClaimStatus{{Name: "second", ResourceClaimName: &made}}}
@@ -64,7 +67,10 @@ func extendedByClaim(ctx context.Context, e *Env, w *apiWorld) {
 	ginkgo.By("an extended resource that a claim serves")
 	claim := "extended-" + randomHex(3)
 	s := e.Sandbox(WithoutPod())
-	status := w.claiming(s, map[string]string{"k8s.v1.cni.cncf.io/networks": "ib"}, nil, func(p *corev1.Pod) corev1.PodStatus {
+	status := w.claiming(s, map[string]string{"k8s.v1.cni.cncf.io/networks": "ib"}, func(spec *corev1.PodSpec) {
+		one := corev1.ResourceList{ibResource: resource.MustParse("1")}
+		spec.Containers[0].Resources = corev1.ResourceRequirements{Requests: one, Limits: one}
+	}, func(p *corev1.Pod) corev1.PodStatus {
 		w.allocate(claim, poolOfNode, p, "vf3")
 		return corev1.PodStatus{ExtendedResourceClaimStatus: &corev1.PodExtendedResourceClaimStatus{
 			ResourceClaimName: claim,

@@ -87,12 +87,14 @@ func (w *apiWorld) allocate(claim, pool string, owner *corev1.Pod, devices ...st
 
 // claiming makes the pod of a sandbox as one with claims comes about: it is
 // made, its claims are, its status says so, and then it is bound to the node.
-// ready makes claims and says what of them is in the status.
-func (w *apiWorld) claiming(s *Sandbox, annotations map[string]string, claims []corev1.PodResourceClaim, ready func(*corev1.Pod) corev1.PodStatus) corev1.PodStatus {
+// asks puts into it what it asks for; ready makes claims and says what of them
+// is in the status.
+func (w *apiWorld) claiming(s *Sandbox, annotations map[string]string, asks func(*corev1.PodSpec), ready func(*corev1.Pod) corev1.PodStatus) corev1.PodStatus {
 	ginkgo.GinkgoHelper()
 	pod := w.pod(s, annotations)
 	// Nobody but the suite binds it.
-	pod.Spec.NodeName, pod.Spec.SchedulerName, pod.Spec.ResourceClaims = "", "conformance", claims
+	pod.Spec.NodeName, pod.Spec.SchedulerName = "", "conformance"
+	asks(&pod.Spec)
 	pods := w.client.CoreV1().Pods(s.PodNamespace)
 	Expect(call(func(ctx context.Context) (err error) {
 		pod, err = pods.Create(ctx, pod, metav1.CreateOptions{})
