@@ -71,7 +71,7 @@ func (s *Source) ask(ctx context.Context) (*podresources.ListPodResourcesRespons
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	answer, err := podresources.NewPodResourcesListerClient(conn).List(ctx, &podresources.ListPodResourcesRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("list: %w; is the kubelet running?", err)
