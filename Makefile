@@ -59,12 +59,12 @@ root:
 	@[ "$$(id -u)" = 0 ] || { echo "root is needed for network namespaces and sockets: sudo make $(MAKECMDGOALS)"; exit 1; }
 
 .PHONY: test
-test: root build ## all tests: packages, and the whole suite in-process and against the binaries
+test: root build k8s ## all tests: packages, and the whole suite in-process, against the binaries, and with an API server
 	@$(if $(RACE),,echo "test: no C compiler found, so the race detector is skipped; apt-get install gcc brings it";) \
 	echo "test: packages"; \
 	$(GO) test $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess)
-	@echo "test: the conformance suite, in-process and against bin/"
-	@$(GO) test -count=1 -timeout 20m ./conformance/inprocess
+	@echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server"
+	@$(GO) test -count=1 -timeout 25m ./conformance/inprocess
 
 .PHONY: test-fast
 test-fast: root build ## the same without the cases that take a minute each
@@ -77,7 +77,12 @@ PEER ?=
 bench: root build ## measure bin/ against its goals, and against PEER=target.yaml in the same run
 	@mkdir -p report
 	@$(BIN)/thicket-conformance bench --target $(TARGET) $(if $(PEER),--peer $(PEER)) --json report/bench.json --html report/bench.html
-	@echo "bench: report/bench.html has the plots"
+	@echo "bench: report/bench.html has the plots; the hot paths for benchstat go to report/bench-go.txt"
+	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/... | grep -v 'no test files' | tee report/bench-go.txt
+
+.PHONY: bench-memory
+bench-memory: root build k8s ## measure the daemon's memory with an API server of 110 pods and 1,000 definitions, part by part
+	@$(BIN)/thicket-conformance bench --target conformance/targets/thicket-kubernetes.yaml --scenarios idle
 
 FUZZTIME ?= 30s
 

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -39,7 +40,12 @@ type BenchSettings struct {
 	Rounds int
 	// Pairs is how many ADD and DEL pairs the long run makes.
 	Pairs int
+	// Scenarios are what is measured, of BenchScenarios; none for all.
+	Scenarios []string
 }
+
+// BenchScenarios are the parts of a benchmark, in their order.
+var BenchScenarios = []string{"shim", "single", "phases", "burst", "idle", "storm", "long"}
 
 // RunBench measures the target, and the peer beside it, in one child process
 // with namespaces of its own. Timings of different runs, or of different
@@ -56,12 +62,17 @@ func RunBench(ctx context.Context, o BenchOptions) (*BenchReport, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
+	variable, closeAPI, err := o.hostAPI(ctx, work)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAPI()
 	// Pdeathsig follows the thread that forked.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := o.Command(ctx)
 	result := filepath.Join(work, "bench.json")
-	cmd.Env = append(os.Environ(), envCase+"="+benchCase, envResult+"="+result, envWorkDir+"="+work, envStage+"=")
+	cmd.Env = append(os.Environ(), envCase+"="+benchCase, envResult+"="+result, envWorkDir+"="+work, envStage+"=", variable)
 	cmd.Stdout, cmd.Stderr = io.Discard, o.Progress
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolation, Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Kill() }
@@ -80,4 +91,23 @@ func RunBench(ctx context.Context, o BenchOptions) (*BenchReport, error) {
 		return report, errors.New(report.Failure)
 	}
 	return report, removed
+}
+
+// hostAPI gives the sides an API server when one of them needs it, and returns
+// the variable that tells the child of it.
+func (o *BenchOptions) hostAPI(ctx context.Context, work string) (variable string, end func(), err error) {
+	var targets []Target
+	for _, t := range []Target{o.Target, o.Bench.Peer} {
+		if t != nil && slices.Contains(t.Features(), FeatureKubernetes) {
+			targets = append(targets, t)
+		}
+	}
+	if len(targets) == 0 {
+		return envKubernetes + "=", func() {}, nil
+	}
+	api, err := hostAPI(ctx, &o.Settings, work, targets...)
+	if err != nil {
+		return "", nil, err
+	}
+	return envKubernetes + "=" + api.file, func() { _ = api.close() }, nil
 }

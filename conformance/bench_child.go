@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,13 +77,11 @@ func (b *bench) progress(format string, args ...any) {
 
 func (b *bench) run(ctx context.Context, e *Env) {
 	b.open(ctx, e)
-	b.shims(ctx)
-	b.singles(ctx)
-	b.phases(ctx)
-	b.bursts(ctx)
-	b.idle(ctx)
-	b.storms(ctx)
-	b.long(ctx)
+	for i, scenario := range []func(context.Context){b.shims, b.singles, b.phases, b.bursts, b.idle, b.storms, b.long} {
+		if len(b.settings.Scenarios) == 0 || slices.Contains(b.settings.Scenarios, BenchScenarios[i]) {
+			scenario(ctx)
+		}
+	}
 	b.report.Goals = goals(b.report)
 }
 

@@ -21,25 +21,36 @@ func goals(r *BenchReport) []Goal {
 			add(what, fmt.Sprintf("≤ 1/%.0f of %s", 1/share, peer.Name), mine <= share*theirs, "1/%.1f (%.1f : %.1f)", theirs/mine, mine, theirs)
 		}
 	}
-	add1, alone := t.Latency["ADD 1"].P50, r.Alone["ADD"].P50
+	if len(t.Latency) > 0 {
+		latencyGoals(r, add)
+	}
+	if peer != nil {
+		against("ADD, one network", 1./4, t.Latency["ADD 1"].P50, peer.Latency["ADD 1"].P50)
+		against("DEL, one network", 1./4, t.Latency["DEL 1"].P50, peer.Latency["DEL 1"].P50)
+		against("150 ADDs of two networks, 50 at a time", 1./5, burstOf(t), burstOf(peer))
+	} else if len(t.Bursts) > 0 {
+		add("150 ADDs of two networks, 50 at a time", "≤ 1/5 of a peer's", true, "%.2f s (no peer in this run)", burstOf(t))
+	}
+	if t.Shim.DiskMiB > 0 {
+		add("shim on disk", "≤ 8 MiB", t.Shim.DiskMiB <= 8, "%.1f MiB", t.Shim.DiskMiB)
+		add("shim resident", "≤ 12 MiB", t.Shim.ResidentMiB <= 12, "%.1f MiB", t.Shim.ResidentMiB)
+		add("shim, start to first byte", "≤ 2 ms", t.Shim.FirstByte.P50 <= 2, "%.1f ms", t.Shim.FirstByte.P50)
+	}
+	if t.Idle.ResidentMiB > 0 {
+		add("daemon, 110 pods and 1,000 definitions, idle", "≤ 30 MiB", t.Idle.ResidentMiB <= 30, "%.1f MiB", t.Idle.ResidentMiB)
+		add("the same, processor", "none", t.Idle.CPU <= 0.5, "%.1f %% of a core", t.Idle.CPU)
+	}
+	return append(all, memoryGoals(t)...)
+}
+
+// latencyGoals compares single requests with the delegate alone.
+func latencyGoals(r *BenchReport, add func(what, goal string, met bool, format string, args ...any)) {
+	t, alone, delAlone := &r.Sides[0], r.Alone["ADD"].P50, r.Alone["DEL"].P50
+	add1, del1 := t.Latency["ADD 1"].P50, t.Latency["DEL 1"].P50
 	add("ADD, one network", "≤ 5 × alone", add1 <= 5*alone, "%.1f × (%.1f : %.1f ms)", add1/alone, add1, alone)
 	more := (t.Latency["ADD 3"].P50 - add1) / 2
 	add("ADD, each further network", "≤ 1.3 × alone more", more <= 1.3*alone, "%.2f × (%.1f ms)", more/alone, more)
-	del1, delAlone := t.Latency["DEL 1"].P50, r.Alone["DEL"].P50
 	add("DEL, one network", "≤ 3 × alone", del1 <= 3*delAlone, "%.1f × (%.1f : %.1f ms)", del1/delAlone, del1, delAlone)
-	if peer != nil {
-		against("ADD, one network", 1./4, add1, peer.Latency["ADD 1"].P50)
-		against("DEL, one network", 1./4, del1, peer.Latency["DEL 1"].P50)
-		against("150 ADDs of two networks, 50 at a time", 1./5, burstOf(t), burstOf(peer))
-	} else {
-		add("150 ADDs of two networks, 50 at a time", "≤ 1/5 of a peer's", true, "%.2f s (no peer in this run)", burstOf(t))
-	}
-	add("shim on disk", "≤ 8 MiB", t.Shim.DiskMiB <= 8, "%.1f MiB", t.Shim.DiskMiB)
-	add("shim resident", "≤ 12 MiB", t.Shim.ResidentMiB <= 12, "%.1f MiB", t.Shim.ResidentMiB)
-	add("shim, start to first byte", "≤ 2 ms", t.Shim.FirstByte.P50 <= 2, "%.1f ms", t.Shim.FirstByte.P50)
-	add("daemon, 110 pods and 1,000 definitions, idle", "≤ 30 MiB", t.Idle.ResidentMiB > 0 && t.Idle.ResidentMiB <= 30, "%.1f MiB", t.Idle.ResidentMiB)
-	add("the same, processor", "none", t.Idle.CPU <= 0.5, "%.1f %% of a core", t.Idle.CPU)
-	return append(all, memoryGoals(t)...)
 }
 
 func burstOf(s *BenchSide) float64 {

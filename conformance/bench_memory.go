@@ -30,33 +30,26 @@ const (
 	stormSample = 20 * time.Millisecond
 )
 
-// idle measures a daemon that knows much and has nothing to do.
+// idle measures daemons that have nothing to do: one that knows nothing, one
+// that knows pods, and one that knows definitions too.
 func (b *bench) idle(ctx context.Context) {
 	ginkgo.GinkgoHelper()
 	for _, s := range b.sides {
 		if !s.Supports(FeatureProcess) {
 			continue
 		}
-		b.progress("%s: idle with %d pods and %d definitions", s.side.Name, idlePods, idleDefinitions)
+		s.footprint(ctx, b, 0, 0)
+		var pods []*Sandbox
+		for range idlePods {
+			pods = append(pods, s.Sandbox(WithoutNetns(), Networks("idle-0001,idle-0002")))
+		}
+		s.footprint(ctx, b, idlePods, 0)
 		config := string(mustJSON(map[string]any{"cniVersion": "1.0.0", "plugins": []any{map[string]any{"type": "macvlan", "master": "eth1", "mode": "bridge",
 			"ipam": map[string]any{"type": "host-local", "subnet": "10.1.2.0/24", "routes": []any{map[string]any{"dst": "0.0.0.0/0"}}}}}}))
 		for i := range idleDefinitions {
 			s.Definition(fmt.Sprintf("idle-%04d", i), config)
 		}
-		var pods []*Sandbox
-		for range idlePods {
-			pods = append(pods, s.Sandbox(WithoutNetns(), Networks("idle-0001,idle-0002")))
-		}
-		s.start(ctx)
-		before := processorTime(s.d.PID())
-		select {
-		case <-time.After(idleWatch):
-		case <-ctx.Done():
-			ginkgo.Fail(ctx.Err().Error())
-		}
-		s.side.Idle.CPU = 100 * (processorTime(s.d.PID()) - before).Seconds() / idleWatch.Seconds()
-		s.side.Idle.ResidentMiB = sampleOf(s.d.PID()).MiB
-		s.stop(ctx)
+		s.footprint(ctx, b, idlePods, idleDefinitions)
 		for i := range idleDefinitions {
 			s.DeleteDefinition(fmt.Sprintf("idle-%04d", i))
 		}
@@ -64,6 +57,26 @@ func (b *bench) idle(ctx context.Context) {
 			s.DeletePod(p)
 		}
 	}
+}
+
+// footprint starts a daemon, watches it for a while and reads its memory.
+func (s *benchEnv) footprint(ctx context.Context, b *bench, pods, definitions int) {
+	ginkgo.GinkgoHelper()
+	b.progress("%s: idle with %d pods and %d definitions", s.side.Name, pods, definitions)
+	s.start(ctx)
+	before := processorTime(s.d.PID())
+	select {
+	case <-time.After(idleWatch):
+	case <-ctx.Done():
+		ginkgo.Fail(ctx.Err().Error())
+	}
+	idle := &s.side.Idle
+	idle.CPU = 100 * (processorTime(s.d.PID()) - before).Seconds() / idleWatch.Seconds()
+	status := statusOf(s.d.PID())
+	idle.ResidentMiB = mib(status["VmRSS"] << 10)
+	idle.Parts = append(idle.Parts, Footprint{Pods: pods, Definitions: definitions, ResidentMiB: idle.ResidentMiB,
+		AnonymousMiB: mib(status["RssAnon"] << 10), FileMiB: mib(status["RssFile"] << 10)})
+	s.stop(ctx)
 }
 
 // processorTime is what a process has used so far.

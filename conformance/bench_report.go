@@ -71,6 +71,19 @@ type Idle struct {
 	ResidentMiB float64 `json:"residentMiB"`
 	// CPU is the share of one core, in percent.
 	CPU float64 `json:"cpu"`
+	// Parts are the same daemon with less to know, the least first.
+	Parts []Footprint `json:"parts,omitempty"`
+}
+
+// Footprint is a daemon's memory by kind.
+type Footprint struct {
+	Pods        int     `json:"pods"`
+	Definitions int     `json:"definitions"`
+	ResidentMiB float64 `json:"residentMiB"`
+	// AnonymousMiB is what the daemon made itself, FileMiB what it uses of its
+	// executable, which the kernel can drop.
+	AnonymousMiB float64 `json:"anonymousMiB"`
+	FileMiB      float64 `json:"fileMiB"`
 }
 
 // Storm is 150 ADDs at once with real plugins in a memory cgroup of 50 MiB.

@@ -71,7 +71,16 @@ func expectRefused(a *Answer) *types.Error {
 func expectNothingLeft(e *Env, s *Sandbox) {
 	ginkgo.GinkgoHelper()
 	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of an ADD that failed")
-	Expect(e.Status(s)).To(BeEmpty(), "the network status of an ADD that failed")
+	expectNoStatus(e, s, "the network status of an ADD that failed")
+}
+
+// withdrawLimit is how long a pod may show the status of a sandbox that is
+// gone: neither DEL nor a rollback has to wait for an API server.
+const withdrawLimit = 10 * time.Second
+
+func expectNoStatus(e *Env, s *Sandbox, what string) {
+	ginkgo.GinkgoHelper()
+	Eventually(func() []map[string]any { return e.Status(s) }).WithTimeout(withdrawLimit).WithPolling(pollInterval).Should(BeEmpty(), what)
 }
 
 // answered waits for what Env.Async sent.

@@ -137,7 +137,7 @@ func expectRolledBack(ctx context.Context, e *Env, s *Sandbox, deleted []string)
 	Expect(s.InterfaceNames()).To(BeEmpty(), "interfaces of an ADD whose client left")
 	Expect(e.CallsFor("ADD", s)).To(HaveLen(len(deleted)), "nothing is attached for a client that left: %v", trace(e.CallsFor("ADD", s)))
 	Eventually(e.Leftovers).WithArguments(s).WithTimeout(5*time.Second).Should(BeEmpty(), "records of an ADD whose client left")
-	Expect(e.Status(s)).To(BeEmpty(), "the network status of an ADD whose client left")
+	expectNoStatus(e, s, "the network status of an ADD whose client left")
 
 	e.MustOK(answered(e.Async(ctx, e.Request("ADD", s))))
 	e.MustOK(e.Del(ctx, s))

@@ -35,7 +35,7 @@ func gcInvalidOnly(ctx context.Context, e *Env) {
 		for _, s := range stale {
 			expectDeleted(e, s)
 			expectNoOverlap(e.CallsFor("DEL", s))
-			Expect(e.Status(s)).To(BeEmpty(), "the network status of a container that GC deleted")
+			expectNoStatus(e, s, "the network status of a container that GC deleted")
 		}
 		expectUntouched(ctx, e, kept, before)
 	}

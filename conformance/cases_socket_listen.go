@@ -24,18 +24,16 @@ import (
 // kernel's lists of sockets are the whole truth about who listens in it. They
 // are read again after an ADD: a daemon may open more when it works.
 func socketOnly(ctx context.Context, e *Env) {
-	if isolated() {
-		Expect(listeners()).To(BeEmpty(), "who listens before the daemon does")
-	}
+	suite := listenersOfSuite(e)
 	// Multus' own default, /run/multus/, ends in a slash.
 	for _, runDir := range e.rounds(e.RunDir, filepath.Join(e.Dir, "elsewhere")+"/") {
 		ginkgo.By("run directory " + runDir)
 		d := e.Start(ctx, RunDir(runDir))
-		expectOnlySocket(api.SocketPath(runDir))
+		expectOnlySocket(api.SocketPath(runDir), suite)
 		if runDir == e.RunDir {
 			s := e.Sandbox()
 			e.MustOK(e.Add(ctx, s))
-			expectOnlySocket(e.Socket())
+			expectOnlySocket(e.Socket(), suite)
 			e.MustOK(e.Del(ctx, s))
 		}
 		d.Stop(ctx)
@@ -43,15 +41,31 @@ func socketOnly(ctx context.Context, e *Env) {
 }
 
 // expectOnlySocket asserts that path is a socket, no link to one, and that
-// exactly one listener exists, there.
-func expectOnlySocket(path string) {
+// exactly one listener exists, there, beside the suite's own.
+func expectOnlySocket(path string, suite []string) {
 	ginkgo.GinkgoHelper()
 	info, err := os.Lstat(path)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(info.Mode().Type()).To(Equal(fs.ModeSocket), "%s must be a unix socket, it is %s", path, info.Mode())
 	if isolated() {
-		Expect(listeners()).To(Equal([]string{"unix " + path}), "who listens in the daemon's network namespace")
+		Expect(listeners()).To(ConsistOf(append(slices.Clone(suite), "unix "+path)), "who listens in the daemon's network namespace")
 	}
+}
+
+// listenersOfSuite are those before the daemon starts: the API server's front,
+// for a daemon that has one.
+func listenersOfSuite(e *Env) []string {
+	ginkgo.GinkgoHelper()
+	if !isolated() {
+		return nil
+	}
+	before := listeners()
+	if e.Supports(FeatureKubernetes) {
+		Expect(before).To(HaveLen(1), "who listens before the daemon does")
+		return before
+	}
+	Expect(before).To(BeEmpty(), "who listens before the daemon does")
+	return nil
 }
 
 // listeners lists the sockets of this network namespace that a peer could

@@ -79,7 +79,7 @@ func newEnv(s Settings, c Case) *Env {
 	e.DefaultNetwork(e.FakeList("default", Fake{}))
 	e.world = directoryWorld{e.ClusterDir}
 	if e.Supports(FeatureKubernetes) {
-		w := newAPIWorld(os.Getenv(envKubernetes), e.kubeconfig(), c, e.Namespace, e.NodeName)
+		w := newAPIWorld(os.Getenv(envKubernetes), e.kubeconfig(), s.Target.Name(), c, e.Namespace, e.NodeName)
 		e.atEnd(w.front.close)
 		e.world = w
 	}

@@ -49,8 +49,8 @@ type apiAccess struct {
 	Admin string `json:"admin"`
 	// Client is a socket that passes requests on with their own credentials.
 	Client string `json:"client"`
-	// ClusterRole is what the daemon may do.
-	ClusterRole string `json:"clusterRole"`
+	// ClusterRoles are what the daemons may do, by the target's name.
+	ClusterRoles map[string]string `json:"clusterRoles"`
 	// AuditLog is empty when the API server is not the suite's own.
 	AuditLog string `json:"auditLog,omitempty"`
 }
@@ -69,8 +69,9 @@ type hostedAPI struct {
 }
 
 // hostAPI makes an API server ready for the cases of a run, with its files
-// below work. A MissingError of package apiserver says that there is none.
-func hostAPI(ctx context.Context, o *Options, work string) (*hostedAPI, error) {
+// below work, and for the daemons of these targets. A MissingError of package
+// apiserver says that there is none.
+func hostAPI(ctx context.Context, s *Settings, work string, targets ...Target) (*hostedAPI, error) {
 	dir := filepath.Join(work, "apiserver")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func hostAPI(ctx context.Context, o *Options, work string) (*hostedAPI, error) {
 	h := &hostedAPI{file: filepath.Join(dir, "access.json"), access: apiAccess{
 		Run: randomHex(4), Admin: filepath.Join(dir, "admin.sock"), Client: filepath.Join(dir, "client.sock"),
 	}}
-	err := h.open(ctx, o, dir)
+	err := h.open(ctx, s, dir, targets)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("the Kubernetes API: %w", err), h.close())
 		return nil, err
@@ -86,11 +87,11 @@ func hostAPI(ctx context.Context, o *Options, work string) (*hostedAPI, error) {
 	return h, nil
 }
 
-func (h *hostedAPI) open(ctx context.Context, o *Options, dir string) (err error) {
-	if o.Kubeconfig != "" {
-		h.config, err = clientcmd.BuildConfigFromFlags("", o.Kubeconfig)
+func (h *hostedAPI) open(ctx context.Context, s *Settings, dir string, targets []Target) (err error) {
+	if s.Kubeconfig != "" {
+		h.config, err = clientcmd.BuildConfigFromFlags("", s.Kubeconfig)
 	} else {
-		err = h.startOwn(ctx, o.KubernetesAssets, dir)
+		err = h.startOwn(ctx, s.KubernetesAssets, dir)
 	}
 	if err != nil {
 		return err
@@ -103,7 +104,10 @@ func (h *hostedAPI) open(ctx context.Context, o *Options, dir string) (err error
 	if h.dynamic, err = dynamic.NewForConfig(h.config); err != nil {
 		return err
 	}
-	h.access.ClusterRole = "thicket-conformance-" + h.access.Run
+	h.access.ClusterRoles = map[string]string{}
+	for i, t := range targets {
+		h.access.ClusterRoles[t.Name()] = fmt.Sprintf("thicket-conformance-%s-%d", h.access.Run, i)
+	}
 	data, err := json.Marshal(h.access)
 	if err != nil {
 		return err
@@ -117,7 +121,12 @@ func (h *hostedAPI) open(ctx context.Context, o *Options, dir string) (err error
 	if err := h.installDefinitions(ctx); err != nil {
 		return err
 	}
-	return h.makeRole(ctx, o.Target)
+	for _, t := range targets {
+		if err := h.makeRole(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *hostedAPI) startOwn(ctx context.Context, assets, dir string) error {
@@ -155,7 +164,7 @@ func (o *Options) openAPI(ctx context.Context, work string) error {
 	if !slices.Contains(o.Target.Features(), FeatureKubernetes) {
 		return nil
 	}
-	api, err := hostAPI(ctx, o, work)
+	api, err := hostAPI(ctx, &o.Settings, work, o.Target)
 	var missing *apiserver.MissingError
 	if errors.As(err, &missing) {
 		o.unserved = err.Error()

@@ -59,13 +59,13 @@ func (h *hostedAPI) installDefinitions(ctx context.Context) error {
 	return nil
 }
 
-// makeRole makes the ClusterRole of the run's daemons.
+// makeRole makes the ClusterRole of a target's daemons.
 func (h *hostedAPI) makeRole(ctx context.Context, t Target) error {
 	role, err := clusterRoleOf(t)
 	if err != nil {
 		return err
 	}
-	role.ObjectMeta = metav1.ObjectMeta{Name: h.access.ClusterRole, Labels: map[string]string{labelRun: h.access.Run}}
+	role.ObjectMeta = metav1.ObjectMeta{Name: h.access.ClusterRoles[t.Name()], Labels: map[string]string{labelRun: h.access.Run}}
 	if _, err := h.client.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("the daemon's ClusterRole: %w", err)
 	}

@@ -36,6 +36,7 @@ type sandboxSpec struct {
 	annotations    map[string]string
 	noPod, noNetns bool
 	id, podName    string
+	namespace      string
 }
 
 // SandboxOption changes what Env.Sandbox makes.
@@ -63,16 +64,20 @@ func ContainerID(id string) SandboxOption { return func(s *sandboxSpec) { s.id =
 // PodName is the name of the pod; random otherwise.
 func PodName(name string) SandboxOption { return func(s *sandboxSpec) { s.podName = name } }
 
+// PodNamespace is the pod's namespace, one of Env.NewNamespace; Env.Namespace
+// otherwise.
+func PodNamespace(name string) SandboxOption { return func(s *sandboxSpec) { s.namespace = name } }
+
 // Sandbox makes a sandbox with a network namespace of its own, and its pod.
 func (e *Env) Sandbox(options ...SandboxOption) *Sandbox {
 	ginkgo.GinkgoHelper()
-	spec := sandboxSpec{annotations: map[string]string{}, id: randomHex(32), podName: "pod-" + randomHex(4)}
+	spec := sandboxSpec{annotations: map[string]string{}, id: randomHex(32), podName: "pod-" + randomHex(4), namespace: e.Namespace}
 	for _, o := range options {
 		o(&spec)
 	}
 	s := &Sandbox{
 		env: e, ID: spec.id, IfName: "eth0", Netns: filepath.Join(e.Dir, "netns", "n-"+randomHex(6)),
-		PodNamespace: e.Namespace, PodName: spec.podName,
+		PodNamespace: spec.namespace, PodName: spec.podName,
 		PodUID: fmt.Sprintf("%s-%s-%s-%s-%s", randomHex(4), randomHex(2), randomHex(2), randomHex(2), randomHex(6)),
 	}
 	if spec.noNetns {

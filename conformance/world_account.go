@@ -24,8 +24,8 @@ func (w *apiWorld) token() string {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &lifetime}}
 	Expect(call(func(ctx context.Context) error {
 		_, err := w.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: w.access.ClusterRole + "-" + w.namespace, Labels: w.labels},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.access.ClusterRole},
+			ObjectMeta: metav1.ObjectMeta{Name: w.role + "-" + w.namespace, Labels: w.labels},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: w.role},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: w.account, Namespace: w.namespace}},
 		}, metav1.CreateOptions{})
 		if err != nil {

@@ -37,18 +37,21 @@ type apiWorld struct {
 	node    string
 	// account is the service account of the case's daemon, in its namespace.
 	namespace, account string
-	front              *front
-	auditFrom          int64
+	// role is the ClusterRole of the target's daemons.
+	role      string
+	front     *front
+	auditFrom int64
 }
 
 // newAPIWorld makes the case's namespace, and the daemon's credential in a
 // kubeconfig.
-func newAPIWorld(accessFile, kubeconfig string, c Case, namespace, node string) *apiWorld {
+func newAPIWorld(accessFile, kubeconfig, target string, c Case, namespace, node string) *apiWorld {
 	ginkgo.GinkgoHelper()
 	data, err := os.ReadFile(accessFile)
 	Expect(err).NotTo(HaveOccurred())
 	w := &apiWorld{namespace: namespace, node: node, account: "daemon"}
 	Expect(json.Unmarshal(data, &w.access)).To(Succeed())
+	w.role = w.access.ClusterRoles[target]
 	w.labels = map[string]string{labelRun: w.access.Run, labelCase: c.ID}
 	config := &rest.Config{Host: "http://apiserver", QPS: -1, Dial: dialing(w.access.Admin)}
 	w.client, err = kubernetes.NewForConfig(config)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type benchFlags struct {
 	targetFlags
 	peer, nop, json, html string
 	rounds, pairs         int
+	scenarios             []string
 	strict                bool
 }
 
@@ -51,6 +53,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this `file`")
 	c.Flags().IntVar(&f.rounds, "rounds", 200, "how often each single request is made")
 	c.Flags().IntVar(&f.pairs, "pairs", 10000, "how many ADD and DEL pairs the long run makes")
+	c.Flags().StringSliceVar(&f.scenarios, "scenarios", nil, "measure only these, of: "+strings.Join(conformance.BenchScenarios, ", "))
 	c.Flags().BoolVar(&f.strict, "strict", false, "exit with 1 when a goal is not met")
 	return c
 }
@@ -60,7 +63,12 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	settings.Bench = conformance.BenchSettings{Nop: f.nop, Rounds: f.rounds, Pairs: f.pairs}
+	settings.Bench = conformance.BenchSettings{Nop: f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios}
+	for _, s := range f.scenarios {
+		if !slices.Contains(conformance.BenchScenarios, s) {
+			return fmt.Errorf("--scenarios: there is no %q; there are %s", s, strings.Join(conformance.BenchScenarios, ", "))
+		}
+	}
 	if f.rounds < 10 || f.pairs < 20 {
 		return fmt.Errorf("--rounds %d and --pairs %d: fewer than 10 and 20 say nothing", f.rounds, f.pairs)
 	}
@@ -122,7 +130,10 @@ func printBench(out io.Writer, r *conformance.BenchReport) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", g.What, g.Goal, g.Measured, mark)
 	}
-	fmt.Fprintln(t, "\t\t\t\nTIMES\tP50\tP90\tP99")
+	printFootprints(t, r)
+	if len(r.Alone) > 0 {
+		fmt.Fprintln(t, "\t\t\t\nTIMES\tP50\tP90\tP99")
+	}
 	for _, what := range slices.Sorted(maps.Keys(r.Alone)) {
 		printLatency(t, "delegate alone, "+what, r.Alone[what])
 	}
@@ -144,4 +155,20 @@ func printBench(out io.Writer, r *conformance.BenchReport) {
 
 func printLatency(t io.Writer, what string, l conformance.Latency) {
 	fmt.Fprintf(t, "%s\t%.1f ms\t%.1f ms\t%.1f ms\n", what, l.P50, l.P90, l.P99)
+}
+
+// printFootprints prints what idle daemons hold, and what each part adds.
+func printFootprints(t io.Writer, r *conformance.BenchReport) {
+	for _, s := range r.Sides {
+		if len(s.Idle.Parts) == 0 {
+			continue
+		}
+		fmt.Fprintf(t, "\t\t\t\nMEMORY OF %s, IDLE\tRESIDENT\tANONYMOUS\tEXECUTABLE\tMORE\n", s.Name)
+		var before float64
+		for _, p := range s.Idle.Parts {
+			fmt.Fprintf(t, "%d pods, %d definitions\t%.1f MiB\t%.1f MiB\t%.1f MiB\t+%.1f MiB\n",
+				p.Pods, p.Definitions, p.ResidentMiB, p.AnonymousMiB, p.FileMiB, p.ResidentMiB-before)
+			before = p.ResidentMiB
+		}
+	}
 }

@@ -24,12 +24,12 @@ func options(t *testing.T, target conformance.Target) conformance.Options {
 	}
 }
 
-func load(t *testing.T) conformance.Target {
+func load(t *testing.T, name string) conformance.Target {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(root, "bin/thicketd")); err != nil {
 		t.Fatalf("%v: run make build first", err)
 	}
-	target, err := conformance.LoadTarget(filepath.Join(root, "conformance/targets/thicket.yaml"))
+	target, err := conformance.LoadTarget(filepath.Join(root, "conformance/targets/"+name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +38,20 @@ func load(t *testing.T) conformance.Target {
 
 // TestInProcess judges the daemon linked into this test.
 func TestInProcess(t *testing.T) {
-	conformance.RunTest(t, options(t, inprocess.New(load(t))))
+	conformance.RunTest(t, options(t, inprocess.New(load(t, "thicket.yaml"))))
 }
 
 // TestBinaries judges the built binaries.
 func TestBinaries(t *testing.T) {
-	conformance.RunTest(t, options(t, load(t)))
+	conformance.RunTest(t, options(t, load(t, "thicket.yaml")))
+}
+
+// TestKubernetes judges the built binaries with an API server for their cluster.
+func TestKubernetes(t *testing.T) {
+	o := options(t, load(t, "thicket-kubernetes.yaml"))
+	o.Settings.KubernetesAssets = filepath.Join(root, "bin/k8s")
+	if _, err := os.Stat(filepath.Join(o.Settings.KubernetesAssets, "kube-apiserver")); err != nil && os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		t.Skipf("%v: make k8s builds it", err)
+	}
+	conformance.RunTest(t, o)
 }

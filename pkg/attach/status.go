@@ -113,9 +113,8 @@ func addresses(a *ledger.Attachment) []string {
 }
 
 // unpublish takes the status of a pod away when its sandbox is gone, unless
-// another sandbox of the same pod has published since. The pod is about to go
-// too, so a failure is logged and no more: DEL never depends on where pods
-// come from (DEL-09).
+// another sandbox of the same pod has published since. DEL never depends on
+// where pods come from (DEL-09), so nothing is waited for.
 func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 	by, known := e.published.LoadAndDelete(podKey(rec.Pod))
 	if known && by != rec.ContainerID {
@@ -126,10 +125,11 @@ func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 		return
 	}
 	defer timed(ctx, PhaseStatus)()
-	pod := &cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}
-	if err := e.cluster.PublishStatus(ctx, pod, nil); err != nil {
-		e.log.Warn("the network status of a deleted sandbox stays published", "pod", podKey(rec.Pod), "error", err)
+	status, err := networkStatus(rec)
+	if err != nil {
+		status = nil // it was not published either
 	}
+	e.cluster.WithdrawStatus(&cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}, status)
 }
 
 func podKey(p ledger.Pod) string { return p.Namespace + "/" + p.Name }

@@ -21,6 +21,10 @@ type Pod struct {
 	NodeName    string
 	Annotations map[string]string
 
+	// terminating is that it is being deleted.
+	terminating bool
+	// status is the text of its network status.
+	status string
 	// since is when the pod, with these annotations, came to be; zero when that
 	// does not matter.
 	since moment
@@ -62,11 +66,14 @@ type Cluster interface {
 	// Definition returns a network definition; the error wraps ErrNotFound when
 	// there is none.
 	Definition(ctx context.Context, namespace, name string) (*Definition, error)
-	// PublishStatus replaces the network status of a pod. An empty status says
-	// that the pod's sandbox is gone; where pods and their status go together
-	// anyway, nothing is done then. The error wraps ErrNotFound when the pod is
-	// known to be gone or to be another one, by its UID.
+	// PublishStatus replaces the network status of a pod. The error wraps
+	// ErrNotFound when the pod is known to be gone or to be another one, by its
+	// UID.
 	PublishStatus(ctx context.Context, pod *Pod, status []NetworkStatus) error
+	// WithdrawStatus takes the status of a pod away whose sandbox is gone.
+	// status is the one that was published, as far as it is known. It waits for
+	// no server: where that takes time it happens later, and a failure is logged.
+	WithdrawStatus(pod *Pod, status []NetworkStatus)
 	// Ready is closed as soon as look-ups can be answered.
 	Ready() <-chan struct{}
 	// Waiting says what look-ups wait for, worded to follow "waiting for"; it

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
@@ -57,7 +58,11 @@ type Kubernetes struct {
 	pods        *podCache
 	definitions *definitionCache
 	events      *recorder
+	withdrawals *withdrawals
 	ready       chan struct{}
+
+	// retries counts the requests that were made again.
+	retries atomic.Int64
 
 	mu      sync.Mutex
 	waiting string // what for, before ready
@@ -72,7 +77,7 @@ func NewKubernetes(o KubernetesOptions) (*Kubernetes, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache()}
+	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache(), withdrawals: newWithdrawals()}
 	var err error
 	if o.Certificate != nil {
 		k.certificate, err = newCertificate(*o.Certificate, o.NodeName, o.Log)
@@ -105,6 +110,10 @@ func (k *Kubernetes) Waiting() string {
 	return k.waiting
 }
 
+// Retries is how many requests have been made again because the API server did
+// not answer, or could not.
+func (k *Kubernetes) Retries() int64 { return k.retries.Load() }
+
 func (k *Kubernetes) setWaiting(what string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -118,6 +127,7 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer k.events.shutdown()
+	defer k.withdrawals.shutdown()
 	if k.certificate != nil {
 		k.setWaiting("the node's certificate from the API server " + k.host)
 		if err := k.certificate.obtain(ctx, k.waitsFor); err != nil {

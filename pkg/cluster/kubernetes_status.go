@@ -15,13 +15,8 @@ import (
 // the subresource status, which needs the fewest rights; nothing is read
 // before, and annotations of others are not touched (NET-10). The pod's UID is
 // in the patch, so that a pod of the same name that came after it is refused.
-//
-// An empty status changes nothing: the pod goes, or its next sandbox replaces
-// the status, and DEL needs no API server (DEL-09).
 func (k *Kubernetes) PublishStatus(ctx context.Context, pod *Pod, status []NetworkStatus) error {
-	if len(status) == 0 {
-		return nil
-	}
+	k.withdrawals.cancel(key{pod.Namespace, pod.Name})
 	what := fmt.Sprintf("network status of pod %s/%s", pod.Namespace, pod.Name)
 	patch, err := statusPatch(pod, status)
 	if err != nil {
@@ -37,9 +32,15 @@ func (k *Kubernetes) PublishStatus(ctx context.Context, pod *Pod, status []Netwo
 	return err
 }
 
-func statusPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
-	// Indented, as people read it with kubectl describe.
+// statusText is the annotation's value, indented as people read it with
+// kubectl describe.
+func statusText(status []NetworkStatus) (string, error) {
 	value, err := json.MarshalIndent(status, "", "    ")
+	return string(value), err
+}
+
+func statusPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
+	value, err := statusText(status)
 	if err != nil {
 		return nil, err
 	}
@@ -49,5 +50,5 @@ func statusPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
 	}
 	return json.Marshal(struct {
 		Metadata metadata `json:"metadata"`
-	}{metadata{pod.UID, map[string]string{statusAnnotation: string(value)}}})
+	}{metadata{pod.UID, map[string]string{statusAnnotation: value}}})
 }

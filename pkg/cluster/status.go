@@ -35,22 +35,33 @@ func (d *Directory) PublishStatus(ctx context.Context, pod *Pod, status []Networ
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
 	dir := filepath.Join(d.dir, statusDir)
-	if err := checkStatusDir(dir, len(status) > 0); err != nil {
+	if err := checkStatusDir(dir, true); err != nil {
 		return err
 	}
 	// '_' is in no DNS-1123 name, so no two pods share a file.
 	path := filepath.Join(dir, pod.Namespace+"_"+pod.Name+".json")
-	if len(status) == 0 {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("removing a pod's status: %w", err)
-		}
-		return nil
-	}
 	content, err := encodeStatus(publishedStatus{pod.Namespace, pod.Name, pod.UID, status})
 	if err != nil {
 		return fmt.Errorf("status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	return replace(filepath.Join(dir, ".publishing"), path, content)
+}
+
+// WithdrawStatus implements Cluster, whatever the status is.
+func (d *Directory) WithdrawStatus(pod *Pod, _ []NetworkStatus) {
+	if !ValidNamespace(pod.Namespace) || !ValidName(pod.Name) {
+		return // nothing was published for it
+	}
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
+	dir := filepath.Join(d.dir, statusDir)
+	err := checkStatusDir(dir, false)
+	if err == nil {
+		err = os.Remove(filepath.Join(dir, pod.Namespace+"_"+pod.Name+".json"))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.log.Warn("the network status of a deleted sandbox stays published", "pod", pod.Namespace+"/"+pod.Name, "error", err)
+	}
 }
 
 // checkStatusDir makes the status directory when wanted, and refuses one that

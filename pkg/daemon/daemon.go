@@ -117,7 +117,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		DeviceInfo: devices.InfoDir(c.DeviceInfoDir),
 		Log:        o.Log,
 	})
-	d.metrics = newMetrics(gate, d.engine, store.Count)
+	d.metrics = newMetrics(gate, d.engine, from, store.Count)
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}

@@ -245,3 +245,18 @@ func distinct(plan []Delegate) error {
 	}
 	return nil
 }
+
+// SelectedAs is the definition, as namespace/name, that a pod selects for an
+// interface; "" when it selects none for it, or its annotation cannot be read.
+func SelectedAs(pod *cluster.Pod, ifName string) string {
+	selections, err := ParseSelections(pod.Annotations[NetworksAnnotation], pod.Namespace)
+	if err != nil {
+		return ""
+	}
+	for i := range selections {
+		if selections[i].InterfaceRequest == ifName {
+			return selections[i].definition()
+		}
+	}
+	return ""
+}

@@ -37,6 +37,8 @@ func (definitions) Pod(context.Context, string, string) (*cluster.Pod, error) {
 	return nil, cluster.ErrNotFound
 }
 
+func (definitions) WithdrawStatus(*cluster.Pod, []cluster.NetworkStatus) {}
+
 func (definitions) PublishStatus(context.Context, *cluster.Pod, []cluster.NetworkStatus) error {
 	return errAway
 }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// definitionOfFile is NET-05: files of both kinds, found by the network name
+// in them and not by the file's.
+func definitionOfFile(ctx context.Context, e *Env) {
+	mark := func(text string) Fake { return Fake{Extra: map[string]any{"x-from": text}} }
+	write := func(file, content string) {
+		ginkgo.GinkgoHelper()
+		replaceFile(filepath.Join(e.ConfDir, file), []byte(content))
+	}
+	write("50-unlike.conflist", e.FakeList("listed", mark("list"), mark("second")))
+	write("60-unlike.conf", singlePlugin(e.FakeList("single", mark("single")), "single"))
+	write("70-absent.conflist", e.FakeList("other"))
+	for _, name := range []string{"listed", "single", "absent"} {
+		e.Definition(name, "")
+	}
+	e.Start(ctx)
+	s := e.Sandbox(Networks("single,listed"))
+	e.MustOK(e.Add(ctx, s))
+	calls := e.CallsFor("ADD", s)
+	Expect(trace(calls)).To(Equal([]string{"default as eth0", "single as net1", "listed as net2", "listed as net2"}))
+	for i, from := range []string{"single", "list", "second"} {
+		Expect(calls[i+1].Config()).To(HaveKeyWithValue("x-from", from))
+	}
+	Expect(e.Status(s)).To(HaveExactElements(Not(BeNil()),
+		HaveKeyWithValue("name", e.Namespace+"/single"), HaveKeyWithValue("name", e.Namespace+"/listed")))
+	e.MustOK(e.Del(ctx, s))
+	Expect(trace(e.CallsFor("DEL", s))).To(Equal([]string{"listed as net2", "listed as net2", "single as net1", "default as eth0"}))
+
+	ginkgo.By("no file has the name, though one is called like it")
+	absent := e.Sandbox(Networks("absent"))
+	Expect(expectRefused(e.Add(ctx, absent)).Error()).To(ContainSubstring("absent"))
+	Expect(networksOf(e.CallsFor("ADD", absent))).NotTo(ContainElement("other"))
+	expectNothingLeft(e, absent)
+}
+
+// definitionsOfLists is NET-06.
+func definitionsOfLists(ctx context.Context, e *Env) {
+	place := func(n int) Fake { return Fake{Extra: map[string]any{"x-place": n}} }
+	e.Definition("three", e.FakeList("three-net", place(1), place(2), place(3)))
+	e.Definition("one", e.FakeList("one-net", place(1)))
+	e.Start(ctx)
+	s := e.Sandbox(Networks("three,one@up0,three"))
+	e.MustOK(e.Add(ctx, s))
+	e.MustOK(e.Check(ctx, s))
+	e.MustOK(e.Del(ctx, s))
+	up := []string{"three-net as net1 1", "three-net as net1 2", "three-net as net1 3", "one-net as up0 1", "three-net as net3 1", "three-net as net3 2", "three-net as net3 3"}
+	Expect(places(e.CallsFor("ADD", s))).To(Equal(up))
+	Expect(places(e.CallsFor("CHECK", s))).To(ConsistOf(up), "CHECK reaches every plugin of a list")
+	Expect(places(e.CallsFor("DEL", s))).To(Equal([]string{"three-net as net3 3", "three-net as net3 2", "three-net as net3 1", "one-net as up0 1",
+		"three-net as net1 3", "three-net as net1 2", "three-net as net1 1"}), "DEL goes through lists backwards")
+	for _, c := range e.CallsFor("ADD", s) {
+		Expect(c.Config()).NotTo(HaveKey("plugins"), "a plugin gets its own configuration, not the list")
+	}
+
+	ginkgo.By("a list without a plugin, and one whose plugin has no type")
+	e.Definition("none", `{"cniVersion":"1.0.0","name":"none","plugins":[]}`)
+	e.Definition("typeless", `{"cniVersion":"1.0.0","name":"typeless","plugins":[{"x":1}]}`)
+	for _, name := range []string{"none", "typeless"} {
+		wrong := e.Sandbox(Networks(name))
+		Expect(expectRefused(e.Add(ctx, wrong)).Error()).To(ContainSubstring(name))
+		expectNothingLeft(e, wrong)
+	}
+}
+
+// places are the calls of further networks as "network as interface place".
+func places(calls []Call) []string {
+	ginkgo.GinkgoHelper()
+	var all []string
+	for _, c := range calls {
+		if n, ok := c.Config()["x-place"].(float64); ok {
+			all = append(all, c.Network+" as "+c.Interface+" "+itoa(int(n)))
+		}
+	}
+	return all
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// withdrawTimeout is how long a status may take to go. A later ADD of the pod
+	// replaces it anyway, and a pod that is deleted takes it along.
+	withdrawTimeout = 10 * time.Second
+	// withdrawLimit is how many go at once: a node that is drained has other
+	// things to ask of the API server.
+	withdrawLimit = 4
+)
+
+// withdrawals are the statuses that are being taken away, by pod.
+type withdrawals struct {
+	slots   chan struct{}
+	all     sync.WaitGroup
+	mu      sync.Mutex
+	pending map[key]*withdrawal
+}
+
+type withdrawal struct {
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+func newWithdrawals() *withdrawals {
+	return &withdrawals{slots: make(chan struct{}, withdrawLimit), pending: map[key]*withdrawal{}}
+}
+
+// begin has f called in the background, after what is pending for the pod.
+func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
+	ctx, stop := context.WithTimeout(context.Background(), withdrawTimeout)
+	own := &withdrawal{stop: stop, done: make(chan struct{})}
+	w.cancel(pod)
+	w.mu.Lock()
+	w.pending[pod] = own
+	w.mu.Unlock()
+	w.all.Go(func() {
+		defer close(own.done)
+		defer stop()
+		select {
+		case w.slots <- struct{}{}:
+			f(ctx)
+			<-w.slots
+		case <-ctx.Done():
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.pending[pod] == own {
+			delete(w.pending, pod)
+		}
+	})
+}
+
+// cancel ends what is pending for a pod, so that nothing is taken away after
+// it returned.
+func (w *withdrawals) cancel(pod key) {
+	w.mu.Lock()
+	pending := w.pending[pod]
+	delete(w.pending, pod)
+	w.mu.Unlock()
+	if pending != nil {
+		pending.stop()
+		<-pending.done
+	}
+}
+
+// shutdown ends everything.
+func (w *withdrawals) shutdown() {
+	w.mu.Lock()
+	for _, pending := range w.pending {
+		pending.stop()
+	}
+	w.mu.Unlock()
+	w.all.Wait()
+}
+
+// WithdrawStatus implements Cluster: a pod that stays although its sandbox
+// went, because it is to get another one or has completed, does not show
+// addresses any more that others may have by then. Pods that are going are left
+// alone, and DEL waits for no API server (DEL-09).
+func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
+	at := key{pod.Namespace, pod.Name}
+	known, ok := k.pods.get(at)
+	if !ok || known.terminating || !known.HasUID(pod.UID) || len(status) == 0 {
+		return
+	}
+	text, err := statusText(status)
+	if err != nil {
+		return
+	}
+	k.withdrawals.begin(at, func(ctx context.Context) {
+		err := k.withdraw(ctx, known, text)
+		// Others write it too, with another layout: who plugs networks later.
+		if now, ok := k.pods.get(at); apierrors.IsInvalid(err) && ok && now.UID == known.UID && now.status != "" && now.status != text {
+			err = k.withdraw(ctx, known, now.status)
+		}
+		if err != nil && !errors.Is(err, ErrNotFound) && !apierrors.IsInvalid(err) && ctx.Err() == nil {
+			k.log.Warn("the network status of a deleted sandbox stays published", "error", err)
+		}
+	})
+}
+
+// withdraw removes the status of this very pod as long as it is still the
+// given text: another sandbox of the pod may have published its own since.
+func (k *Kubernetes) withdraw(ctx context.Context, pod *Pod, text string) error {
+	patch, err := withdrawPatch(pod.UID, text)
+	if err != nil {
+		return err
+	}
+	what := "network status of pod " + pod.Namespace + "/" + pod.Name
+	return k.ask(ctx, "patch pods/status, for", what, func(ctx context.Context) error {
+		return k.clients.core.Patch(types.JSONPatchType).Namespace(pod.Namespace).Resource(podResource.Resource).
+			Name(pod.Name).SubResource("status").Body(patch).Do(ctx).Error()
+	})
+}
+
+func withdrawPatch(uid, text string) ([]byte, error) {
+	type operation struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value string `json:"value,omitempty"`
+	}
+	annotation := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(statusAnnotation)
+	return json.Marshal([]operation{
+		{"test", "/metadata/uid", uid},
+		{"test", annotation, text},
+		{"remove", annotation, ""},
+	})
+}
