@@ -40,12 +40,15 @@ func devicesOfPods(ctx context.Context, e *Env) {
 	e.Definition("plain", e.FakeList("plain", Fake{Capabilities: wantsDevice}))
 	broken := Fake{Capabilities: wantsDevice, Add: FakeStep{Error: types.NewError(130, "the port is down", "")}}
 	e.DefinitionOf(nicResource, "broken", e.FakeList("broken", broken))
-	e.Start(ctx)
+	memif := map[string]any{"type": "memif", "version": "1.1.0", "memif": map[string]any{"role": "master", "path": "/run/memif.sock"}}
+	e.Definition("memif", e.FakeList("memif", Fake{Capabilities: wantsDevice, Add: FakeStep{DeviceInfo: memif}}))
+	d := e.Start(ctx)
 
 	devicesWithoutKubelet(ctx, e)
 	kubelet := e.PodResources()
 	onlyWhenAsked(ctx, e, kubelet)
-	devicesByKubelet(ctx, e, kubelet)
+	devicesByKubelet(ctx, e, d, kubelet)
+	deviceByDelegate(ctx, e, memif)
 	moreNetworksThanDevices(ctx, e, kubelet)
 	devicesRolledBack(ctx, e, kubelet)
 	if e.Supports(FeatureKubernetes) {
@@ -84,7 +87,7 @@ func onlyWhenAsked(ctx context.Context, e *Env, kubelet *podresources.Server) {
 
 // devicesByKubelet follows the devices of a pod from the kubelet through ADD,
 // CHECK, the network status and, when the kubelet has long forgotten them, DEL.
-func devicesByKubelet(ctx context.Context, e *Env, kubelet *podresources.Server) {
+func devicesByKubelet(ctx context.Context, e *Env, d *Daemon, kubelet *podresources.Server) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("several networks of one resource")
 	s := e.Sandbox(Networks("nic,ib,nic@data0,plain,nic"))
@@ -115,6 +118,10 @@ func devicesByKubelet(ctx context.Context, e *Env, kubelet *podresources.Server)
 	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:03:07.7"}})
 	kubelet.Fail("the kubelet was updated")
 	defer kubelet.Fail("")
+	if e.Supports(FeatureRestart) {
+		d.Stop(ctx)
+		e.Start(ctx)
+	}
 	e.MustOK(e.Del(ctx, s))
 	Expect(e.devicesOf("DEL", s)).To(Equal(want))
 	Expect(e.deviceInfoFiles("DEL", s)).To(Equal(files))
@@ -152,6 +159,19 @@ func (e *Env) expectDeviceInfo(s *Sandbox, want map[string]map[string]any) map[s
 		}
 	}
 	return files
+}
+
+// deviceByDelegate is a device that the pod selects by its id and that only its
+// delegate can describe.
+func deviceByDelegate(ctx context.Context, e *Env, info map[string]any) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a device that its delegate describes")
+	s := e.Sandbox(Networks(`[{"name":"memif","deviceID":"memif-1"}]`))
+	e.MustOK(e.Add(ctx, s))
+	files := e.expectDeviceInfo(s, map[string]map[string]any{"net1": info})
+	e.MustOK(e.Del(ctx, s))
+	Expect(e.deviceInfoFiles("DEL", s)).To(Equal(files))
+	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after DEL")
 }
 
 // moreNetworksThanDevices leaves networks without a device: definitions name

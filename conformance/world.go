@@ -52,6 +52,8 @@ type FakeStep struct {
 	// Addresses, with their prefix length, are put on the veth and into the
 	// result.
 	Addresses []string `json:"addresses,omitempty"`
+	// DeviceInfo is written by ADD to the file that runtimeConfig names for it.
+	DeviceInfo any `json:"deviceInfo,omitempty"`
 	// Result is printed instead of the default result.
 	Result any `json:"result,omitempty"`
 }
