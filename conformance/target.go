@@ -28,6 +28,9 @@ type Paths struct {
 	// Kubeconfig is the daemon's way to the API server, of a target with
 	// FeatureKubernetes.
 	Kubeconfig string
+	// APIHost, APIPort, APIToken and APICertificate (PEM) are the same for a
+	// daemon that looks for them where pods have them.
+	APIHost, APIPort, APIToken, APICertificate string
 	// NodeName is the name of the daemon's node, whose pods it serves.
 	NodeName string
 	// PodResourcesSocket is the kubelet's pod-resources socket. Nobody listens

@@ -37,6 +37,8 @@ type apiWorld struct {
 	node    string
 	// account is the service account of the case's daemon, in its namespace.
 	namespace, account string
+	// credential is that account's token.
+	credential string
 	// role is the ClusterRole of the target's daemons.
 	role      string
 	front     *front
@@ -66,7 +68,8 @@ func newAPIWorld(accessFile, kubeconfig, target string, c Case, namespace, node 
 		w.auditFrom = info.Size()
 	}
 	w.makeNamespace(namespace)
-	Expect(os.WriteFile(kubeconfig, w.kubeconfig(w.token()), 0o600)).To(Succeed())
+	w.credential = w.token()
+	Expect(os.WriteFile(kubeconfig, w.kubeconfig(w.credential), 0o600)).To(Succeed())
 	return w
 }
 
