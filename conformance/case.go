@@ -50,6 +50,9 @@ const (
 	// FeatureTakeover is that it deletes what a Multus that ran there before had
 	// attached.
 	FeatureTakeover Feature = "takeover"
+	// FeatureDevices is that it gives attachments the devices of their pod, of a
+	// kubelet whose socket its configuration names.
+	FeatureDevices Feature = "devices"
 	// FeatureCertificate is that the daemon may authenticate with a client
 	// certificate of its node (Multus' perNodeCertificate).
 	FeatureCertificate Feature = "certificate"
@@ -72,6 +75,7 @@ var features = map[Feature]string{
 	FeaturePanic:       "a way to make the daemon panic",
 	FeatureTakeover:    "taking over from Multus",
 	FeatureCertificate: "a client certificate for each node",
+	FeatureDevices:     "the devices of pods, from a kubelet whose socket can be named",
 	FeatureNodeConf:    "writing the node's CNI configuration",
 }
 

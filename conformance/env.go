@@ -159,6 +159,7 @@ func (e *Env) paths() Paths {
 		Dir: e.Dir, RunDir: e.RunDir, CacheDir: e.CacheDir, BinDir: e.BinDir, ConfDir: e.ConfDir, ClusterDir: e.ClusterDir,
 		PendingDir: e.PendingDir, InstallDir: e.InstallDir, CNIVersion: e.CNIVersion,
 		Kubeconfig: e.kubeconfig(), NodeName: e.NodeName,
+		PodResourcesSocket: filepath.Join(e.Dir, "kubelet", "kubelet.sock"), DeviceInfoDir: e.deviceInfoDir(),
 		ConfigFile: filepath.Join(e.Dir, "daemon.json"), LogFile: filepath.Join(e.Dir, "daemon.log"),
 	}
 	if w, ok := e.world.(*apiWorld); ok {

@@ -33,6 +33,12 @@ type Paths struct {
 	APIHost, APIPort, APIToken, APICertificate string
 	// NodeName is the name of the daemon's node, whose pods it serves.
 	NodeName string
+	// PodResourcesSocket is the kubelet's pod-resources socket. Nobody listens
+	// there unless the case is about devices.
+	PodResourcesSocket string
+	// DeviceInfoDir is the base directory of DeviceInfo files, for
+	// /var/run/k8s.cni.cncf.io/devinfo. It is not there at first.
+	DeviceInfoDir string
 	// PendingDir is where a shim may leave requests for later.
 	PendingDir string
 	// InstallDir is where the target's installer puts the shim.

@@ -95,7 +95,7 @@ func (w *apiWorld) makeNamespace(name string) {
 	})).To(Succeed(), "a namespace in the API server")
 }
 
-func (w *apiWorld) putDefinition(namespace, name, config string) {
+func (w *apiWorld) putDefinition(namespace, name, config string, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
 	Expect(call(func(ctx context.Context) error {
 		in := w.dynamic.Resource(definitions).Namespace(namespace)
@@ -104,6 +104,7 @@ func (w *apiWorld) putDefinition(namespace, name, config string) {
 			"metadata": map[string]any{"name": name, "namespace": namespace},
 			"spec":     map[string]any{"config": config},
 		}}
+		object.SetAnnotations(annotations)
 		_, err := in.Create(ctx, object, metav1.CreateOptions{})
 		if !apierrors.IsAlreadyExists(err) {
 			return err

@@ -86,6 +86,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		a.Definition = name
 	}
 	rec.Attachments = append(rec.Attachments, a)
+	e.nameDeviceInfo(rec)
 	return pod, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
 }
 

@@ -190,6 +190,7 @@ var _ interface {
 	Cluster
 	LiveCluster
 	Recorder
+	Claims
 } = (*Kubernetes)(nil)
 
 // startWatch opens a watch for as long as the options say.

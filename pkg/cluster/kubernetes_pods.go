@@ -38,7 +38,8 @@ func trimPod(obj any) (any, error) {
 			Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: p.ResourceVersion,
 			Annotations: trimmed, DeletionTimestamp: p.DeletionTimestamp,
 		},
-		Spec: corev1.PodSpec{NodeName: p.Spec.NodeName},
+		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName, ResourceClaims: p.Spec.ResourceClaims},
+		Status: corev1.PodStatus{ResourceClaimStatuses: p.Status.ResourceClaimStatuses, ExtendedResourceClaimStatus: p.Status.ExtendedResourceClaimStatus},
 	}, nil
 }
 
@@ -66,6 +67,7 @@ func podOf(p *corev1.Pod) *Pod {
 		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations), terminating: p.DeletionTimestamp != nil,
 		status: strings.Clone(p.Annotations[statusAnnotation]),
 		since:  moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
+		claims: claimsOf(p),
 	}
 }
 
