@@ -43,6 +43,10 @@ K8S_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' $(COMPONENTS
 K8S_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S_VERSION) -X k8s.io/component-base/version.gitMajor=1 \
 	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(K8S_VERSION)))
 
+.PHONY: generate
+generate: ## write what is generated and committed: the suite's catalog
+	@$(GO) test ./conformance -count=1 -run 'TestCatalogFile|TestIDsAreKept' -update
+
 .PHONY: k8s
 k8s: $(BIN)/k8s/etcd $(BIN)/k8s/kube-apiserver ## build etcd and kube-apiserver into bin/k8s/, once
 
@@ -65,6 +69,12 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	$(GO) test $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess)
 	@echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server"
 	@$(GO) test -count=1 -timeout 25m ./conformance/inprocess
+	@echo "test: the suite as somebody else's go test embeds it (conformance/example)"
+	@cd conformance/example && $(GO) test -count=1 ./...
+
+.PHONY: mutants
+mutants: root build ## show that the suite catches faulty daemons: each mutant against the cases that claim it
+	@$(BIN)/thicket-conformance mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 .PHONY: test-fast
 test-fast: root build ## the same without the cases that take a minute each

@@ -4,6 +4,8 @@ package conformance
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -112,3 +114,6 @@ func (c *Case) timeout() time.Duration {
 	}
 	return DefaultTimeout
 }
+
+// knownFeatures are all features, sorted.
+func knownFeatures() []Feature { return slices.Sorted(maps.Keys(features)) }

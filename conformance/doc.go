@@ -26,4 +26,4 @@ package conformance
 
 // Version is the suite's semantic version: it changes when a case is added or
 // judges differently, and every report says which one judged.
-const Version = "0.1.0"
+const Version = "0.2.0"
