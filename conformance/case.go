@@ -106,6 +106,9 @@ type Case struct {
 	Timeout time.Duration
 	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.
 	Body func(ctx context.Context, e *Env)
+	// Live is what can be asked of a daemon that already runs on a node in use;
+	// nil when the case cannot leave such a node as it was.
+	Live func(ctx context.Context, e *Env)
 }
 
 func (c *Case) timeout() time.Duration {

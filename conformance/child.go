@@ -73,6 +73,11 @@ func runSpec(c *Case, s Settings) CaseResult {
 		result.State, result.Reason = Skipped, fmt.Sprintf("%s does not support %s", s.Target.Name(), missing)
 		return result
 	}
+	body, reason := bodyFor(c, s.Target)
+	if body == nil {
+		result.State, result.Reason = Skipped, reason
+		return result
+	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var seen string
 	var notes []string
@@ -85,7 +90,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 				defer func() { seen, notes = e.story(), e.notes }()
 				e.teardown(ctx)
 			}, ginkgo.NodeTimeout(teardownTimeout))
-			c.Body(ctx, e)
+			body(ctx, e)
 		})
 	})
 	ginkgo.ReportAfterSuite("result", func(r ginkgo.Report) { result.take(r) })

@@ -66,7 +66,7 @@ func Judge(ctx context.Context, o Options) (*Report, error) {
 		return nil, errors.New("no case is selected")
 	}
 	if o.Seed == 0 {
-		o.Seed = rand.Uint64N(1<<32-1) + 1 //nolint:gosec // no secret
+		o.Seed = rand.Uint64N(1<<32-1) + 1
 	}
 	report := &Report{Started: time.Now().UTC(), Seed: o.Seed}
 	report.Suite.Name, report.Suite.Version = "thicket-conformance", Version
@@ -96,7 +96,7 @@ func runAll(ctx context.Context, o Options, cases []Case, work string) []CaseRes
 	for i := range order {
 		order[i] = i
 	}
-	random := rand.New(rand.NewPCG(o.Seed, 0)) //nolint:gosec // to be repeated
+	random := rand.New(rand.NewPCG(o.Seed, 0))
 	random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cases[b].Slow, cases[a].Slow) })
 	todo := make(chan int)
