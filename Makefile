@@ -20,7 +20,7 @@ RACE := $(if $(CC_FOUND),-race,)
 
 .PHONY: help
 help: ## show the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Without the traces of gRPC, which nobody can look at here, the linker leaves out
 # what is not used: 6 MB of the daemon's binary, 2.5 MiB of its memory.
@@ -57,6 +57,8 @@ $(BIN)/k8s/etcd: $(K8S_MODULES)
 $(BIN)/k8s/kube-apiserver: $(K8S_MODULES)
 	@echo "k8s: building kube-apiserver $(K8S_VERSION) from source, once (about five minutes on two cores)"
 	@cd $(COMPONENTS) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(K8S_LDFLAGS)' -o $(CURDIR)/$@ k8s.io/kubernetes/cmd/kube-apiserver
+
+include kind/kind.mk
 
 .PHONY: root
 root:
@@ -112,6 +114,7 @@ demo: root build ## two sandboxes on three networks each, with real plugins
 .PHONY: lint
 lint: $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION) ## golangci-lint, gofmt, go vet
 	@$< run ./...
+	@cd kind/image && $(CURDIR)/$< run -c $(CURDIR)/.golangci.yml ./...
 
 $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION):
 	@echo "lint: building golangci-lint $(GOLANGCI_VERSION), once"

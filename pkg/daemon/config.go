@@ -99,6 +99,9 @@ type Config struct {
 
 	// MetricsPort serves /metrics on all addresses of the node; 0 for none.
 	MetricsPort int `json:"metricsPort,omitempty"`
+	// ProbePort serves /healthz and /readyz on the loopback address, for a
+	// kubelet's probes; 0 for none.
+	ProbePort int `json:"probePort,omitempty"`
 	// EnablePprof serves /debug/pprof/ beside the metrics.
 	EnablePprof bool `json:"enablePprof,omitempty"`
 
@@ -181,6 +184,10 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("connectionLimit", "%d is negative; leave it out for no limit", c.ConnectionLimit)
 	case c.MetricsPort < 0 || c.MetricsPort > 65535:
 		return bad("metricsPort", "%d is no TCP port", c.MetricsPort)
+	case c.ProbePort < 0 || c.ProbePort > 65535:
+		return bad("probePort", "%d is no TCP port", c.ProbePort)
+	case c.ProbePort != 0 && c.ProbePort == c.MetricsPort:
+		return bad("probePort", "%d is metricsPort too; give one of them another port", c.ProbePort)
 	case c.EnablePprof && c.MetricsPort == 0:
 		return bad("enablePprof", "profiles are served beside the metrics; set metricsPort too")
 	case c.QueueLimit < 1:

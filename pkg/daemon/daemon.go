@@ -203,6 +203,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background.Go(func() { d.followPending(follow) })
 	background.Go(func() { d.sayReady(follow) })
 	background.Go(func() { d.serveMetrics(follow) })
+	background.Go(func() { d.serveProbes(follow) })
 	followNode, stopNode := context.WithCancel(follow)
 	nodeEnded := make(chan error, 1)
 	go func() { nodeEnded <- d.node.Run(followNode) }()

@@ -1,0 +1,14 @@
+// How images are made where there is no container engine. A module of its own,
+// so that the product's go.mod stays the product's.
+module github.com/thicket-cni/thicket/kind/image
+
+go 1.26.0
+
+require github.com/google/go-containerregistry v0.22.1
+
+require (
+	github.com/klauspost/compress v1.19.2 // indirect
+	github.com/opencontainers/go-digest v1.0.0 // indirect
+	github.com/opencontainers/image-spec v1.1.1 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+)

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// serveProbes answers the kubelet's probes on the loopback address until ctx
+// ends, with what the socket's endpoints of the same names answer. A kubelet
+// cannot probe a unix socket, and a probe that executes a program in the
+// container would take that program's memory from the delegates.
+//
+// A port that is taken is an error in the log: the node's pods still start.
+func (d *Daemon) serveProbes(ctx context.Context) {
+	if d.config.ProbePort == 0 {
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle(api.MultusHealthAPIEndpoint, probe(func() bool { return true }))
+	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.ready))
+	server := &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(d.config.ProbePort)), Handler: mux,
+		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("probes are not answered; free the port or set probePort to another one", "probePort", d.config.ProbePort, "error", err)
+	}
+}
