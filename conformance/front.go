@@ -113,9 +113,19 @@ func newFront(runner string) (*front, error) {
 	return f, err
 }
 
+// newRawFront passes bytes on to a runner's raw socket; ca is the API server's.
+func newRawFront(raw string, ca []byte) (f *front, err error) {
+	f = &front{ca: ca}
+	dial := dialing(raw)
+	f.forwarder, err = forward(func(ctx context.Context) (net.Conn, error) { return dial(ctx, "", "") })
+	return f, err
+}
+
 func (f *front) close() {
 	f.forwarder.close()
-	_ = f.server.Close()
+	if f.server != nil {
+		_ = f.server.Close()
+	}
 }
 
 // dialing always dials one unix socket.

@@ -60,7 +60,11 @@ func newAPIWorld(accessFile, kubeconfig, target string, c Case, namespace, node 
 	Expect(err).NotTo(HaveOccurred())
 	w.dynamic, err = dynamic.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
-	w.front, err = newFront(w.access.Client)
+	if c.ID == benchCase && w.access.Raw != "" {
+		w.front, err = newRawFront(w.access.Raw, w.access.CA)
+	} else {
+		w.front, err = newFront(w.access.Client)
+	}
 	Expect(err).NotTo(HaveOccurred())
 	if w.access.AuditLog != "" {
 		info, err := os.Stat(w.access.AuditLog)

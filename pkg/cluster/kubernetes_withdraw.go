@@ -15,6 +15,10 @@ import (
 )
 
 const (
+	// withdrawDelay is how long a status stays when its sandbox has gone. Most
+	// pods go too, or get another sandbox that publishes anew: neither has to be
+	// written twice.
+	withdrawDelay = 300 * time.Millisecond
 	// withdrawTimeout is how long a status may take to go. A later ADD of the pod
 	// replaces it anyway, and a pod that is deleted takes it along.
 	withdrawTimeout = 10 * time.Second
@@ -42,7 +46,7 @@ func newWithdrawals() *withdrawals {
 
 // begin has f called in the background, after what is pending for the pod.
 func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
-	ctx, stop := context.WithTimeout(context.Background(), withdrawTimeout)
+	ctx, stop := context.WithTimeout(context.Background(), withdrawDelay+withdrawTimeout)
 	own := &withdrawal{stop: stop, done: make(chan struct{})}
 	w.cancel(pod)
 	w.mu.Lock()
@@ -51,18 +55,25 @@ func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
 	w.all.Go(func() {
 		defer close(own.done)
 		defer stop()
+		defer w.forget(pod, own)
+		if !pausing(ctx, withdrawDelay) {
+			return
+		}
 		select {
 		case w.slots <- struct{}{}:
 			f(ctx)
 			<-w.slots
 		case <-ctx.Done():
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.pending[pod] == own {
-			delete(w.pending, pod)
-		}
 	})
+}
+
+func (w *withdrawals) forget(pod key, own *withdrawal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending[pod] == own {
+		delete(w.pending, pod)
+	}
 }
 
 // cancel ends what is pending for a pod, so that nothing is taken away after
@@ -103,9 +114,13 @@ func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
 		return
 	}
 	k.withdrawals.begin(at, func(ctx context.Context) {
+		now, ok := k.pods.get(at)
+		if !ok || now.terminating || now.UID != known.UID {
+			return
+		}
 		err := k.withdraw(ctx, known, text)
 		// Others write it too, with another layout: who plugs networks later.
-		if now, ok := k.pods.get(at); apierrors.IsInvalid(err) && ok && now.UID == known.UID && now.status != "" && now.status != text {
+		if apierrors.IsInvalid(err) && now.status != "" && now.status != text {
 			err = k.withdraw(ctx, known, now.status)
 		}
 		if err != nil && !errors.Is(err, ErrNotFound) && !apierrors.IsInvalid(err) && ctx.Err() == nil {
