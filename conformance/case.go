@@ -4,6 +4,8 @@ package conformance
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -50,25 +52,33 @@ const (
 	// FeatureTakeover is that it deletes what a Multus that ran there before had
 	// attached.
 	FeatureTakeover Feature = "takeover"
+	// FeatureDevices is that it gives attachments the devices of their pod, of a
+	// kubelet whose socket its configuration names.
+	FeatureDevices Feature = "devices"
+	// FeatureCertificate is that the daemon may authenticate with a client
+	// certificate of its node (Multus' perNodeCertificate).
+	FeatureCertificate Feature = "certificate"
 	// FeatureNodeConf is that the daemon writes the node's CNI configuration.
 	FeatureNodeConf Feature = "nodeconf"
 )
 
 // features are all of them with what a skip says.
 var features = map[Feature]string{
-	FeatureReadyz:     "the endpoint /readyz",
-	FeatureStandalone: "a cluster made of a directory of manifests",
-	FeatureKubernetes: "the Kubernetes API",
-	FeatureRestart:    "restarting the daemon on the same directories",
-	FeatureKill:       "killing the daemon (it has no process of its own)",
-	FeatureProcess:    "a daemon with a process of its own",
-	FeatureInstall:    "an installer for the shim",
-	FeatureGC:         "GC",
-	FeatureStatus:     "STATUS",
-	FeatureHotplug:    "the endpoint /delegate",
-	FeaturePanic:      "a way to make the daemon panic",
-	FeatureTakeover:   "taking over from Multus",
-	FeatureNodeConf:   "writing the node's CNI configuration",
+	FeatureReadyz:      "the endpoint /readyz",
+	FeatureStandalone:  "a cluster made of a directory of manifests",
+	FeatureKubernetes:  "the Kubernetes API",
+	FeatureRestart:     "restarting the daemon on the same directories",
+	FeatureKill:        "killing the daemon (it has no process of its own)",
+	FeatureProcess:     "a daemon with a process of its own",
+	FeatureInstall:     "an installer for the shim",
+	FeatureGC:          "GC",
+	FeatureStatus:      "STATUS",
+	FeatureHotplug:     "the endpoint /delegate",
+	FeaturePanic:       "a way to make the daemon panic",
+	FeatureTakeover:    "taking over from Multus",
+	FeatureCertificate: "a client certificate for each node",
+	FeatureDevices:     "the devices of pods, from a kubelet whose socket can be named",
+	FeatureNodeConf:    "writing the node's CNI configuration",
 }
 
 // DefaultTimeout is how long a case may take that sets no Timeout.
@@ -96,6 +106,9 @@ type Case struct {
 	Timeout time.Duration
 	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.
 	Body func(ctx context.Context, e *Env)
+	// Live is what can be asked of a daemon that already runs on a node in use;
+	// nil when the case cannot leave such a node as it was.
+	Live func(ctx context.Context, e *Env)
 }
 
 func (c *Case) timeout() time.Duration {
@@ -104,3 +117,6 @@ func (c *Case) timeout() time.Duration {
 	}
 	return DefaultTimeout
 }
+
+// knownFeatures are all features, sorted.
+func knownFeatures() []Feature { return slices.Sorted(maps.Keys(features)) }

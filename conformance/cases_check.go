@@ -37,7 +37,7 @@ func init() {
 			Title: "disableCheck, and networks below 0.4.0, are passed over",
 		},
 		Case{
-			ID: "CHECK-06", Profile: "check", Level: Should, Source: "CNI", Body: checkUnknownContainer,
+			ID: "CHECK-06", Profile: "check", Level: Should, Source: "CNI", Body: checkUnknownContainer, Live: liveUnknownCheck,
 			Title: "A container never added, or deleted: error",
 		},
 		Case{

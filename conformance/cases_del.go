@@ -22,7 +22,7 @@ func init() {
 			Title: "Attachments are removed in reverse order, each with the interface name of its ADD",
 		},
 		Case{
-			ID: "DEL-02", Profile: "del", Level: Must, Source: "CNI", Body: delAgain,
+			ID: "DEL-02", Profile: "del", Level: Must, Source: "CNI", Body: delAgain, Live: liveUnknownDel,
 			Title: "A second DEL, and a DEL of a container never seen, succeed",
 		},
 		Case{

@@ -11,7 +11,7 @@ func init() {
 			Title: "GetAPIEndpoint(e) is an http URL with path e; POST of a Request to /cni and /delegate is answered",
 		},
 		Case{
-			ID: "EP-02", Profile: "endpoint", Level: Must, Source: "API", Body: endpointOtherMethods,
+			ID: "EP-02", Profile: "endpoint", Level: Must, Source: "API", Body: endpointOtherMethods, Live: liveMethods,
 			Title: "Any other method on them is 405 with Allow; an unknown path is 404",
 		},
 		Case{
@@ -27,11 +27,11 @@ func init() {
 			Title: "A failed operation is a non-200 status with a CNI error (code, msg, details) as application/json",
 		},
 		Case{
-			ID: "EP-06", Profile: "endpoint", Level: Must, Source: "CNI", Body: endpointNotJSON,
+			ID: "EP-06", Profile: "endpoint", Level: Must, Source: "CNI", Body: endpointNotJSON, Live: liveGarbage,
 			Title: "A body that is not JSON: 400, code 6",
 		},
 		Case{
-			ID: "EP-07", Profile: "endpoint", Level: Must, Source: "CNI", Body: endpointVariables,
+			ID: "EP-07", Profile: "endpoint", Level: Must, Source: "CNI", Body: endpointVariables, Live: liveVariables,
 			Title: "A missing or invalid CNI_* variable: 400, code 4, and the msg names the variable",
 		},
 		Case{
@@ -39,7 +39,7 @@ func init() {
 			Title: "Container id and interface name follow the CNI rules: no path separator reaches the file system",
 		},
 		Case{
-			ID: "EP-09", Profile: "endpoint", Level: Must, Source: "OPS", Body: endpointTooLarge,
+			ID: "EP-09", Profile: "endpoint", Level: Must, Source: "OPS", Body: endpointTooLarge, Live: liveLimit,
 			Title: "A body over the limit (4 MiB): 413, and the daemon's memory does not grow by it",
 		},
 		Case{

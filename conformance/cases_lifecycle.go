@@ -34,7 +34,7 @@ func init() {
 			Title: "GC and STATUS need no pod, container or namespace",
 		},
 		Case{
-			ID: "ST-01", Profile: "lifecycle", Level: Must, Source: "CNI", Needs: status, Body: statusOfDelegates,
+			ID: "ST-01", Profile: "lifecycle", Level: Must, Source: "CNI", Needs: status, Body: statusOfDelegates, Live: liveStatus,
 			Title: "STATUS is 0 when ADD can be served; a delegate's STATUS error arrives with its code",
 		},
 		Case{

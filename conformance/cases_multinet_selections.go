@@ -17,7 +17,7 @@ func selectionForms(ctx context.Context, e *Env) {
 	e.Definition("alpha", e.FakeList("alpha"))
 	e.Definition("beta", e.FakeList("beta"))
 	e.DefinitionIn(other, "alpha", e.FakeList("others-alpha"))
-	e.DefinitionIn(other, "gamma.v1-0", e.FakeList("gamma"))
+	e.DefinitionIn(other, "gamma", e.FakeList("gamma"))
 	e.Start(ctx)
 	names := strings.NewReplacer("OTHER", other, "OWN", e.Namespace)
 	for _, form := range []struct {
@@ -30,7 +30,7 @@ func selectionForms(ctx context.Context, e *Env) {
 		{"OTHER/alpha", []string{"others-alpha as net1"}},
 		{"OWN/alpha", []string{"alpha as net1"}},
 		{"alpha@data0", []string{"alpha as data0"}},
-		{"OTHER/gamma.v1-0@data-0.a_b", []string{"gamma as data-0.a_b"}},
+		{"OTHER/gamma@data-0", []string{"gamma as data-0"}},
 		{"alpha,beta", []string{"alpha as net1", "beta as net2"}},
 		{"beta, OTHER/alpha@up1 ,alpha", []string{"beta as net1", "others-alpha as up1", "alpha as net3"}},
 		{"alpha,alpha", []string{"alpha as net1", "alpha as net2"}},

@@ -28,11 +28,11 @@ func init() {
 			Title: "A peer that accepts and never answers does not hold the check past its deadline",
 		},
 		Case{
-			ID: "READY-06", Profile: "ready", Level: Must, Source: "API", Body: readyHealthMethods,
+			ID: "READY-06", Profile: "ready", Level: Must, Source: "API", Body: readyHealthMethods, Live: healthMethods,
 			Title: "/healthz answers 200 to GET and POST, 405 with Allow to any other method",
 		},
 		Case{
-			ID: "READY-07", Profile: "ready", Level: Must, Source: "Multus 4.3", Body: readyzTellsTheTruth,
+			ID: "READY-07", Profile: "ready", Level: Must, Source: "Multus 4.3", Body: readyzTellsTheTruth, Live: liveReady,
 			Needs: []Feature{FeatureReadyz},
 			Title: "/readyz is 200 when ADD can be served, not before the caches are synced nor from SIGTERM on",
 		},

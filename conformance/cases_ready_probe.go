@@ -18,6 +18,11 @@ import (
 // readyHealthMethods is READY-06.
 func readyHealthMethods(ctx context.Context, e *Env) {
 	e.Start(ctx)
+	healthMethods(ctx, e)
+}
+
+// healthMethods asks a daemon that runs.
+func healthMethods(ctx context.Context, e *Env) {
 	ask := func(method, body string) *Answer {
 		ginkgo.GinkgoHelper()
 		a, err := e.Do(ctx, method, api.MultusHealthAPIEndpoint, nil, strings.NewReader(body))

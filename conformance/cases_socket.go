@@ -7,11 +7,11 @@ import "time"
 func init() {
 	register(
 		Case{
-			ID: "SOCK-01", Profile: "socket", Level: Must, Source: "API", Body: socketOnly,
+			ID: "SOCK-01", Profile: "socket", Level: Must, Source: "API", Body: socketOnly, Live: liveSocket,
 			Title: "The daemon listens on <run directory>/multus.sock, a unix socket, and nowhere else",
 		},
 		Case{
-			ID: "SOCK-02", Profile: "socket", Level: Must, Source: "API", Body: socketMode,
+			ID: "SOCK-02", Profile: "socket", Level: Must, Source: "API", Body: socketMode, Live: liveMode,
 			Title: "The socket is owned by root:root with mode 0600",
 		},
 		Case{
@@ -34,7 +34,7 @@ func init() {
 			Title: "A file, symlink or directory at the socket's path: refused with the reason, left as it was",
 		},
 		Case{
-			ID: "SOCK-07", Profile: "socket", Level: Must, Source: "OPS", Body: socketRunDirRefused,
+			ID: "SOCK-07", Profile: "socket", Level: Must, Source: "OPS", Body: socketRunDirRefused, Live: liveRunDir,
 			Needs: []Feature{FeatureRestart},
 			Title: "A run directory that is a symlink, not root's, or writable by group or others is refused",
 		},

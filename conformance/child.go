@@ -30,8 +30,8 @@ const gracePeriod = 3 * time.Second
 // exitBroken is the exit status of a child that could not run its case at all.
 const exitBroken = 3
 
-// IsChild says whether this process was started by Run to run one case. A
-// program that calls Run must then call RunChild, and do nothing else.
+// IsChild says whether this process was started by Judge to run one case. A
+// program that calls Judge must then call RunChild, and do nothing else.
 func IsChild() bool { return os.Getenv(envCase) != "" }
 
 // RunChild runs the case that the parent asks for and ends the process.
@@ -73,6 +73,11 @@ func runSpec(c *Case, s Settings) CaseResult {
 		result.State, result.Reason = Skipped, fmt.Sprintf("%s does not support %s", s.Target.Name(), missing)
 		return result
 	}
+	body, reason := bodyFor(c, s.Target)
+	if body == nil {
+		result.State, result.Reason = Skipped, reason
+		return result
+	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var seen string
 	var notes []string
@@ -85,7 +90,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 				defer func() { seen, notes = e.story(), e.notes }()
 				e.teardown(ctx)
 			}, ginkgo.NodeTimeout(teardownTimeout))
-			c.Body(ctx, e)
+			body(ctx, e)
 		})
 	})
 	ginkgo.ReportAfterSuite("result", func(r ginkgo.Report) { result.take(r) })

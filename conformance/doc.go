@@ -20,12 +20,10 @@
 //		if err != nil {
 //			t.Fatal(err)
 //		}
-//		conformance.RunTest(t, conformance.Options{Settings: conformance.Settings{
-//			Target: target, FakeDelegate: "bin/fake-delegate", PluginDir: "bin/cni",
-//		}})
+//		conformance.Run(t, conformance.Config{Target: target})
 //	}
 package conformance
 
 // Version is the suite's semantic version: it changes when a case is added or
 // judges differently, and every report says which one judged.
-const Version = "0.1.0"
+const Version = "0.2.0"

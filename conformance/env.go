@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,10 @@ func newEnv(s Settings, c Case) *Env {
 	fake, err := filepath.Abs(s.FakeDelegate)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.Symlink(fake, filepath.Join(e.BinDir, "fake"))).To(Succeed())
+	if live, ok := s.Target.(*socketTarget); ok {
+		e.RunDir = live.runDir
+		e.Notef("asked of a running daemon: a part of the requirement, which cannot hurt the node")
+	}
 	e.DefaultNetwork(e.FakeList("default", Fake{}))
 	e.world = directoryWorld{e.ClusterDir}
 	if e.Supports(FeatureKubernetes) {
@@ -154,12 +159,18 @@ func replaceFile(path string, content []byte) {
 }
 
 func (e *Env) paths() Paths {
-	return Paths{
+	p := Paths{
 		Dir: e.Dir, RunDir: e.RunDir, CacheDir: e.CacheDir, BinDir: e.BinDir, ConfDir: e.ConfDir, ClusterDir: e.ClusterDir,
 		PendingDir: e.PendingDir, InstallDir: e.InstallDir, CNIVersion: e.CNIVersion,
 		Kubeconfig: e.kubeconfig(), NodeName: e.NodeName,
+		PodResourcesSocket: filepath.Join(e.Dir, "kubelet", "kubelet.sock"), DeviceInfoDir: e.deviceInfoDir(),
 		ConfigFile: filepath.Join(e.Dir, "daemon.json"), LogFile: filepath.Join(e.Dir, "daemon.log"),
 	}
+	if w, ok := e.world.(*apiWorld); ok {
+		p.APIHost, p.APIPort, _ = net.SplitHostPort(w.front.address)
+		p.APIToken, p.APICertificate = w.credential, string(w.front.ca)
+	}
+	return p
 }
 
 // atEnd has f called when the case is over.

@@ -37,6 +37,57 @@ type front struct {
 	ca     []byte
 	server *http.Server
 	lag    atomic.Int64
+	// certifying is whose client certificates are a proof of who asks; nil for
+	// none. certified counts the requests that had one.
+	certifying atomic.Pointer[authority]
+	certified  atomic.Int64
+}
+
+// authority signs client certificates. What they may do is asked of admin, in
+// their name.
+type authority struct {
+	roots *x509.CertPool
+	admin http.RoundTripper
+}
+
+// signed says whether a certificate is the authority's, and valid now.
+func (a *authority) signed(leaf *x509.Certificate) bool {
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: a.roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err == nil
+}
+
+// certify has the front accept certificates that ca signed, as an API server
+// does: their common name is the user, their organizations are the groups.
+// admin is the socket that may impersonate them.
+func (f *front) certify(ca *x509.Certificate, admin string) {
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	f.certifying.Store(&authority{roots, &http.Transport{DialContext: dialing(admin), MaxIdleConnsPerHost: 100, DisableCompression: true}})
+}
+
+// identify passes a request with a valid client certificate on in the name of
+// its user; others keep their own credentials. A certificate that has ended is
+// refused, also on a connection that is older.
+type identify struct {
+	front *front
+	plain http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (i *identify) RoundTrip(r *http.Request) (*http.Response, error) {
+	by := i.front.certifying.Load()
+	if by == nil || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return i.plain.RoundTrip(r)
+	}
+	leaf := r.TLS.PeerCertificates[0]
+	if !by.signed(leaf) {
+		return &http.Response{StatusCode: http.StatusUnauthorized, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	}
+	i.front.certified.Add(1)
+	r.Header.Del("Authorization")
+	r.Header.Set("Impersonate-User", leaf.Subject.CommonName)
+	r.Header["Impersonate-Group"] = append(leaf.Subject.Organization, "system:authenticated")
+	return by.admin.RoundTrip(r)
 }
 
 // newFront serves what the runner's socket answers.
@@ -50,19 +101,31 @@ func newFront(runner string) (*front, error) {
 	l := bufconn.Listen(64 << 10)
 	proxy := &httputil.ReverseProxy{
 		FlushInterval: -1, ErrorLog: noLog,
-		Transport:      &http.Transport{DialContext: dialing(runner), MaxIdleConnsPerHost: 100, DisableCompression: true},
+		Transport:      &identify{f, &http.Transport{DialContext: dialing(runner), MaxIdleConnsPerHost: 100, DisableCompression: true}},
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "runner"}) },
 		ModifyResponse: f.delay,
 	}
-	f.server = &http.Server{Handler: proxy, ErrorLog: noLog, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
+	f.server = &http.Server{Handler: proxy, ErrorLog: noLog, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+		// Whose they are is judged per request.
+		ClientAuth: tls.RequestClientCert}}
 	go func() { _ = f.server.ServeTLS(l, "", "") }() // close ends it
 	f.forwarder, err = forward(l.DialContext)
 	return f, err
 }
 
+// newRawFront passes bytes on to a runner's raw socket; ca is the API server's.
+func newRawFront(raw string, ca []byte) (f *front, err error) {
+	f = &front{ca: ca}
+	dial := dialing(raw)
+	f.forwarder, err = forward(func(ctx context.Context) (net.Conn, error) { return dial(ctx, "", "") })
+	return f, err
+}
+
 func (f *front) close() {
 	f.forwarder.close()
-	_ = f.server.Close()
+	if f.server != nil {
+		_ = f.server.Close()
+	}
 }
 
 // dialing always dials one unix socket.

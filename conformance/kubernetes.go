@@ -49,6 +49,10 @@ type apiAccess struct {
 	Admin string `json:"admin"`
 	// Client is a socket that passes requests on with their own credentials.
 	Client string `json:"client"`
+	// Raw is a socket that passes bytes on to the suite's own API server, whose
+	// certificate CA is for: what is measured does not go through the suite.
+	Raw string `json:"raw,omitempty"`
+	CA  []byte `json:"ca,omitempty"`
 	// ClusterRoles are what the daemons may do, by the target's name.
 	ClusterRoles map[string]string `json:"clusterRoles"`
 	// AuditLog is empty when the API server is not the suite's own.
@@ -138,6 +142,7 @@ func (h *hostedAPI) startOwn(ctx context.Context, assets, dir string) error {
 		return err
 	}
 	h.config, h.access.AuditLog = h.own.Config, h.own.AuditLog
+	h.access.Raw, h.access.CA = filepath.Join(dir, "raw.sock"), h.own.Config.CAData
 	return nil
 }
 

@@ -84,6 +84,9 @@ func (h *hostedAPI) sweep(ctx context.Context, id string) error {
 	}
 	listed := metav1.ListOptions{LabelSelector: selector}
 	all := []error{h.client.RbacV1().ClusterRoleBindings().DeleteCollection(ctx, metav1.DeleteOptions{}, listed)}
+	if err := h.client.ResourceV1().ResourceSlices().DeleteCollection(ctx, metav1.DeleteOptions{}, listed); err != nil && !apierrors.IsNotFound(err) {
+		all = append(all, err) // a cluster without resource claims has no slices
+	}
 	namespaces, err := h.client.CoreV1().Namespaces().List(ctx, listed)
 	if err != nil {
 		return errors.Join(append(all, err)...)

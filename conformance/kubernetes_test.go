@@ -117,7 +117,7 @@ func apiComesAndGoes(ctx context.Context, e *Env) {
 
 func TestWorldInAPIServer(t *testing.T) {
 	o := kubernetesOptions(t, tiny("TINY-01", podsInAPI), tiny("TINY-02", apiComesAndGoes), tiny("TINY-03", apiComesAndGoes))
-	report, err := Run(t.Context(), o)
+	report, err := Judge(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestWorldInAPIServer(t *testing.T) {
 func TestWithoutAPIServer(t *testing.T) {
 	o := kubernetesOptions(t, tiny("TINY-01", func(context.Context, *Env) {}))
 	t.Setenv(apiserver.AssetsVariable, "/nonexistent")
-	report, err := Run(t.Context(), o)
+	report, err := Judge(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestForeignClusterIsLeftClean(t *testing.T) {
 	// The server has no namespace controller: the run says so in the end.
 	sweepTimeout = 3 * time.Second
 	defer func() { sweepTimeout = defaultSweepTimeout }()
-	report, err := Run(ctx, o)
+	report, err := Judge(ctx, o)
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "still removes namespaces") {
 		t.Errorf("err = %v", err)
 	}

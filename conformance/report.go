@@ -95,6 +95,8 @@ type Report struct {
 		Version  string    `json:"version"`
 		Features []Feature `json:"features"`
 	} `json:"target"`
+	// Seed repeats the run's order.
+	Seed    uint64           `json:"seed"`
 	Started time.Time        `json:"started"`
 	Seconds float64          `json:"seconds"`
 	Summary []ProfileSummary `json:"summary"`
@@ -131,7 +133,8 @@ func (r *Report) Count(level Level) Count {
 	return n
 }
 
-// Write writes report.json and junit.xml into a directory, which it makes.
+// Write writes report.json, report.yaml (a ConformanceReport) and junit.xml into
+// a directory, which it makes.
 func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -144,7 +147,11 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	for name, content := range map[string][]byte{"report.json": append(data, '\n'), "junit.xml": junit} {
+	ofYAML, err := r.YAML()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	for name, content := range map[string][]byte{"report.json": append(data, '\n'), "report.yaml": ofYAML, "junit.xml": junit} {
 		tmp := filepath.Join(dir, "."+name)
 		if err := os.WriteFile(tmp, content, 0o644); err != nil {
 			return fmt.Errorf("report: %w", err)

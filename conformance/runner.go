@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,7 @@ const spare = 40 * time.Second
 // cancelled is why a case that an interrupted run did not finish is skipped.
 const cancelled = "the run was cancelled"
 
-// Options is what Run needs.
+// Options is what Judge needs.
 type Options struct {
 	Settings
 	Selection Selection
@@ -36,6 +37,9 @@ type Options struct {
 	Command func(ctx context.Context) *exec.Cmd
 	// Parallel is how many cases run side by side; 0 for twice the cores, 8 at most.
 	Parallel int
+	// Seed decides on the order of the cases, but for those that take long, which
+	// come first; the report tells it. 0 is a seed by chance.
+	Seed uint64
 	// Progress is called after each case, one call at a time; may be nil.
 	Progress func(done, of int, r CaseResult)
 
@@ -45,9 +49,9 @@ type Options struct {
 	unserved string
 }
 
-// Run executes the selected cases against the target and reports. It fails
+// Judge executes the selected cases against the target and reports. It fails
 // only when the suite itself cannot run; what the target does is in the report.
-func Run(ctx context.Context, o Options) (*Report, error) {
+func Judge(ctx context.Context, o Options) (*Report, error) {
 	if uid := os.Geteuid(); uid != 0 {
 		return nil, fmt.Errorf("root is needed for namespaces and sockets, this is uid %d", uid)
 	}
@@ -61,7 +65,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if len(cases) == 0 {
 		return nil, errors.New("no case is selected")
 	}
-	report := &Report{Started: time.Now().UTC()}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64N(1<<32-1) + 1
+	}
+	report := &Report{Started: time.Now().UTC(), Seed: o.Seed}
 	report.Suite.Name, report.Suite.Version = "thicket-conformance", Version
 	report.Target.Name, report.Target.Features = o.Target.Name(), o.Target.Features()
 	if report.Target.Version, err = o.Target.Version(ctx); err != nil {
@@ -89,6 +96,8 @@ func runAll(ctx context.Context, o Options, cases []Case, work string) []CaseRes
 	for i := range order {
 		order[i] = i
 	}
+	random := rand.New(rand.NewPCG(o.Seed, 0))
+	random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cases[b].Slow, cases[a].Slow) })
 	todo := make(chan int)
 	go func() {

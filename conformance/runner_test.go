@@ -92,7 +92,7 @@ func childOptions(t *testing.T, cases ...Case) Options {
 
 func TestRunnerOutcomes(t *testing.T) {
 	o := childOptions(t, tinyCases()...)
-	report, err := Run(t.Context(), o)
+	report, err := Judge(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestCancelEndsChildren(t *testing.T) {
 	o.Command = func(ctx context.Context) *exec.Cmd { defer close(started); return command(ctx) }
 	go func() { <-started; cancel() }()
 	begin := time.Now()
-	report, err := Run(ctx, o)
+	report, err := Judge(ctx, o)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)
 	}

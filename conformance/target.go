@@ -28,8 +28,17 @@ type Paths struct {
 	// Kubeconfig is the daemon's way to the API server, of a target with
 	// FeatureKubernetes.
 	Kubeconfig string
+	// APIHost, APIPort, APIToken and APICertificate (PEM) are the same for a
+	// daemon that looks for them where pods have them.
+	APIHost, APIPort, APIToken, APICertificate string
 	// NodeName is the name of the daemon's node, whose pods it serves.
 	NodeName string
+	// PodResourcesSocket is the kubelet's pod-resources socket. Nobody listens
+	// there unless the case is about devices.
+	PodResourcesSocket string
+	// DeviceInfoDir is the base directory of DeviceInfo files, for
+	// /var/run/k8s.cni.cncf.io/devinfo. It is not there at first.
+	DeviceInfoDir string
 	// PendingDir is where a shim may leave requests for later.
 	PendingDir string
 	// InstallDir is where the target's installer puts the shim.

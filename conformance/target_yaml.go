@@ -33,7 +33,7 @@ type targetFile struct {
 	Kind       string `yaml:"kind"`
 	Name       string `yaml:"name"`
 	// Root is what relative paths of executables start from, itself relative
-	// to the file.
+	// to the file; ${NAME} stands for an environment variable.
 	Root string `yaml:"root"`
 	Shim struct {
 		Path   string `yaml:"path"`
@@ -55,13 +55,6 @@ type targetFile struct {
 	Version  []string       `yaml:"version"`
 	Install  []string       `yaml:"install"`
 	Features []Feature      `yaml:"features"`
-}
-
-// placedFile is a file that the daemon needs, written before it starts.
-type placedFile struct {
-	Path    string `yaml:"path"`
-	Mode    uint32 `yaml:"mode"`
-	Content string `yaml:"content"`
 }
 
 // yamlTarget runs an implementation's binaries.
@@ -106,12 +99,31 @@ func ParseTarget(data []byte, source, root string) (Target, error) {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	if root == "" {
-		root = t.file.Root
+		var err error
+		if root, err = expandVariables(t.file.Root); err != nil {
+			return nil, fmt.Errorf("target %s: root: %w", source, err)
+		}
 		if !filepath.IsAbs(root) {
 			root = filepath.Join(filepath.Dir(source), root)
 		}
 	}
 	return t, t.resolve(root)
+}
+
+// expandVariables replaces ${NAME} by environment variables.
+func expandVariables(text string) (string, error) {
+	var missing []string
+	text = os.Expand(text, func(name string) string {
+		value := os.Getenv(name)
+		if value == "" {
+			missing = append(missing, name)
+		}
+		return value
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("set the environment variable %s to the directory of the binaries", strings.Join(missing, ", "))
+	}
+	return text, nil
 }
 
 func (t *yamlTarget) validate() error {
@@ -291,28 +303,6 @@ func (t *yamlTarget) StartDaemon(_ context.Context, p Paths, config []byte) (Pro
 		env = append(env, key+"="+value)
 	}
 	return startProcess(command, env, p.LogFile)
-}
-
-func (t *yamlTarget) place(f placedFile, p Paths) error {
-	path, err := t.render("daemon.files.path", f.Path, p)
-	if err != nil {
-		return err
-	}
-	content, err := t.render("daemon.files.content", f.Content, p)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(filepath.Clean(path), p.Dir+"/") {
-		return fmt.Errorf("daemon.files: %s lies outside the case's directory {{.Dir}}", path)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	mode := os.FileMode(f.Mode)
-	if mode == 0 {
-		mode = 0o644
-	}
-	return os.WriteFile(path, []byte(content), mode)
 }
 
 // Install implements Target.

@@ -52,6 +52,8 @@ type FakeStep struct {
 	// Addresses, with their prefix length, are put on the veth and into the
 	// result.
 	Addresses []string `json:"addresses,omitempty"`
+	// DeviceInfo is written by ADD to the file that runtimeConfig names for it.
+	DeviceInfo any `json:"deviceInfo,omitempty"`
 	// Result is printed instead of the default result.
 	Result any `json:"result,omitempty"`
 }
@@ -98,7 +100,7 @@ func (e *Env) DefaultNetwork(configList string) {
 // fail the case when they cannot do their work.
 type world interface {
 	makeNamespace(name string)
-	putDefinition(namespace, name, config string)
+	putDefinition(namespace, name, config string, annotations map[string]string)
 	deleteDefinition(namespace, name string)
 	// putPod sets the sandbox's PodUID when the world gives it.
 	putPod(s *Sandbox, annotations map[string]string)
@@ -128,7 +130,15 @@ func (e *Env) Definition(name, config string) {
 // e.Namespace or one of NewNamespace.
 func (e *Env) DefinitionIn(namespace, name, config string) {
 	ginkgo.GinkgoHelper()
-	e.world.putDefinition(namespace, name, config)
+	e.world.putDefinition(namespace, name, config, nil)
+}
+
+// DefinitionOf makes or replaces a NetworkAttachmentDefinition in e.Namespace
+// whose attachments take a device of a resource each (the annotation
+// k8s.v1.cni.cncf.io/resourceName).
+func (e *Env) DefinitionOf(resource, name, config string) {
+	ginkgo.GinkgoHelper()
+	e.world.putDefinition(e.Namespace, name, config, map[string]string{"k8s.v1.cni.cncf.io/resourceName": resource})
 }
 
 // DeleteDefinition removes a NetworkAttachmentDefinition from e.Namespace.

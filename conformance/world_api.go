@@ -37,6 +37,8 @@ type apiWorld struct {
 	node    string
 	// account is the service account of the case's daemon, in its namespace.
 	namespace, account string
+	// credential is that account's token.
+	credential string
 	// role is the ClusterRole of the target's daemons.
 	role      string
 	front     *front
@@ -58,7 +60,11 @@ func newAPIWorld(accessFile, kubeconfig, target string, c Case, namespace, node 
 	Expect(err).NotTo(HaveOccurred())
 	w.dynamic, err = dynamic.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
-	w.front, err = newFront(w.access.Client)
+	if c.ID == benchCase && w.access.Raw != "" {
+		w.front, err = newRawFront(w.access.Raw, w.access.CA)
+	} else {
+		w.front, err = newFront(w.access.Client)
+	}
 	Expect(err).NotTo(HaveOccurred())
 	if w.access.AuditLog != "" {
 		info, err := os.Stat(w.access.AuditLog)
@@ -66,7 +72,8 @@ func newAPIWorld(accessFile, kubeconfig, target string, c Case, namespace, node 
 		w.auditFrom = info.Size()
 	}
 	w.makeNamespace(namespace)
-	Expect(os.WriteFile(kubeconfig, w.kubeconfig(w.token()), 0o600)).To(Succeed())
+	w.credential = w.token()
+	Expect(os.WriteFile(kubeconfig, w.kubeconfig(w.credential), 0o600)).To(Succeed())
 	return w
 }
 
@@ -92,7 +99,7 @@ func (w *apiWorld) makeNamespace(name string) {
 	})).To(Succeed(), "a namespace in the API server")
 }
 
-func (w *apiWorld) putDefinition(namespace, name, config string) {
+func (w *apiWorld) putDefinition(namespace, name, config string, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
 	Expect(call(func(ctx context.Context) error {
 		in := w.dynamic.Resource(definitions).Namespace(namespace)
@@ -101,6 +108,7 @@ func (w *apiWorld) putDefinition(namespace, name, config string) {
 			"metadata": map[string]any{"name": name, "namespace": namespace},
 			"spec":     map[string]any{"config": config},
 		}}
+		object.SetAnnotations(annotations)
 		_, err := in.Create(ctx, object, metav1.CreateOptions{})
 		if !apierrors.IsAlreadyExists(err) {
 			return err

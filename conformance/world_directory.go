@@ -17,11 +17,11 @@ type directoryWorld struct{ dir string }
 
 func (w directoryWorld) makeNamespace(string) {}
 
-func (w directoryWorld) putDefinition(namespace, name, config string) {
+func (w directoryWorld) putDefinition(namespace, name, config string, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
 	replaceFile(w.definitionFile(namespace, name), mustJSON(map[string]any{
 		"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-		"metadata": map[string]any{"name": name, "namespace": namespace},
+		"metadata": map[string]any{"name": name, "namespace": namespace, "annotations": annotations},
 		"spec":     map[string]any{"config": config},
 	}))
 }

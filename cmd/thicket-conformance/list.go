@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -35,6 +34,9 @@ func listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if output == "markdown" {
+				return conformance.WriteCatalog(c.OutOrStdout(), cases)
+			}
 			rows := make([]row, 0, len(cases))
 			for _, k := range cases {
 				rows = append(rows, row{k.ID, k.Level, k.Profile, k.Title, k.Source})
@@ -55,12 +57,6 @@ func render(w io.Writer, form string, rows []row) error {
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(rows)
-	case "markdown":
-		fmt.Fprintln(w, "| id | level | profile | requirement | source |\n|---|---|---|---|---|")
-		for _, r := range rows {
-			fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", r.ID, r.Level, r.Profile, strings.ReplaceAll(r.Title, "|", `\|`), r.Source)
-		}
-		return nil
 	case "table":
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "ID\tLEVEL\tPROFILE\tREQUIREMENT\tSOURCE")

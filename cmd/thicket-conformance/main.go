@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -63,7 +64,7 @@ type targetFlags struct{ target, fake, plugins, kubeconfig, assets string }
 
 func (f *targetFlags) register(c *cobra.Command) {
 	beside := besideSelf()
-	c.Flags().StringVar(&f.target, "target", "", "what to judge: in-process (Thicket's own daemon, linked in), or a target's YAML `file`")
+	c.Flags().StringVar(&f.target, "target", "", "what to judge: in-process (Thicket's own daemon, linked in), socket:DIR (a daemon that already runs, by its run directory: only what cannot hurt it), or a target's YAML `file`")
 	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "for a target with the feature kubernetes: the cluster whose API to use, a `file`; without it an API server is started. "+
 		"Pods (which nobody runs) and network definitions are made in namespaces with random names, and removed")
 	c.Flags().StringVar(&f.assets, "kubernetes-assets", filepath.Join(beside, "k8s"), "etcd and kube-apiserver, a `directory`; $KUBEBUILDER_ASSETS goes before it")
@@ -83,11 +84,14 @@ func besideSelf() string {
 func (f *targetFlags) settings() (conformance.Settings, error) {
 	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
 	var err error
-	switch f.target {
-	case "":
-		return s, errors.New("--target is missing: in-process, or a target's YAML file such as conformance/targets/thicket.yaml")
-	case "in-process":
+	runDir, running := strings.CutPrefix(f.target, "socket:")
+	switch {
+	case f.target == "":
+		return s, errors.New("--target is missing: in-process, socket:DIR, or a target's YAML file such as conformance/targets/thicket.yaml")
+	case f.target == "in-process":
 		s.Target, err = inprocess.Bundled()
+	case running:
+		s.Target, err = conformance.SocketTarget(runDir)
 	default:
 		s.Target, err = conformance.LoadTarget(f.target)
 	}

@@ -104,7 +104,7 @@ func (f *mutantsFlags) try(ctx context.Context, t *trial) (*trialResult, error) 
 	if err != nil {
 		return nil, err
 	}
-	report, err := conformance.Run(ctx, conformance.Options{
+	report, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: conformance.Selection{IDs: []string{t.of.ID}}, Parallel: 1,
 		Command: func(ctx context.Context) *exec.Cmd {
 			args := []string{"--" + flagJudged, t.mutant.Name, "--" + flagKind, t.mutant.Kind, "--" + flagLinks, f.links}

@@ -22,6 +22,7 @@ type runFlags struct {
 	level     string
 	report    string
 	parallel  int
+	seed      uint64
 	repeat    int
 	verbose   bool
 }
@@ -42,6 +43,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json and junit.xml into this `directory`")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
+	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show the output of failed cases: the daemon's log, the delegates' calls")
 	return c
@@ -79,8 +81,8 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 }
 
 func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
-	report, err := conformance.Run(ctx, conformance.Options{
-		Settings: settings, Selection: f.selection, Parallel: f.parallel,
+	report, err := conformance.Judge(ctx, conformance.Options{
+		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
 		// The child is this command again, with the same flags.
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
 		Progress: func(done, of int, r conformance.CaseResult) {
@@ -125,7 +127,7 @@ func summarize(out io.Writer, r *conformance.Report, verbose bool) {
 			fmt.Fprintln(out, c.Output)
 		}
 	}
-	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds)
+	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds, r.Seed)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "profile\tMUST passed\tfailed\tskipped\tSHOULD passed\tfailed\tskipped\t")
 	total := conformance.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}

@@ -14,13 +14,10 @@ import (
 // root is the repository's, where bin/ is.
 const root = "../.."
 
-func options(t *testing.T, target conformance.Target) conformance.Options {
-	t.Helper()
-	return conformance.Options{
-		Settings: conformance.Settings{
-			Target: target, FakeDelegate: filepath.Join(root, "bin/fake-delegate"), PluginDir: filepath.Join(root, "bin/cni"),
-		},
-		Selection: conformance.Selection{Fast: testing.Short()},
+func config(target conformance.Target) conformance.Config {
+	return conformance.Config{
+		Target: target, FakeDelegate: filepath.Join(root, "bin/fake-delegate"), PluginDir: filepath.Join(root, "bin/cni"),
+		KubernetesAssets: filepath.Join(root, "bin/k8s"), Selection: conformance.Selection{Fast: testing.Short()},
 	}
 }
 
@@ -38,20 +35,19 @@ func load(t *testing.T, name string) conformance.Target {
 
 // TestInProcess judges the daemon linked into this test.
 func TestInProcess(t *testing.T) {
-	conformance.RunTest(t, options(t, inprocess.New(load(t, "thicket.yaml"))))
+	conformance.Run(t, config(inprocess.New(load(t, "thicket.yaml"))))
 }
 
 // TestBinaries judges the built binaries.
 func TestBinaries(t *testing.T) {
-	conformance.RunTest(t, options(t, load(t, "thicket.yaml")))
+	conformance.Run(t, config(load(t, "thicket.yaml")))
 }
 
 // TestKubernetes judges the built binaries with an API server for their cluster.
 func TestKubernetes(t *testing.T) {
-	o := options(t, load(t, "thicket-kubernetes.yaml"))
-	o.Settings.KubernetesAssets = filepath.Join(root, "bin/k8s")
-	if _, err := os.Stat(filepath.Join(o.Settings.KubernetesAssets, "kube-apiserver")); err != nil && os.Getenv("KUBEBUILDER_ASSETS") == "" {
+	c := config(load(t, "thicket-kubernetes.yaml"))
+	if _, err := os.Stat(filepath.Join(c.KubernetesAssets, "kube-apiserver")); err != nil && os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Skipf("%v: make k8s builds it", err)
 	}
-	conformance.RunTest(t, o)
+	conformance.Run(t, c)
 }

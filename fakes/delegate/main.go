@@ -64,7 +64,10 @@ type configuration struct {
 	Name       string          `json:"name"`
 	Type       string          `json:"type"`
 	PrevResult json.RawMessage `json:"prevResult"`
-	Fake       json.RawMessage `json:"fake"`
+	Runtime    struct {
+		DeviceInfoFile string `json:"CNIDeviceInfoFile"`
+	} `json:"runtimeConfig"`
+	Fake json.RawMessage `json:"fake"`
 }
 
 func serve() error {

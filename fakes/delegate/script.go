@@ -48,6 +48,7 @@ type step struct {
 	Exit        int             `json:"exit,omitempty"`
 	Veth        bool            `json:"veth,omitempty"`
 	Addresses   []string        `json:"addresses,omitempty"`
+	DeviceInfo  json.RawMessage `json:"deviceInfo,omitempty"`
 	Result      json.RawMessage `json:"result,omitempty"`
 }
 

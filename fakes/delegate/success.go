@@ -27,6 +27,11 @@ func succeed(command string, s *step, conf *configuration) error {
 	case command != "ADD":
 		return nil
 	}
+	if len(s.DeviceInfo) > 0 {
+		if err := describe(conf.Runtime.DeviceInfoFile, s.DeviceInfo); err != nil {
+			return fmt.Errorf("fake: runtimeConfig.CNIDeviceInfoFile: %w", err)
+		}
+	}
 	result := defaultResult(s)
 	if s.Veth {
 		mac, err := createVeth(s.Addresses)
@@ -43,6 +48,17 @@ func succeed(command string, s *step, conf *configuration) error {
 		return printRaw(conf.PrevResult, conf.CNIVersion)
 	}
 	return types.PrintResult(result, conf.CNIVersion)
+}
+
+// describe writes a DeviceInfo file as the specification's own library does: one
+// that is there already is an error.
+func describe(path string, info []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(info)
+	return errors.Join(err, f.Close())
 }
 
 // printRaw prints a result with the configuration's version, where it has none.

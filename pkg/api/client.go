@@ -3,15 +3,12 @@
 package api
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"syscall"
 	"time"
 
@@ -49,7 +46,7 @@ func do(ctx context.Context, url string, req any, socket string) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	if a.status != http.StatusOK {
+	if a.status != statusOK {
 		return nil, a.failure(socket)
 	}
 	return a.body, nil
@@ -99,19 +96,16 @@ func nobodyListens(err error) bool {
 		errors.Is(n.err, syscall.ENOENT) || errors.Is(n.err, syscall.EAGAIN))
 }
 
-// post sends one request on a connection of its own and reads the answer. It speaks HTTP on the bare connection
-// instead of through http.Transport: there is nothing to pool, redirect or retry, and the shim stays small (SHIM-13).
+// post sends one request on a connection of its own and reads the answer: there is nothing to pool, redirect or retry.
 func post(ctx context.Context, url string, req any, socket string) (*answer, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return nil, fmt.Errorf("encode the request to %s: %w", url, err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	request, err := wireRequest(url, body)
 	if err != nil {
-		return nil, fmt.Errorf("the daemon's address %q: %w", url, err)
+		return nil, err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Close = true
 
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", socket)
@@ -123,7 +117,7 @@ func post(ctx context.Context, url string, req any, socket string) (*answer, err
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	a, err := exchange(conn, r)
+	a, err := exchange(conn, request)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -131,29 +125,6 @@ func post(ctx context.Context, url string, req any, socket string) (*answer, err
 		return nil, &noAnswer{socket: socket, sent: true, err: err}
 	}
 	return a, nil
-}
-
-// exchange writes r and reads the answer to it.
-func exchange(conn net.Conn, r *http.Request) (*answer, error) {
-	// A daemon may refuse a request before it has read all of it (EP-09), so a failed write is not the last word.
-	writeErr := r.Write(conn)
-	limited := &io.LimitedReader{R: conn, N: maxAnswer}
-	in := bufio.NewReader(limited)
-	for {
-		resp, err := http.ReadResponse(in, r)
-		if err != nil {
-			return nil, explain(err, writeErr, limited)
-		}
-		if resp.StatusCode < http.StatusOK {
-			continue // informational; the answer proper follows
-		}
-		defer func() { _ = resp.Body.Close() }()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil || limited.N <= 0 {
-			return nil, explain(err, writeErr, limited)
-		}
-		return &answer{status: resp.StatusCode, body: body}, nil
-	}
 }
 
 // explain says why an answer could not be read. The end of file explains nothing by itself: it may be the limit, the

@@ -137,7 +137,7 @@ func TestDoCNIBrokenAnswers(t *testing.T) {
 	}{
 		"none":      {"", "socket"},
 		"cut short": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", "closed the connection"},
-		"garbage":   {"what?\r\n\r\n", "malformed HTTP"},
+		"garbage":   {"what?\r\n\r\n", "does not speak HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := rundir(t)

@@ -3,6 +3,11 @@
 package api
 
 import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"testing"
@@ -51,6 +56,27 @@ func FuzzPendingFile(f *testing.F) {
 		r, err := ReadPending(path)
 		if err == nil && (r.Env["CNI_COMMAND"] != "DEL" || r.Env["CNI_CONTAINERID"] != "c1" || r.Env["CNI_IFNAME"] != "eth0") {
 			t.Errorf("%+v was accepted", r.Env)
+		}
+	})
+}
+
+// FuzzAnswer reads any answer: what both readers accept, they read alike.
+func FuzzAnswer(f *testing.F) {
+	for text := range answers {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := readAnswer(textproto.NewReader(bufio.NewReader(bytes.NewReader(data))))
+		if err != nil {
+			return
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(data)), &http.Request{Method: http.MethodPost})
+		if err != nil || resp.StatusCode < 200 || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+			return
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err == nil && (resp.StatusCode != a.status || !bytes.Equal(body, a.body)) {
+			t.Errorf("read %d %q, the library reads %d %q", a.status, a.body, resp.StatusCode, body)
 		}
 	})
 }

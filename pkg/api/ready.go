@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -20,7 +19,7 @@ const checkTimeout = 900 * time.Millisecond
 func CheckAPIReadyNow(socketPath string) error {
 	socket := SocketPath(socketPath)
 	a, err := ask(context.Background(), MultusHealthAPIEndpoint, socket)
-	if err == nil && a.status != http.StatusOK {
+	if err == nil && a.status != statusOK {
 		err = a.failure(socket)
 	}
 	if err != nil {
@@ -78,10 +77,10 @@ func waitReady(ctx context.Context, socket string) error {
 // checkReady asks once whether the daemon can serve an ADD.
 func checkReady(ctx context.Context, socket string) error {
 	a, err := ask(ctx, MultusReadyAPIEndpoint, socket)
-	if err == nil && a.status == http.StatusNotFound {
+	if err == nil && a.status == statusNotFound {
 		a, err = ask(ctx, MultusHealthAPIEndpoint, socket)
 	}
-	if err == nil && a.status != http.StatusOK {
+	if err == nil && a.status != statusOK {
 		err = a.failure(socket)
 	}
 	return err

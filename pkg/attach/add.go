@@ -123,6 +123,7 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 	for i := range delegates {
 		rec.Attachments = append(rec.Attachments, attachment(&delegates[i]))
 	}
+	e.nameDeviceInfo(rec)
 	return rec, pod, checkFree(space, rec.Attachments)
 }
 
@@ -135,6 +136,7 @@ func attachment(d *network.Delegate) ledger.Attachment {
 		Config:         string(d.Config),
 		CapabilityArgs: d.CapabilityArgs,
 		DefaultRoute:   d.DefaultRoute,
+		Resource:       d.Resource,
 	}
 }
 

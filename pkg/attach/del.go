@@ -90,7 +90,10 @@ func (e *Engine) detachOne(ctx context.Context, rec *ledger.Record, a *ledger.At
 	if err != nil {
 		return err
 	}
-	return e.del(ctx, c)
+	if err := e.del(ctx, c); err != nil {
+		return err
+	}
+	return e.removeDeviceInfo(rec.ContainerID, a)
 }
 
 // delWithoutRecord deletes what can be known of a sandbox whose record is
@@ -109,6 +112,7 @@ func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 		rec.Attachments = append(rec.Attachments, attachment(d))
 	}
 	rec.Attachments = append(rec.Attachments, delegates...)
+	e.nameDeviceInfo(rec)
 	rec.Attachments = e.withCached(rec)
 	e.log.Warn("deleting by configuration, for want of a record", "sandbox", r.ContainerID, "attachments", len(rec.Attachments))
 	// The plan becomes the record, so that what fails now is tried again.

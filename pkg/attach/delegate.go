@@ -96,6 +96,7 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 	if err := e.clearResult(c); err != nil {
 		return nil, cniError(err, c.where())
 	}
+	e.prepareDeviceInfo(c.rt.ContainerID, c.at)
 	raw, err := e.cni.AddNetworkList(ctx, c.list, c.rt)
 	if err != nil {
 		return nil, cniError(err, c.where())
@@ -107,6 +108,7 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 	if c.at.Result, err = json.Marshal(result); err != nil {
 		return nil, cniError(err, c.where())
 	}
+	e.readDeviceInfo(c.rt.ContainerID, c.at)
 	return result, nil
 }
 

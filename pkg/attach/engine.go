@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/devices"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -38,7 +40,9 @@ type Options struct {
 	// CacheDir is where libcni keeps the results of ADD (its "results"
 	// directory is made below it).
 	CacheDir string
-	Log      *slog.Logger
+	// DeviceInfo is where DeviceInfo files are; empty for devices.DefaultInfoDir.
+	DeviceInfo devices.InfoDir
+	Log        *slog.Logger
 }
 
 // Engine carries out the requests. Its methods are safe for concurrent use.
@@ -52,6 +56,7 @@ type Engine struct {
 	// results is where libcni caches what ADD answered.
 	results string
 	bootID  string
+	info    devices.InfoDir
 	locks   locks
 	// adding is held, shared, while a sandbox is attached, so that GC can wait
 	// for a moment without.
@@ -78,6 +83,7 @@ func New(o Options) *Engine {
 		binDirs: o.BinDirs,
 		results: filepath.Join(o.CacheDir, "results"),
 		bootID:  strings.TrimSpace(string(id)),
+		info:    cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
 		log:     o.Log,
 	}
 }

@@ -82,8 +82,30 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		return nil, err
 	}
 	a.HotPlugged, a.Args = true, r.Args
+	if name := e.selectedAs(ctx, pod, r.Interface); name != "" {
+		a.Definition = name
+	}
 	rec.Attachments = append(rec.Attachments, a)
+	e.nameDeviceInfo(rec)
 	return pod, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
+}
+
+// selectedAs is the definition that a pod asks an interface for. Who plugs
+// networks by the pod's annotation passes a configuration without saying whose
+// it is, and then looks for the definition's name in the network status
+// (HOT-07). The annotation is younger than what is remembered of the pod, so a
+// pod that does not ask is looked up again.
+func (e *Engine) selectedAs(ctx context.Context, pod *cluster.Pod, ifName string) string {
+	name := network.SelectedAs(pod, ifName)
+	live, ok := e.cluster.(cluster.LiveCluster)
+	if name != "" || !ok {
+		return name
+	}
+	now, err := live.LivePod(ctx, pod.Namespace, pod.Name)
+	if err != nil {
+		return "" // the attachment does not depend on what it is called
+	}
+	return network.SelectedAs(now, ifName)
 }
 
 func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) (*types100.Result, error) {

@@ -42,6 +42,7 @@ func statusOf(a *ledger.Attachment, result *types100.Result) cluster.NetworkStat
 			Search:      result.DNS.Search,
 			Options:     result.DNS.Options,
 		},
+		DeviceInfo: a.DeviceInfo,
 	}
 	for _, ip := range result.IPs {
 		s.IPs = append(s.IPs, ip.Address.IP.String())

@@ -23,9 +23,13 @@ type Pod struct {
 
 	// terminating is that it is being deleted.
 	terminating bool
+	// status is the text of its network status.
+	status string
 	// since is when the pod, with these annotations, came to be; zero when that
 	// does not matter.
 	since moment
+	// claims are the pod's resource claims, nil when it has none.
+	claims *podClaims
 }
 
 // Annotations of mirror pods, which stand for static pods in the API. The UID
@@ -81,6 +85,23 @@ type Cluster interface {
 type LiveCluster interface {
 	// LivePod is Pod without what is remembered.
 	LivePod(ctx context.Context, namespace, name string) (*Pod, error)
+}
+
+// Device is a device that a resource claim (resource.k8s.io/v1) gave a pod.
+type Device struct {
+	// Resource is the name that the device's driver publishes for network
+	// definitions to ask for it by; where there is none, "claim/request" by the
+	// pod's own name for the claim.
+	Resource string
+	// ID is what a delegate calls the device, such as its PCI address.
+	ID string
+}
+
+// Claims is a Cluster that has resource claims.
+type Claims interface {
+	// ClaimedDevices returns the devices that a pod's claims gave it and that
+	// have an id for delegates.
+	ClaimedDevices(ctx context.Context, pod *Pod) ([]Device, error)
 }
 
 // The types of events.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
@@ -60,6 +61,9 @@ type Kubernetes struct {
 	withdrawals *withdrawals
 	ready       chan struct{}
 
+	// retries counts the requests that were made again.
+	retries atomic.Int64
+
 	mu      sync.Mutex
 	waiting string // what for, before ready
 }
@@ -105,6 +109,10 @@ func (k *Kubernetes) Waiting() string {
 	defer k.mu.Unlock()
 	return k.waiting
 }
+
+// Retries is how many requests have been made again because the API server did
+// not answer, or could not.
+func (k *Kubernetes) Retries() int64 { return k.retries.Load() }
 
 func (k *Kubernetes) setWaiting(what string) {
 	k.mu.Lock()
@@ -182,6 +190,7 @@ var _ interface {
 	Cluster
 	LiveCluster
 	Recorder
+	Claims
 } = (*Kubernetes)(nil)
 
 // startWatch opens a watch for as long as the options say.

@@ -10,6 +10,7 @@ import (
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -29,6 +30,7 @@ var (
 func init() {
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	utilruntime.Must(certificatesv1.AddToScheme(scheme))
+	utilruntime.Must(resourcev1.AddToScheme(scheme))
 	utilruntime.Must(nadv1.AddToScheme(scheme))
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 }
@@ -64,6 +66,7 @@ func clientConfig(kubeconfig string) (*rest.Config, error) {
 type clients struct {
 	core        *rest.RESTClient
 	definitions *rest.RESTClient
+	claims      *rest.RESTClient
 }
 
 func newClients(config *rest.Config) (*clients, error) {
@@ -76,7 +79,11 @@ func newClients(config *rest.Config) (*clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &clients{core, definitions}, nil
+	claims, err := restClient(config, resourcev1.SchemeGroupVersion, contentProtobuf)
+	if err != nil {
+		return nil, err
+	}
+	return &clients{core, definitions, claims}, nil
 }
 
 func restClient(config *rest.Config, gv schema.GroupVersion, contentType string) (*rest.RESTClient, error) {

@@ -118,6 +118,7 @@ func (k *Kubernetes) ask(ctx context.Context, verb, what string, request func(co
 		if !transient(err) || ctx.Err() != nil {
 			return fmt.Errorf("%s: API server %s: %w", what, k.host, explain(err, verb, what))
 		}
+		k.retries.Add(1)
 		next := time.NewTimer(pause.Step())
 		select {
 		case <-next.C:

@@ -26,12 +26,20 @@ func trimPod(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
+	trimmed := keep(p.Annotations)
+	if status, ok := p.Annotations[statusAnnotation]; ok {
+		if trimmed == nil {
+			trimmed = map[string]string{}
+		}
+		trimmed[statusAnnotation] = strings.Clone(status)
+	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: p.ResourceVersion,
-			Annotations: keep(p.Annotations), DeletionTimestamp: p.DeletionTimestamp,
+			Annotations: trimmed, DeletionTimestamp: p.DeletionTimestamp,
 		},
-		Spec: corev1.PodSpec{NodeName: p.Spec.NodeName},
+		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName, ResourceClaims: p.Spec.ResourceClaims},
+		Status: corev1.PodStatus{ResourceClaimStatuses: p.Status.ResourceClaimStatuses, ExtendedResourceClaimStatus: p.Status.ExtendedResourceClaimStatus},
 	}, nil
 }
 
@@ -57,7 +65,9 @@ func podOf(p *corev1.Pod) *Pod {
 	return &Pod{
 		Namespace: strings.Clone(p.Namespace), Name: strings.Clone(p.Name), UID: strings.Clone(string(p.UID)),
 		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations), terminating: p.DeletionTimestamp != nil,
-		since: moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
+		status: strings.Clone(p.Annotations[statusAnnotation]),
+		since:  moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
+		claims: claimsOf(p),
 	}
 }
 

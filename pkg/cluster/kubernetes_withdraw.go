@@ -15,6 +15,10 @@ import (
 )
 
 const (
+	// withdrawDelay is how long a status stays when its sandbox has gone. Most
+	// pods go too, or get another sandbox that publishes anew: neither has to be
+	// written twice.
+	withdrawDelay = 300 * time.Millisecond
 	// withdrawTimeout is how long a status may take to go. A later ADD of the pod
 	// replaces it anyway, and a pod that is deleted takes it along.
 	withdrawTimeout = 10 * time.Second
@@ -42,7 +46,7 @@ func newWithdrawals() *withdrawals {
 
 // begin has f called in the background, after what is pending for the pod.
 func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
-	ctx, stop := context.WithTimeout(context.Background(), withdrawTimeout)
+	ctx, stop := context.WithTimeout(context.Background(), withdrawDelay+withdrawTimeout)
 	own := &withdrawal{stop: stop, done: make(chan struct{})}
 	w.cancel(pod)
 	w.mu.Lock()
@@ -51,18 +55,25 @@ func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
 	w.all.Go(func() {
 		defer close(own.done)
 		defer stop()
+		defer w.forget(pod, own)
+		if !pausing(ctx, withdrawDelay) {
+			return
+		}
 		select {
 		case w.slots <- struct{}{}:
 			f(ctx)
 			<-w.slots
 		case <-ctx.Done():
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.pending[pod] == own {
-			delete(w.pending, pod)
-		}
 	})
+}
+
+func (w *withdrawals) forget(pod key, own *withdrawal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending[pod] == own {
+		delete(w.pending, pod)
+	}
 }
 
 // cancel ends what is pending for a pod, so that nothing is taken away after
@@ -98,29 +109,41 @@ func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
 	if !ok || known.terminating || !known.HasUID(pod.UID) || len(status) == 0 {
 		return
 	}
-	patch, err := withdrawPatch(known, status)
+	text, err := statusText(status)
 	if err != nil {
 		return
 	}
 	k.withdrawals.begin(at, func(ctx context.Context) {
-		what := "network status of pod " + at.namespace + "/" + at.name
-		err := k.ask(ctx, "patch pods/status, for", what, func(ctx context.Context) error {
-			return k.clients.core.Patch(types.JSONPatchType).Namespace(at.namespace).Resource(podResource.Resource).
-				Name(at.name).SubResource("status").Body(patch).Do(ctx).Error()
-		})
+		now, ok := k.pods.get(at)
+		if !ok || now.terminating || now.UID != known.UID {
+			return
+		}
+		err := k.withdraw(ctx, known, text)
+		// Others write it too, with another layout: who plugs networks later.
+		if apierrors.IsInvalid(err) && now.status != "" && now.status != text {
+			err = k.withdraw(ctx, known, now.status)
+		}
 		if err != nil && !errors.Is(err, ErrNotFound) && !apierrors.IsInvalid(err) && ctx.Err() == nil {
 			k.log.Warn("the network status of a deleted sandbox stays published", "error", err)
 		}
 	})
 }
 
-// withdrawPatch removes the status of this very pod as long as it is still the
-// given one: another sandbox of the pod may have published its own since.
-func withdrawPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
-	text, err := statusText(status)
+// withdraw removes the status of this very pod as long as it is still the
+// given text: another sandbox of the pod may have published its own since.
+func (k *Kubernetes) withdraw(ctx context.Context, pod *Pod, text string) error {
+	patch, err := withdrawPatch(pod.UID, text)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	what := "network status of pod " + pod.Namespace + "/" + pod.Name
+	return k.ask(ctx, "patch pods/status, for", what, func(ctx context.Context) error {
+		return k.clients.core.Patch(types.JSONPatchType).Namespace(pod.Namespace).Resource(podResource.Resource).
+			Name(pod.Name).SubResource("status").Body(patch).Do(ctx).Error()
+	})
+}
+
+func withdrawPatch(uid, text string) ([]byte, error) {
 	type operation struct {
 		Op    string `json:"op"`
 		Path  string `json:"path"`
@@ -128,7 +151,7 @@ func withdrawPatch(pod *Pod, status []NetworkStatus) ([]byte, error) {
 	}
 	annotation := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(statusAnnotation)
 	return json.Marshal([]operation{
-		{"test", "/metadata/uid", pod.UID},
+		{"test", "/metadata/uid", uid},
 		{"test", annotation, text},
 		{"remove", annotation, ""},
 	})

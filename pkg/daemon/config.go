@@ -14,6 +14,7 @@ import (
 
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/devices"
 )
 
 // Duration is a time.Duration that is written as "60s" or "1m30s" in JSON.
@@ -74,6 +75,12 @@ type Config struct {
 	// environment variable MULTUS_NODE_NAME says.
 	NodeName string `json:"nodeName,omitempty"`
 
+	// PodResourcesSocket is where the kubelet says which devices pods have; it is
+	// asked when a network definition names a resource.
+	PodResourcesSocket string `json:"podResourcesSocket"`
+	// DeviceInfoDir is the base directory of DeviceInfo files (NPWG).
+	DeviceInfoDir string `json:"deviceInfoDir"`
+
 	NodeConfig
 
 	// DelegateTimeout is how long one plugin may run.
@@ -117,7 +124,11 @@ func DefaultConfig() *Config {
 		RequestLimit:     4 << 20,
 		QueueLimit:       512,
 		GracePeriod:      Duration(25 * time.Second),
-		NodeConfig:       NodeConfig{CNIConfigDir: "/etc/cni/net.d"},
+
+		PodResourcesSocket: devices.DefaultSocket,
+		DeviceInfoDir:      devices.DefaultInfoDir,
+
+		NodeConfig: NodeConfig{CNIConfigDir: "/etc/cni/net.d"},
 	}
 }
 
@@ -151,6 +162,7 @@ func (c *Config) validate(data []byte, source string) error {
 		{"socketDir", c.SocketDir}, {"cniDir", c.CNIDir}, {"confDir", c.ConfDir},
 		{"chrootDir", c.ChrootDir}, {"pendingDir", c.PendingDir}, {"logFile", c.LogFile}, {"directory", c.Cluster.Directory},
 		{"kubeconfig", c.Kubeconfig}, {"bootstrapKubeconfig", c.PerNodeCertificate.BootstrapKubeconfig}, {"certDir", c.PerNodeCertificate.CertDir},
+		{"podResourcesSocket", c.PodResourcesSocket}, {"deviceInfoDir", c.DeviceInfoDir},
 	}
 	for _, dir := range filepath.SplitList(c.BinDir) {
 		paths = append(paths, struct{ key, value string }{"binDir", dir})
@@ -164,6 +176,8 @@ func (c *Config) validate(data []byte, source string) error {
 	switch {
 	case c.SocketDir == "" || c.CNIDir == "" || c.BinDir == "":
 		return fmt.Errorf("%s: socketDir, cniDir and binDir must not be empty; leave them out for their defaults", source)
+	case c.PodResourcesSocket == "" || c.DeviceInfoDir == "":
+		return fmt.Errorf("%s: podResourcesSocket and deviceInfoDir must not be empty; leave them out for their defaults", source)
 	case c.RequestLimit < 1024:
 		return bad("requestLimit", "%d bytes are too few for any request; the default is %d", c.RequestLimit, DefaultConfig().RequestLimit)
 	case c.ConnectionLimit < 0:

@@ -20,6 +20,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/devices"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 	"github.com/thicket-cni/thicket/pkg/nodeconf"
@@ -110,12 +111,13 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	d.engine = o.Engine(attach.Options{
 		Cluster: from,
-		Planner: network.NewPlanner(d.plannerOptions(), from),
+		Planner: network.NewPlanner(d.plannerOptions(from), from),
 		Ledger:  store,
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
-		Log: o.Log,
+		DeviceInfo: devices.InfoDir(c.DeviceInfoDir),
+		Log:        o.Log,
 	})
-	d.metrics = newMetrics(gate, d.engine, store.Count)
+	d.metrics = newMetrics(gate, d.engine, from, store.Count)
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func checkPlugins(binDir, chroot string) error {
 	return nil
 }
 
-func (d *Daemon) plannerOptions() network.Options {
+func (d *Daemon) plannerOptions(from cluster.Cluster) network.Options {
 	c := d.config
 	var global []string
 	for n := range strings.SplitSeq(c.GlobalNamespaces, ",") {
@@ -154,6 +156,7 @@ func (d *Daemon) plannerOptions() network.Options {
 		SystemNamespaces:   c.SystemNamespaces,
 		NamespaceIsolation: c.NamespaceIsolation,
 		GlobalNamespaces:   global,
+		Devices:            devices.NewSource(c.PodResourcesSocket, from),
 	}
 }
 

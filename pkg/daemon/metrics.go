@@ -17,6 +17,7 @@ import (
 
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
 // metrics is what the daemon counts. All names but Multus' own begin with
@@ -33,7 +34,7 @@ type metrics struct {
 // seconds.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}
 
-func newMetrics(gate *admission.Gate, engine Engine, records func() (kept, damaged int)) *metrics {
+func newMetrics(gate *admission.Gate, engine Engine, c cluster.Cluster, records func() (kept, damaged int)) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "multus_server_request_total", Help: "Counter of HTTP requests"},
@@ -61,6 +62,9 @@ func newMetrics(gate *admission.Gate, engine Engine, records func() (kept, damag
 	gauge("ledger_damaged", "Damaged records that are kept aside.", func() float64 { _, damaged := records(); return float64(damaged) })
 	gauge("replay_unfinished", "Sandboxes of an earlier daemon that could not be deleted yet and are tried again.",
 		func() float64 { return float64(engine.Unfinished()) })
+	if k, ok := c.(interface{ Retries() int64 }); ok {
+		counter("cluster_retries_total", "Requests to the API server that were made again.", func() float64 { return float64(k.Retries()) })
+	}
 	return m
 }
 

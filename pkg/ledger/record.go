@@ -59,6 +59,12 @@ type Attachment struct {
 	// DefaultRoute are the gateways of the sandbox's default route, when this
 	// attachment has it by request; an empty list leaves them to the result.
 	DefaultRoute []net.IP `json:"defaultRoute,omitzero"`
+	// Resource is what Kubernetes gave the pod the attachment's device by; the
+	// device itself is in Config and CapabilityArgs (NET-14).
+	Resource string `json:"resource,omitempty"`
+	// DeviceInfo describes the device, as of the NPWG device information
+	// specification; absent when nobody described it.
+	DeviceInfo json.RawMessage `json:"deviceInfo,omitempty"`
 	// Result is what the delegates answered, absent until ADD succeeded.
 	Result json.RawMessage `json:"result,omitempty"`
 }

@@ -32,6 +32,10 @@ type Delegate struct {
 	// CapabilityArgs are the runtimeConfig values by capability. libcni passes
 	// on those that a plugin declares (CNI spec, section 3, Deriving runtimeConfig).
 	CapabilityArgs map[string]any
+	// Resource is what the network definition names a device by that Kubernetes
+	// gave the pod, when the pod has one for it: its id is the capability argument
+	// deviceID and in Config (NET-14).
+	Resource string
 	// DefaultRoute are the gateways by which this attachment gets the sandbox's
 	// default route. An empty list leaves the gateway to the delegate's result;
 	// nil asks for nothing (NET-03).
@@ -54,12 +58,13 @@ func NewDelegate(config []byte, ifName string, sel *Selection) (*Delegate, error
 	if sel.Name != "" {
 		what = "network definition " + sel.definition()
 	}
-	return newDelegate(config, what, ifName, sel, nil)
+	return newDelegate(config, what, ifName, sel, nil, "")
 }
 
 // newDelegate is NewDelegate with what for errors to name the configuration
-// by, and the runtime's own capability arguments.
-func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConfig map[string]any) (*Delegate, error) {
+// by, the runtime's own capability arguments, and the id of the device that
+// Kubernetes gave the pod for it, "" for none.
+func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConfig map[string]any, device string) (*Delegate, error) {
 	if err := utils.ValidateInterfaceName(ifName); err != nil {
 		return nil, invalid("interface %q of %s: %s", ifName, what, err.Msg)
 	}
@@ -70,7 +75,14 @@ func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConf
 	if err := list.addArgs(sel.CNIArgs); err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}
+	if err := list.addDevice(device); err != nil {
+		return nil, invalid("%s: %v", what, err)
+	}
 	d := &Delegate{Interface: ifName, CapabilityArgs: sel.capabilityArgs(runtimeConfig), DefaultRoute: sel.GatewayRequest}
+	if device != "" {
+		// What the pod was given counts, not what it asks for.
+		d.CapabilityArgs["deviceID"] = device
+	}
 	if d.Config, d.Network, err = list.encode(); err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}

@@ -20,6 +20,10 @@ const (
 	DefaultNetworkAnnotation = "v1.multus-cni.io/default-network"
 )
 
+// ResourceAnnotation of a network definition names the resource of which each
+// attachment takes a device (NPWG standard; NET-14).
+const ResourceAnnotation = "k8s.v1.cni.cncf.io/resourceName"
+
 // ErrNoDefaultNetwork is wrapped when the configuration of the cluster's
 // default network does not exist (yet): nothing is wrong with what is there
 // (ST-02).
@@ -55,6 +59,8 @@ type Options struct {
 	// in GlobalNamespaces ({"default"} when it is empty; NET-08).
 	NamespaceIsolation bool
 	GlobalNamespaces   []string
+	// Devices says which devices a pod has. When it is nil, no pod has any.
+	Devices Devices
 }
 
 // Planner makes the list of delegates of a pod. It is safe for concurrent use.
@@ -92,7 +98,8 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 	if err != nil {
 		return nil, prefixed("annotation "+NetworksAnnotation, err)
 	}
-	first, err := p.defaultOf(ctx, pod, ifName, runtimeConfig)
+	devices := &allotment{from: p.options.Devices, pod: pod}
+	first, err := p.defaultOf(ctx, pod, ifName, runtimeConfig, devices)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +110,9 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 			if err != nil {
 				return nil, prefixed("defaultNetworks", err)
 			}
+			if err := devices.give(ctx, s); err != nil {
+				return nil, err
+			}
 			if plan, err = extend(plan, s, "", runtimeConfig); err != nil {
 				return nil, err
 			}
@@ -111,6 +121,9 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 	for _, sel := range selections {
 		s, err := p.selected(ctx, pod, sel, p.options.GlobalNamespaces)
 		if err != nil {
+			return nil, err
+		}
+		if err := devices.give(ctx, s); err != nil {
 			return nil, err
 		}
 		if plan, err = extend(plan, s, sel.InterfaceRequest, runtimeConfig); err != nil {
@@ -139,6 +152,11 @@ func extend(plan []Delegate, s *source, ifName string, runtimeConfig map[string]
 // DEL without a record need it. The error wraps ErrNoDefaultNetwork when its
 // configuration does not exist.
 func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[string]any) (*Delegate, error) {
+	return p.defaultWith(ctx, ifName, runtimeConfig, &allotment{})
+}
+
+// defaultWith is Default for a pod with these devices.
+func (p *Planner) defaultWith(ctx context.Context, ifName string, runtimeConfig map[string]any, devices *allotment) (*Delegate, error) {
 	name := p.clusterNetwork()
 	if name == "" {
 		return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
@@ -149,6 +167,9 @@ func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[
 	}
 	if err == nil {
 		err = s.forceVersion(p.options.ForceCNIVersion)
+	}
+	if err == nil {
+		err = devices.give(ctx, s)
 	}
 	if err != nil {
 		return nil, prefixed("clusterNetwork", err)
@@ -172,10 +193,10 @@ func (p *Planner) clusterNetwork() string {
 // defaultOf returns a pod's default network: the cluster's, unless the pod has
 // an annotation that replaces it. That annotation's interface name is ignored,
 // because the runtime has decided on it.
-func (p *Planner) defaultOf(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any) (*Delegate, error) {
+func (p *Planner) defaultOf(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any, devices *allotment) (*Delegate, error) {
 	annotation := pod.Annotations[DefaultNetworkAnnotation]
 	if strings.TrimSpace(annotation) == "" {
-		return p.Default(ctx, ifName, runtimeConfig)
+		return p.defaultWith(ctx, ifName, runtimeConfig, devices)
 	}
 	const where = "annotation " + DefaultNetworkAnnotation
 	selections, err := ParseSelections(annotation, p.options.MultusNamespace)
@@ -187,6 +208,9 @@ func (p *Planner) defaultOf(ctx context.Context, pod *cluster.Pod, ifName string
 	}
 	open := append(slices.Clone(p.options.GlobalNamespaces), p.options.MultusNamespace)
 	s, err := p.selected(ctx, pod, selections[0], open)
+	if err == nil {
+		err = devices.give(ctx, s)
+	}
 	if err != nil {
 		return nil, prefixed(where, err)
 	}
@@ -220,4 +244,19 @@ func distinct(plan []Delegate) error {
 		taken[d.Interface] = d.Definition
 	}
 	return nil
+}
+
+// SelectedAs is the definition, as namespace/name, that a pod selects for an
+// interface; "" when it selects none for it, or its annotation cannot be read.
+func SelectedAs(pod *cluster.Pod, ifName string) string {
+	selections, err := ParseSelections(pod.Annotations[NetworksAnnotation], pod.Namespace)
+	if err != nil {
+		return ""
+	}
+	for i := range selections {
+		if selections[i].InterfaceRequest == ifName {
+			return selections[i].definition()
+		}
+	}
+	return ""
 }

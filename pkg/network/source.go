@@ -21,11 +21,18 @@ type source struct {
 	config []byte
 	what   string    // what errors call it
 	sel    Selection // names the definition; empty for a file's configuration
+	// resource is what the definition wants a device of, "" for none; device is
+	// the one that it got.
+	resource, device string
 }
 
 // delegate makes an attachment of a source.
 func (s *source) delegate(ifName string, runtimeConfig map[string]any) (*Delegate, error) {
-	return newDelegate(s.config, s.what, ifName, &s.sel, runtimeConfig)
+	d, err := newDelegate(s.config, s.what, ifName, &s.sel, runtimeConfig, s.device)
+	if err == nil && s.device != "" {
+		d.Resource = s.resource
+	}
+	return d, err
 }
 
 // network finds the network that clusterNetwork or defaultNetworks name: a
@@ -89,7 +96,8 @@ func (p *Planner) definition(ctx context.Context, sel Selection) (*source, error
 		return nil, types.NewError(types.ErrTryAgainLater,
 			fmt.Sprintf("network definition %s cannot be looked up", sel.definition()), err.Error())
 	}
-	s := &source{config: []byte(def.Config), what: "network definition " + sel.definition(), sel: sel}
+	s := &source{config: []byte(def.Config), what: "network definition " + sel.definition(), sel: sel,
+		resource: strings.TrimSpace(def.Annotations[ResourceAnnotation])}
 	if strings.TrimSpace(def.Config) != "" {
 		return s, nil
 	}

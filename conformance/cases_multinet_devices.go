@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/thicket-cni/thicket/fakes/podresources"
+)
+
+func init() {
+	register(Case{
+		ID: "NET-14", Profile: "multinet", Level: Should, Source: "NPWG", Needs: []Feature{FeatureDevices}, Body: devicesOfPods, Slow: 4 * time.Second,
+		Title: "resourceName: device ids come from the kubelet's pod-resources API or from DRA claims",
+	})
+}
+
+// The resources of the case, as device plugins and drivers name them.
+const (
+	nicResource = "nics.example.com/fast"
+	ibResource  = "nics.example.com/ib"
+)
+
+// wantsDevice declares what a plugin of hardware does; the one behind it in a
+// list often does not.
+var wantsDevice = map[string]bool{"deviceID": true, "CNIDeviceInfoFile": true}
+
+// devicesOfPods is NET-14.
+func devicesOfPods(ctx context.Context, e *Env) {
+	e.DefinitionOf(nicResource, "nic", e.FakeList("nic", Fake{Capabilities: wantsDevice}, Fake{}))
+	e.DefinitionOf(ibResource, "ib", e.FakeList("ib", Fake{Capabilities: wantsDevice}))
+	e.Definition("plain", e.FakeList("plain", Fake{Capabilities: wantsDevice}))
+	broken := Fake{Capabilities: wantsDevice, Add: FakeStep{Error: types.NewError(130, "the port is down", "")}}
+	e.DefinitionOf(nicResource, "broken", e.FakeList("broken", broken))
+	memif := map[string]any{"type": "memif", "version": "1.1.0", "memif": map[string]any{"role": "master", "path": "/run/memif.sock"}}
+	e.Definition("memif", e.FakeList("memif", Fake{Capabilities: wantsDevice, Add: FakeStep{DeviceInfo: memif}}))
+	d := e.Start(ctx)
+
+	devicesWithoutKubelet(ctx, e)
+	kubelet := e.PodResources()
+	onlyWhenAsked(ctx, e, kubelet)
+	devicesByKubelet(ctx, e, d, kubelet)
+	deviceByDelegate(ctx, e, memif)
+	moreNetworksThanDevices(ctx, e, kubelet)
+	devicesRolledBack(ctx, e, kubelet)
+	if e.Supports(FeatureKubernetes) {
+		devicesByClaims(ctx, e)
+	}
+}
+
+// devicesWithoutKubelet has no kubelet that could be asked.
+func devicesWithoutKubelet(ctx context.Context, e *Env) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("no kubelet, and no definition that asks for a device")
+	none := e.Sandbox(Networks("plain"))
+	e.MustOK(e.Add(ctx, none))
+	Expect(e.devicesOf("ADD", none)).To(Equal(map[string]string{"eth0": "", "net1": ""}))
+	ginkgo.By("no kubelet, and one that does")
+	asks := e.Sandbox(Networks("plain,nic"))
+	err := expectRefused(e.Add(ctx, asks))
+	Expect(err.Msg+err.Details).To(ContainSubstring(e.paths().PodResourcesSocket), "the error has to name the socket that is missing")
+	Expect(e.CallsFor("ADD", asks)).To(BeEmpty(), "delegates ran before the devices were known")
+	e.MustOK(e.Del(ctx, asks))
+	e.MustOK(e.Del(ctx, none))
+}
+
+// onlyWhenAsked attaches a pod that has devices for something else.
+func onlyWhenAsked(ctx context.Context, e *Env, kubelet *podresources.Server) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a pod with devices, and no definition that asks for one")
+	s := e.Sandbox(Networks("plain"))
+	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:01:00.0"}})
+	e.MustOK(e.Add(ctx, s))
+	Expect(e.devicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": ""}))
+	Expect(e.deviceInfoFiles("ADD", s)).To(BeEmpty())
+	Expect(kubelet.Asked()).To(BeZero(), "the kubelet was asked for a pod whose networks want no device")
+	e.MustOK(e.Del(ctx, s))
+}
+
+// devicesByKubelet follows the devices of a pod from the kubelet through ADD,
+// CHECK, the network status and, when the kubelet has long forgotten them, DEL.
+func devicesByKubelet(ctx context.Context, e *Env, d *Daemon, kubelet *podresources.Server) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("several networks of one resource")
+	s := e.Sandbox(Networks("nic,ib,nic@data0,plain,nic"))
+	// In several containers and out of order, beside pods of like names.
+	kubelet.Set(s.PodNamespace, s.PodName,
+		podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:03:02.3", "0000:03:02.1"}},
+		podresources.Device{Container: "app", Resource: "gpus.example.com/large", IDs: []string{"0000:02:00.0"}},
+		podresources.Device{Container: "side", Resource: nicResource, IDs: []string{"0000:03:02.2"}},
+		podresources.Device{Container: "side", Resource: ibResource, IDs: []string{"0000:05:00.1"}})
+	kubelet.Set("another-"+s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:00:01.0"}})
+	kubelet.Set(s.PodNamespace, "another-"+s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:00:02.0"}})
+	info := map[string]map[string]any{
+		"net1": e.DescribeDevice(nicResource, "0000:03:02.1"), "data0": e.DescribeDevice(nicResource, "0000:03:02.2"),
+		"net2": e.DescribeDevice(ibResource, "0000:05:00.1"),
+		// Nobody describes the device of net5.
+		"net5": nil,
+	}
+	want := map[string]string{"eth0": "", "net1": "0000:03:02.1", "net2": "0000:05:00.1", "data0": "0000:03:02.2", "net4": "", "net5": "0000:03:02.3"}
+	asked := kubelet.Asked()
+	e.MustOK(e.Add(ctx, s))
+	Expect(e.devicesOf("ADD", s)).To(Equal(want), "the devices by interface: each of the pod's, in order, and none twice")
+	Expect(kubelet.Asked()).To(Equal(asked+1), "how often one ADD asks the kubelet, which then lists all its pods")
+	files := e.expectDeviceInfo(s, info)
+
+	ginkgo.By("CHECK, and DEL when the kubelet knows other devices")
+	e.MustOK(e.Check(ctx, s))
+	Expect(e.devicesOf("CHECK", s)).To(Equal(want))
+	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:03:07.7"}})
+	kubelet.Fail("the kubelet was updated")
+	defer kubelet.Fail("")
+	if e.Supports(FeatureRestart) {
+		d.Stop(ctx)
+		e.Start(ctx)
+	}
+	e.MustOK(e.Del(ctx, s))
+	Expect(e.devicesOf("DEL", s)).To(Equal(want))
+	Expect(e.deviceInfoFiles("DEL", s)).To(Equal(files))
+	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after DEL")
+	plugin, err := filepath.Glob(filepath.Join(e.deviceInfoDir(), "dp", "*"))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(plugin).To(HaveLen(3), "the device plugins' own files after DEL")
+}
+
+// expectDeviceInfo asserts what is said of the devices of a sandbox's
+// interfaces, to the delegates and in the network status; nil of a device that
+// nobody describes. It returns the files by interface.
+func (e *Env) expectDeviceInfo(s *Sandbox, want map[string]map[string]any) map[string]string {
+	ginkgo.GinkgoHelper()
+	files := e.deviceInfoFiles("ADD", s)
+	told := map[string]bool{}
+	for iface, info := range want {
+		Expect(files).To(HaveKey(iface), "runtimeConfig.CNIDeviceInfoFile of %s", iface)
+		Expect(filepath.Dir(files[iface])).To(Equal(filepath.Join(e.deviceInfoDir(), "cni")), "the directory that the specification gives")
+		Expect(told).NotTo(HaveKey(files[iface]), "two attachments have one file")
+		told[files[iface]] = true
+		if info == nil {
+			Expect(files[iface]).NotTo(BeAnExistingFile(), "nobody described the device")
+			continue
+		}
+		Expect(readJSON(files[iface])).To(Equal(info), "what the device plugin said, for the delegate of %s", iface)
+	}
+	Expect(files).To(HaveLen(len(want)), "interfaces with a DeviceInfo file")
+	for _, status := range e.Status(s) {
+		name := fmt.Sprint(status["interface"])
+		if info := want[name]; info != nil {
+			Expect(status).To(HaveKeyWithValue("device-info", info), "the network status of %s", name)
+		} else {
+			Expect(status).NotTo(HaveKey("device-info"), "the network status of %s, whose device nobody described", name)
+		}
+	}
+	return files
+}
+
+// deviceByDelegate is a device that the pod selects by its id and that only its
+// delegate can describe.
+func deviceByDelegate(ctx context.Context, e *Env, info map[string]any) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a device that its delegate describes")
+	s := e.Sandbox(Networks(`[{"name":"memif","deviceID":"memif-1"}]`))
+	e.MustOK(e.Add(ctx, s))
+	files := e.expectDeviceInfo(s, map[string]map[string]any{"net1": info})
+	e.MustOK(e.Del(ctx, s))
+	Expect(e.deviceInfoFiles("DEL", s)).To(Equal(files))
+	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after DEL")
+}
+
+// moreNetworksThanDevices leaves networks without a device: definitions name
+// resources too that only count, and have no devices.
+func moreNetworksThanDevices(ctx context.Context, e *Env, kubelet *podresources.Server) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("more networks than devices, one of them listed for two containers")
+	s := e.Sandbox(Networks("nic,nic,ib"))
+	kubelet.Set(s.PodNamespace, s.PodName,
+		podresources.Device{Container: "init", Resource: nicResource, IDs: []string{"0000:04:00.1"}},
+		podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:04:00.1"}})
+	e.MustOK(e.Add(ctx, s))
+	Expect(e.devicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:04:00.1", "net2": "", "net3": ""}))
+	e.MustOK(e.Del(ctx, s))
+}
+
+// devicesRolledBack is an ADD that fails when its delegates had devices.
+func devicesRolledBack(ctx context.Context, e *Env, kubelet *podresources.Server) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("an ADD that fails behind a network with a device")
+	s := e.Sandbox(Networks("nic,broken"))
+	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:04:00.2", "0000:04:00.3"}})
+	e.DescribeDevice(nicResource, "0000:04:00.2")
+	e.DescribeDevice(nicResource, "0000:04:00.3")
+	Expect(expectRefused(e.Add(ctx, s)).Code).To(BeEquivalentTo(130))
+	Expect(e.devicesOf("DEL", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:04:00.2", "net2": "0000:04:00.3"}))
+	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after the rollback")
+	expectNothingLeft(e, s)
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// draDriver is the name of the cases' DRA driver, which nobody runs.
+const draDriver = "nics.conformance.thicket-cni.io"
+
+// published is a device as a DRA driver publishes it.
+type published struct {
+	name string
+	// id and resource are for network definitions; a device without is none of
+	// theirs.
+	id, resource string
+}
+
+// publishDevices makes a ResourceSlice: the devices of a pool, as of a
+// generation, on the case's node or, with anyNode, for all nodes.
+func (w *apiWorld) publishDevices(pool string, generation int64, anyNode bool, devices ...published) {
+	ginkgo.GinkgoHelper()
+	slice := &resourcev1.ResourceSlice{
+		ObjectMeta: metav1.ObjectMeta{Name: "slice-" + randomHex(4), Labels: w.labels},
+		Spec: resourcev1.ResourceSliceSpec{
+			Driver: draDriver, Pool: resourcev1.ResourcePool{Name: pool, Generation: generation, ResourceSliceCount: 1},
+		},
+	}
+	if anyNode {
+		slice.Spec.AllNodes = &anyNode
+	} else {
+		slice.Spec.NodeName = &w.node
+	}
+	for _, d := range devices {
+		device := resourcev1.Device{Name: d.name, Attributes: map[resourcev1.QualifiedName]resourcev1.DeviceAttribute{"model": {StringValue: &d.name}}}
+		for name, value := range map[resourcev1.QualifiedName]string{"k8s.cni.cncf.io/deviceID": d.id, "k8s.cni.cncf.io/resourceName": d.resource} {
+			if value != "" {
+				device.Attributes[name] = resourcev1.DeviceAttribute{StringValue: &value}
+			}
+		}
+		slice.Spec.Devices = append(slice.Spec.Devices, device)
+	}
+	Expect(call(func(ctx context.Context) error {
+		_, err := w.client.ResourceV1().ResourceSlices().Create(ctx, slice, metav1.CreateOptions{})
+		return err
+	})).To(Succeed(), "a ResourceSlice")
+}
+
+// allocate makes a ResourceClaim with one request, "vf", and gives it devices,
+// as the scheduler does; owner is the pod that it was made for, nil for a claim
+// of its own.
+func (w *apiWorld) allocate(claim, pool string, owner *corev1.Pod, devices ...string) {
+	ginkgo.GinkgoHelper()
+	object := &resourcev1.ResourceClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: claim, Namespace: w.namespace, Labels: w.labels},
+		Spec: resourcev1.ResourceClaimSpec{Devices: resourcev1.DeviceClaim{Requests: []resourcev1.DeviceRequest{{
+			Name: "vf", Exactly: &resourcev1.ExactDeviceRequest{
+				DeviceClassName: draDriver, AllocationMode: resourcev1.DeviceAllocationModeExactCount, Count: int64(len(devices)),
+			},
+		}}}},
+	}
+	if owner != nil {
+		object.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, corev1.SchemeGroupVersion.WithKind("Pod"))}
+	}
+	Expect(call(func(ctx context.Context) error {
+		claims := w.client.ResourceV1().ResourceClaims(w.namespace)
+		made, err := claims.Create(ctx, object, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		made.Status.Allocation = &resourcev1.AllocationResult{}
+		for _, d := range devices {
+			made.Status.Allocation.Devices.Results = append(made.Status.Allocation.Devices.Results,
+				resourcev1.DeviceRequestAllocationResult{Request: "vf", Driver: draDriver, Pool: pool, Device: d})
+		}
+		_, err = claims.UpdateStatus(ctx, made, metav1.UpdateOptions{})
+		return err
+	})).To(Succeed(), "ResourceClaim %s", claim)
+}
+
+// claiming makes the pod of a sandbox as one with claims comes about: it is
+// made, its claims are, its status says so, and then it is bound to the node.
+// asks puts into it what it asks for; ready makes claims and says what of them
+// is in the status.
+func (w *apiWorld) claiming(s *Sandbox, annotations map[string]string, asks func(*corev1.PodSpec), ready func(*corev1.Pod) corev1.PodStatus) corev1.PodStatus {
+	ginkgo.GinkgoHelper()
+	pod := w.pod(s, annotations)
+	// Nobody but the suite binds it.
+	pod.Spec.NodeName, pod.Spec.SchedulerName = "", "conformance"
+	asks(&pod.Spec)
+	pods := w.client.CoreV1().Pods(s.PodNamespace)
+	Expect(call(func(ctx context.Context) (err error) {
+		pod, err = pods.Create(ctx, pod, metav1.CreateOptions{})
+		return err
+	})).To(Succeed(), "pod %s", s.PodName)
+	s.PodUID = string(pod.UID)
+	pod.Status = ready(pod)
+	Expect(call(func(ctx context.Context) (err error) {
+		pod, err = pods.UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+		if err != nil {
+			return err
+		}
+		return pods.Bind(ctx, &corev1.Binding{
+			ObjectMeta: metav1.ObjectMeta{Name: s.PodName, Namespace: s.PodNamespace},
+			Target:     corev1.ObjectReference{Kind: "Node", Name: w.node},
+		}, metav1.CreateOptions{})
+	})).To(Succeed(), "pod %s", s.PodName)
+	return pod.Status
+}
