@@ -59,6 +59,11 @@ pod-image: $(BIN)/tools/image
 	@$(BIN)/tools/image --output $(BIN)/image/busybox.tar --name docker.io/library/busybox:thicket --env PATH=/bin \
 	  $(foreach p,$(POD_PROGRAMS),--link /bin/$(p)=busybox) $(BUSYBOX)=/bin/busybox
 
+.PHONY: conformance-image
+conformance-image: build $(BIN)/tools/image ## the conformance suite's container image, for judging a daemon that runs on a node
+	@$(BIN)/tools/image --output $(BIN)/image/conformance.tar --name docker.io/library/thicket-conformance:dev --entrypoint /thicket-conformance \
+	  $(foreach b,thicket-conformance fake-delegate,$(BIN)/$(b)=/$(b)) $(foreach p,$(wildcard $(BIN)/cni/*),$(p)=/cni/$(notdir $(p)))
+
 .PHONY: kind-engine
 kind-engine: root $(BIN)/tools/noresource
 	@kind/docker start
@@ -73,7 +78,7 @@ kind-image-own: $(NODE_PARTS) $(BIN)/tools/image
 	@$(KIND_ENV); kind/node/image
 
 .PHONY: kind-up
-kind-up: image pod-image kind-image $(BIN)/node/kind $(BIN)/node/kubectl ## a cluster of a control plane and two workers, with Thicket on each
+kind-up: image pod-image conformance-image kind-image $(BIN)/node/kind $(BIN)/node/kubectl ## a cluster of a control plane and two workers, with Thicket on each
 	@$(KIND_ENV); kind/up
 
 .PHONY: kind-down
