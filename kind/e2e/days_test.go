@@ -141,18 +141,26 @@ func churn(ctx context.Context, happens func(ctx context.Context)) {
 	awaitNoPods(ctx, ns)
 	fmt.Printf("%q: 60 pods up within %s, gone after %s more\n", CurrentSpecReport().LeafNodeText,
 		up.Round(time.Second), (time.Since(started) - up).Round(time.Second))
-	events, err := the.CoreV1().Events(ns).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
-	Expect(err).NotTo(HaveOccurred())
-	tries := 0
-	for _, e := range events.Items {
-		if e.Reason == "FailedCreatePodSandBox" || e.Reason == "FailedKillPod" {
-			tries++
-			fmt.Printf("  tried again: %s %s: %.300s\n", e.InvolvedObject.Name, e.Reason, e.Message)
-		}
-	}
+	printRetries(ctx, ns)
 	for _, node := range the.workers {
 		expectMemory(ctx, node)
 	}
+}
+
+// printRetries says how many sandboxes the kubelet had to try again, and the
+// last reason. A daemon that is killed costs those that it was working on.
+func printRetries(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	events, err := the.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
+	Expect(err).NotTo(HaveOccurred())
+	tries, last := 0, "nothing"
+	for _, e := range events.Items {
+		if e.Reason == "FailedCreatePodSandBox" || e.Reason == "FailedKillPod" {
+			tries++
+			last = e.Message
+		}
+	}
+	fmt.Printf("  %d sandboxes were tried again, last because of: %s\n", tries, last)
 }
 
 // expectMemory prints the most memory that a node's daemon has had in its
