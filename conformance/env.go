@@ -266,19 +266,11 @@ func (e *Env) deleteAll(ctx context.Context) {
 	}
 }
 
-// story is what helps to understand a failure: the daemons' logs and the
-// delegates' calls.
+// story is what helps to understand a failure: the daemons' logs.
 func (e *Env) story() string {
 	var text string
 	for i, d := range e.daemons {
 		text += fmt.Sprintf("--- log of daemon %d\n%s\n", i+1, lastLines(d.Log(), 60))
-	}
-	for _, c := range e.Calls() {
-		end := "no end"
-		if !c.End.IsZero() {
-			end = c.End.Sub(c.Start).Round(time.Millisecond).String()
-		}
-		text += fmt.Sprintf("--- %s %s %s of %s as %s, pid %d, %s\n", c.Start.Format("15:04:05.000"), c.Command, c.Network, c.ContainerID, c.Interface, c.PID, end)
 	}
 	return text
 }
