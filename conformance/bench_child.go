@@ -43,7 +43,7 @@ func runBenchChild(s Settings) {
 	c := &Case{ID: benchCase, Profile: "bench", Level: Should, Timeout: benchDeadline, Body: b.run}
 	result := runSpec(c, s)
 	if result.State != Passed {
-		b.report.Failure = result.Reason + "\n" + result.Output
+		b.report.Failure = result.Reason + "\n" + result.Story()
 	}
 	data, err := json.Marshal(b.report)
 	if err == nil {

@@ -61,6 +61,16 @@ func expectOneAfterAnother(calls []Call) {
 func expectRefused(a *Answer) *types.Error {
 	ginkgo.GinkgoHelper()
 	Expect(a.OK()).To(BeFalse(), "the request was answered with success: %s", a)
+	if err := a.Error(); err != nil {
+		return err
+	}
+	return &types.Error{Msg: string(a.Body)}
+}
+
+// expectCNIError is expectRefused for cases that are about the error's form.
+func expectCNIError(a *Answer) *types.Error {
+	ginkgo.GinkgoHelper()
+	Expect(a.OK()).To(BeFalse(), "the request was answered with success: %s", a)
 	err := a.Error()
 	Expect(err).NotTo(BeNil(), "there is no CNI error with a code and a msg in the answer %s", a)
 	return err

@@ -160,7 +160,7 @@ func addNeverParallel(ctx context.Context, e *Env) {
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Check(ctx, s))
 	e.MustOK(e.Del(ctx, s))
-	for _, command := range []string{"ADD", "CHECK", "DEL"} {
+	for _, command := range []string{"ADD", "DEL"} {
 		Expect(e.CallsFor(command, s)).To(HaveLen(4), "%s of the three attachments' four plugins", command)
 	}
 	expectOneAfterAnother(callsOfSandbox(e, s))

@@ -119,7 +119,7 @@ func addDelegateAbsent(ctx context.Context, e *Env) {
 
 func expectBroken(ctx context.Context, e *Env, s *Sandbox, plugin, network string) {
 	ginkgo.GinkgoHelper()
-	err := expectRefused(e.Add(ctx, s))
+	err := expectCNIError(e.Add(ctx, s))
 	Expect(err.Msg).To(ContainSubstring(plugin), "the msg names the plugin")
 	Expect(err.Msg).To(MatchRegexp(`(^|[^a-z-])`+regexp.QuoteMeta(network)+`($|[^a-z-])`), "the msg names the network")
 	Expect(len(err.Error())).To(BeNumerically("<", 64<<10), "an error is for people to read")

@@ -5,6 +5,7 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -162,11 +163,12 @@ func checkPassedOver(ctx context.Context, e *Env) {
 	e.Definition("unchecked", with(e.FakeList("unchecked", refusing, refusing), "disableCheck", true))
 	e.Definition("checked", with(e.FakeList("checked"), "disableCheck", false))
 	for _, v := range []string{"0.3.1", "0.3.0"} {
-		e.Definition("old-"+v, with(e.FakeList("old-"+v, refusing), "cniVersion", v))
+		name := "old-" + strings.ReplaceAll(v, ".", "")
+		e.Definition(name, with(e.FakeList(name, refusing), "cniVersion", v))
 	}
 	e.Definition("v040", with(e.FakeList("v040"), "cniVersion", "0.4.0"))
 	e.Start(ctx)
-	s := e.Sandbox(Networks("unchecked,checked,old-0.3.1,old-0.3.0,v040"))
+	s := e.Sandbox(Networks("unchecked,checked,old-031,old-030,v040"))
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Check(ctx, s))
 	Expect(networksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"default", "checked", "v040"}))

@@ -86,6 +86,11 @@ func delWithoutNamespace(ctx context.Context, e *Env) {
 	same := func(map[string]string) {}
 	keeper := e.Sandbox(Networks("blue"))
 	e.MustOK(e.Add(ctx, keeper))
+	for _, change := range []func(map[string]string){empty, unset} {
+		r := e.Request("DEL", e.Sandbox()) // never seen
+		change(r.Env)
+		e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+	}
 	for _, way := range []struct {
 		what    string
 		gone    bool

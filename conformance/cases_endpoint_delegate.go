@@ -73,7 +73,7 @@ func endpointHotplugError(ctx context.Context, e *Env, want *types.Error) {
 
 func expectSameError(a *Answer, want *types.Error) {
 	ginkgo.GinkgoHelper()
-	got := expectRefused(a)
+	got := expectCNIError(a)
 	Expect([]any{got.Code, got.Msg, got.Details}).To(Equal([]any{want.Code, want.Msg, want.Details}), "the delegate's error, in the answer %s", a)
 }
 
@@ -100,7 +100,7 @@ func endpointStatusClasses(ctx context.Context, e *Env) {
 	awaitUnready(ctx, e, d)
 	a := e.Add(ctx, e.Sandbox())
 	Expect(a.Status).To(Equal(http.StatusServiceUnavailable), "ADD of a daemon that shuts down was answered with %s", a)
-	Expect(expectRefused(a).Code).To(Equal(uint(11)), "the code of an ADD that the next daemon can serve: %s", a)
+	Expect(expectCNIError(a).Code).To(Equal(uint(11)), "the code of an ADD that the next daemon can serve: %s", a)
 	e.Touch(gate)
 	e.MustOK(expectAnswered(ctx, outcome))
 	d.await(ctx)

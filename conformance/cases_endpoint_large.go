@@ -51,7 +51,7 @@ func endpointTooLarge(ctx context.Context, e *Env) {
 		ginkgo.By(row.what)
 		a := upload(ctx, e, request("ADD"), row.size, row.frame)
 		Expect(a.Status).To(Equal(http.StatusRequestEntityTooLarge), "%s was answered with %s", row.what, a)
-		Expect(expectRefused(a).Code).NotTo(BeZero())
+		Expect(expectCNIError(a).Code).NotTo(BeZero())
 	}
 	Expect(peakMemory(e, d)-before).To(BeNumerically("<", largeBodyBound), "bytes by which the daemon's peak memory grew")
 	Expect(trace(attachmentCalls(e))).To(BeEmpty(), "delegates that ran")

@@ -75,7 +75,7 @@ func expectVariableRefused(ctx context.Context, e *Env, s *Sandbox, endpoint, co
 func expectNaming(a *Answer, variable, what string) {
 	ginkgo.GinkgoHelper()
 	Expect(a.Status).To(Equal(http.StatusBadRequest), "%s was answered with %s", what, a)
-	err := expectRefused(a)
+	err := expectCNIError(a)
 	Expect(err.Code).To(Equal(uint(4)), "%s was answered with %s", what, a)
 	Expect(err.Msg).To(ContainSubstring(variable), "%s: the msg names the variable", what)
 }
@@ -150,7 +150,7 @@ func endpointLongID(ctx context.Context, e *Env) {
 	for _, id := range []string{strings.Repeat("a", 255), strings.Repeat("b", 300), strings.Repeat("c", 5000)} {
 		s := e.Sandbox(ContainerID(id))
 		if a := e.Add(ctx, s); !a.OK() {
-			_ = expectRefused(a)
+			_ = expectCNIError(a)
 			expectNothingLeft(e, s)
 			continue
 		}

@@ -91,7 +91,7 @@ func hotRefused(ctx context.Context, e *Env) {
 		e.ResetCalls()
 		a := e.Post(ctx, api.MultusDelegateAPIEndpoint, r)
 		Expect(a.OK()).To(BeFalse(), "%s: the hot-plug was answered with %s", what, a)
-		_ = expectRefused(a)
+		_ = expectCNIError(a)
 		Expect(trace(attachmentCalls(e))).To(BeEmpty(), "%s: delegates that ran", what)
 		Expect(stateOf(e, s)).To(Equal(before), "%s: the daemon's files and the sandbox", what)
 	}

@@ -60,7 +60,7 @@ func liveGarbage(ctx context.Context, e *Env) {
 	for _, body := range []string{"", "ADD", "<request/>", "\x00\x01\xfe\xff", `{"env":{"CNI_COMMAND":"CHECK"`, `["a"]`, `{"env":{"CNI_COMMAND":5}}`} {
 		a := postRaw(ctx, e, api.MultusCNIAPIEndpoint, []byte(body))
 		Expect(a.Status).To(Equal(http.StatusBadRequest), "%q was answered with %s", body, a)
-		Expect(expectRefused(a).Code).To(Equal(uint(6)), "%q was answered with %s", body, a)
+		Expect(expectCNIError(a).Code).To(Equal(uint(6)), "%q was answered with %s", body, a)
 	}
 }
 
@@ -92,7 +92,7 @@ func liveLimit(ctx context.Context, e *Env) {
 // liveUnknown is DEL-02 and CHECK-06 for a container that nobody has.
 func liveUnknownDel(ctx context.Context, e *Env) { e.MustOK(e.Del(ctx, stranger(e))) }
 
-func liveUnknownCheck(ctx context.Context, e *Env) { _ = expectRefused(e.Check(ctx, stranger(e))) }
+func liveUnknownCheck(ctx context.Context, e *Env) { _ = expectCNIError(e.Check(ctx, stranger(e))) }
 
 // liveStatus is ST-01 on a node in use, whose default network is there.
 func liveStatus(ctx context.Context, e *Env) {

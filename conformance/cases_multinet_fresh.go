@@ -62,10 +62,10 @@ func mirrorPods(ctx context.Context, e *Env) {
 	ginkgo.By("a static pod, whose mirror has another UID")
 	const annotation = "kubernetes.io/config.mirror"
 	own, other := randomHex(16), randomHex(16)
-	s := e.Sandbox(Annotation(annotation, own), Networks("again"))
+	s := e.Sandbox(Annotation(annotation, own), Annotation("kubernetes.io/config.hash", own), Annotation("kubernetes.io/config.source", "file"), Networks("again"))
 	s.PodUID = own
 	e.MustOK(e.Add(ctx, s))
-	stranger := e.Sandbox(Annotation(annotation, own))
+	stranger := e.Sandbox(Annotation(annotation, own), Annotation("kubernetes.io/config.hash", own))
 	stranger.PodUID = other
 	_ = expectRefused(e.Add(ctx, stranger))
 }

@@ -54,8 +54,7 @@ func malformedSelections(ctx context.Context, e *Env) {
 		s := e.Sandbox(Networks(m.annotation))
 		answer := e.Add(ctx, s)
 		Expect(answer.OK()).To(BeFalse(), "ADD with networks: %s succeeds: %s", m.annotation, answer)
-		err := answer.Error()
-		Expect(err).NotTo(BeNil(), "networks: %s: there is no CNI error in the answer %s", m.annotation, answer)
+		err := expectRefused(answer)
 		Expect(err.Msg+" "+err.Details).To(ContainSubstring(m.part), "networks: %s: the part at fault in code %d", m.annotation, err.Code)
 		expectNothingLeft(e, s)
 	}

@@ -24,7 +24,7 @@ func statusResult(s *Sandbox, ifName, mac string, ips, routes []any, dns map[str
 // their prefix length, the sandbox's own interface and not the host's end of it.
 func statusOfEveryAttachment(ctx context.Context, e *Env) {
 	other := e.NewNamespace()
-	s := e.Sandbox(Networks(`[{"name":"alpha"},{"name":"bare","namespace":"` + other + `"},{"name":"alpha","interface":"data0"}]`))
+	s := e.Sandbox(Networks(`[{"name":"alpha"},{"name":"bare","namespace":"` + other + `"},{"name":"gamma","interface":"data0"}]`))
 	address := func(a string) any { return map[string]any{"interface": 1, "address": a} }
 	dns := map[string]any{"nameservers": []any{"192.0.2.53"}, "domain": "pod.example", "search": []any{"a.example", "b.example"}, "options": []any{"ndots:5"}}
 	e.DefaultNetwork(e.FakeList("default", Fake{Add: FakeStep{Result: statusResult(s, "eth0", "02:00:00:00:00:01",
@@ -33,6 +33,8 @@ func statusOfEveryAttachment(ctx context.Context, e *Env) {
 		dns)}}))
 	e.Definition("alpha", e.FakeList("alpha-net", Fake{Add: FakeStep{Result: statusResult(s, "net1", "02:00:00:00:00:02",
 		[]any{address("198.51.100.17/24")}, []any{map[string]any{"dst": "10.0.0.0/8", "gw": "198.51.100.1"}}, map[string]any{})}}))
+	e.Definition("gamma", e.FakeList("gamma-net", Fake{Add: FakeStep{Result: statusResult(s, "data0", "02:00:00:00:00:04",
+		[]any{address("203.0.113.17/24")}, nil, map[string]any{})}}))
 	e.DefinitionIn(other, "bare", e.FakeList("bare-net", Fake{Add: FakeStep{Result: statusResult(s, "net2", "02:00:00:00:00:03", nil, nil, map[string]any{})}}))
 	e.Start(ctx)
 	e.MustOK(e.Add(ctx, s))
@@ -44,7 +46,7 @@ func statusOfEveryAttachment(ctx context.Context, e *Env) {
 		HaveKeyWithValue("ips", []any{"192.0.2.17", "2001:db8::17"}), HaveKeyWithValue("mac", "02:00:00:00:00:01"),
 		HaveKeyWithValue("gateway", []any{"192.0.2.1", "2001:db8::1"}), HaveKeyWithValue("dns", dns)), "the default network")
 	for i, want := range []struct{ name, iface, mac string }{
-		{e.Namespace + "/alpha", "net1", "02:00:00:00:00:02"}, {other + "/bare", "net2", "02:00:00:00:00:03"}, {e.Namespace + "/alpha", "data0", "02:00:00:00:00:02"},
+		{e.Namespace + "/alpha", "net1", "02:00:00:00:00:02"}, {other + "/bare", "net2", "02:00:00:00:00:03"}, {e.Namespace + "/gamma", "data0", "02:00:00:00:00:04"},
 	} {
 		element := status[i+1]
 		Expect(element).To(And(HaveKeyWithValue("name", want.name), HaveKeyWithValue("interface", want.iface), HaveKeyWithValue("mac", want.mac)), "element %d", i+1)

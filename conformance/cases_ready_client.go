@@ -93,12 +93,13 @@ func readyDaemonPromptly(ctx context.Context, e *Env) {
 	e.Start(ctx, WithoutWaiting())
 	endpoint := api.MultusHealthAPIEndpoint
 	if unready {
-		awaitProbe(ctx, e, endpoint)
-		expectStillWaiting(w, "the daemon does not know its cluster yet")
+		if mayServe(ctx, e) {
+			expectStillWaiting(w, "the daemon does not know its cluster yet")
+		}
 		e.ClusterBack()
 		endpoint = api.MultusReadyAPIEndpoint
 	}
-	awaitProbe(ctx, e, endpoint)
+	awaitReady(ctx, e, endpoint)
 	expectWithinTwoPeriods(ctx, w, time.Now())
 }
 
@@ -107,6 +108,26 @@ func awaitProbe(ctx context.Context, e *Env, endpoint string) {
 	ginkgo.GinkgoHelper()
 	Eventually(func() error { return e.probe(ctx, e.RunDir, endpoint) }).WithContext(ctx).
 		WithTimeout(startTimeout).WithPolling(pollInterval).Should(Succeed())
+}
+
+// mayServe waits for /healthz of a daemon whose cluster is away. One that does
+// not serve at all until it knows its cluster is not ready either.
+func mayServe(ctx context.Context, e *Env) bool {
+	healthy := func() []string {
+		if err := e.probe(ctx, e.RunDir, api.MultusHealthAPIEndpoint); err != nil {
+			return []string{err.Error()}
+		}
+		return nil
+	}
+	return await(healthy, 5*time.Second)
+}
+
+// awaitReady waits for a daemon whose cluster is back: it may look for it with
+// growing pauses.
+func awaitReady(ctx context.Context, e *Env, endpoint string) {
+	ginkgo.GinkgoHelper()
+	Eventually(func() error { return e.probe(ctx, e.RunDir, endpoint) }).WithContext(ctx).
+		WithTimeout(45 * time.Second).WithPolling(pollInterval).Should(Succeed())
 }
 
 func expectWithinTwoPeriods(ctx context.Context, w <-chan waited, since time.Time) {

@@ -73,7 +73,12 @@ func readyzBeforeSync(ctx context.Context, e *Env) *Daemon {
 	early := e.Sandbox()
 	e.ClusterAway()
 	d := e.Start(ctx, WithoutWaiting())
-	awaitProbe(ctx, e, api.MultusHealthAPIEndpoint)
+	if !mayServe(ctx, e) {
+		e.ClusterBack()
+		awaitReady(ctx, e, api.MultusReadyAPIEndpoint)
+		expectServes(ctx, e)
+		return d
+	}
 	outcome := e.Async(ctx, e.Request("ADD", early))
 	var first *Outcome
 	Consistently(func() int {

@@ -152,7 +152,7 @@ func shimRuns(ctx context.Context, e *Env, o ShimOption) []*ShimRun {
 
 	failed := e.Shim(ctx, "ADD", refused, o)
 	Expect(failed.ExitCode).NotTo(BeZero(), "ADD with a delegate that refuses")
-	Expect(onlyDocument(failed)).To(And(HaveKeyWithValue("code", 117.0), HaveKeyWithValue("msg", "no address is free")))
+	Expect(onlyDocument(failed)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKeyWithValue("msg", ContainSubstring("no address is free"))))
 	missing := e.Shim(ctx, "CHECK", s, o, ShimEnv(func(env map[string]string) { env["CNI_IFNAME"] = "a/b" }))
 	Expect(missing.ExitCode).NotTo(BeZero(), "CHECK with a bad interface name")
 	Expect(onlyDocument(missing)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKey("msg")))

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -194,14 +195,17 @@ func socketRunDirMade(ctx context.Context, e *Env) {
 func socketNeverLax(ctx context.Context, e *Env) {
 	const restarts = 50
 	observer := e.Observe(ctx, e.Socket())
+	slow := false // one that takes its time to end is killed from then on
 	underUmask(0, func() {
 		for i := range restarts + 1 {
 			d := e.Start(ctx)
-			if i%2 == 1 && e.Supports(FeatureKill) {
+			if (i%2 == 1 || slow) && e.Supports(FeatureKill) {
 				d.Kill()
-			} else {
-				d.Stop(ctx)
+				continue
 			}
+			began := time.Now()
+			d.Stop(ctx)
+			slow = time.Since(began) > 2*time.Second
 		}
 	})
 	seen := observer.Stop()

@@ -104,11 +104,14 @@ func socketTakenOver(ctx context.Context, e *Env) {
 	}
 	before := e.Sandbox()
 	old := e.Start(ctx, options...)
-	e.MustOK(e.Add(ctx, before))
 	var written string
 	if e.Supports(FeatureNodeConf) {
 		written = e.awaitNodeConf(ctx, "")
+		var err error
+		e.nodeConfig, _, err = e.nodeConf()
+		Expect(err).NotTo(HaveOccurred())
 	}
+	e.MustOK(e.Add(ctx, before))
 	Expect(os.RemoveAll(e.RunDir)).To(Succeed())
 	current := e.Start(ctx, options...)
 	if e.Supports(FeatureNodeConf) {

@@ -80,6 +80,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	var seen string
+	var calls []Call
 	var notes []string
 	var unserved bool
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
@@ -87,7 +88,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 			e := newEnv(s, *c)
 			ginkgo.DeferCleanup(func(ctx context.Context) {
 				unserved = e.unserved
-				defer func() { seen, notes = e.story(), e.notes }()
+				defer func() { seen, notes, calls = e.story(), e.notes, e.Calls() }()
 				e.teardown(ctx)
 			}, ginkgo.NodeTimeout(teardownTimeout))
 			body(ctx, e)
@@ -102,6 +103,7 @@ func runSpec(c *Case, s Settings) CaseResult {
 	result.Notes = notes
 	if result.State == Failed {
 		result.Output = seen
+		result.Calls, result.CallsBefore = callResults(calls)
 		if unserved {
 			result.Failure = FailedUnserved
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -107,11 +108,15 @@ func (e *Env) Request(command string, s *Sandbox) *api.Request {
 	ginkgo.GinkgoHelper()
 	config, err := e.Target.ShimConfig(e.paths())
 	Expect(err).NotTo(HaveOccurred())
+	if e.nodeConfig != nil {
+		config = e.nodeConfig
+	}
 	return &api.Request{Env: s.Env(command), Config: config}
 }
 
 func (e *Env) post(ctx context.Context, endpoint string, r *api.Request) (*Answer, error) {
 	e.noteAdd(r)
+	e.notePlugged(endpoint, r)
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
@@ -124,6 +129,20 @@ func (e *Env) noteAdd(r *api.Request) {
 	if r.Env["CNI_COMMAND"] == "ADD" {
 		e.noteAddOf(r.Env["CNI_CONTAINERID"])
 	}
+}
+
+// notePlugged remembers which hot-plugged attachments need a DEL of their own
+// in the end.
+func (e *Env) notePlugged(endpoint string, r *api.Request) {
+	if endpoint != api.MultusDelegateAPIEndpoint || r.Env["CNI_COMMAND"] != "ADD" {
+		return
+	}
+	undo := *r
+	undo.Env = maps.Clone(r.Env)
+	undo.Env["CNI_COMMAND"] = "DEL"
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.plugged = append(e.plugged, &undo)
 }
 
 func (e *Env) noteAddOf(id string) {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
 )
 
 // teardownTimeout bounds what follows a case's body.
@@ -51,6 +53,11 @@ type Env struct {
 	shims    []*ShimProcess
 	stubs    []*Stub
 	sandbox  []*Sandbox
+	// nodeConfig is the configuration that the runtime has, when it is not the
+	// target's: the file that the daemon wrote.
+	nodeConfig []byte
+	// plugged are the DELs of what was hot-plugged.
+	plugged  []*api.Request
 	closers  []func()
 	daemonNo int
 	notes    []string
@@ -250,24 +257,20 @@ func (e *Env) deleteAll(ctx context.Context) {
 		}
 	}
 	e.mu.Unlock()
+	for _, r := range e.plugged {
+		// Whether the sandbox's DEL removes them is HOT-04's, and no other case's.
+		_, _ = e.post(ctx, api.MultusDelegateAPIEndpoint, r)
+	}
 	for _, s := range added {
 		_, _ = e.post(ctx, "/cni", e.Request("DEL", s))
 	}
 }
 
-// story is what helps to understand a failure: the daemons' logs and the
-// delegates' calls.
+// story is what helps to understand a failure: the daemons' logs.
 func (e *Env) story() string {
 	var text string
 	for i, d := range e.daemons {
 		text += fmt.Sprintf("--- log of daemon %d\n%s\n", i+1, lastLines(d.Log(), 60))
-	}
-	for _, c := range e.Calls() {
-		end := "no end"
-		if !c.End.IsZero() {
-			end = c.End.Sub(c.Start).Round(time.Millisecond).String()
-		}
-		text += fmt.Sprintf("--- %s %s %s of %s as %s, pid %d, %s\n", c.Start.Format("15:04:05.000"), c.Command, c.Network, c.ContainerID, c.Interface, c.PID, end)
 	}
 	return text
 }

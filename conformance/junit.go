@@ -28,7 +28,7 @@ func (r *Report) junit() ([]byte, error) {
 		switch c.State {
 		case Failed:
 			message, _, _ := strings.Cut(c.Reason, "\n")
-			test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Output}
+			test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Story()}
 			s.Failures++
 			all.Failures++
 		case Skipped:

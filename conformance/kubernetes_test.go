@@ -123,7 +123,7 @@ func TestWorldInAPIServer(t *testing.T) {
 	}
 	for _, r := range report.Cases {
 		if r.State != Passed {
-			t.Errorf("%s: %s %s\n%s", r.ID, r.State, r.Reason, r.Output)
+			t.Errorf("%s: %s %s\n%s", r.ID, r.State, r.Reason, r.Story())
 		}
 	}
 	if left, _ := os.ReadDir(o.WorkDir); len(left) != 0 {

@@ -54,9 +54,12 @@ type CaseResult struct {
 	Seconds float64 `json:"seconds"`
 	// Notes are what the case measured, such as how much was left behind.
 	Notes []string `json:"notes,omitempty"`
-	// Output is what helps to understand a failure: the daemon's log and the
-	// delegates' calls.
+	// Output is what helps to understand a failure: the daemons' logs.
 	Output string `json:"output,omitempty"`
+	// Calls are the delegates' in a case that failed, in the order in which they
+	// began; CallsBefore is how many earlier ones are left out.
+	Calls       []CallResult `json:"calls,omitempty"`
+	CallsBefore int          `json:"callsBefore,omitempty"`
 }
 
 // Count is how many cases ended how.
@@ -133,8 +136,8 @@ func (r *Report) Count(level Level) Count {
 	return n
 }
 
-// Write writes report.json, report.yaml (a ConformanceReport) and junit.xml into
-// a directory, which it makes.
+// Write writes report.json, report.yaml, report.html and junit.xml into a
+// directory, which it makes.
 func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -147,11 +150,16 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	ofYAML, err := r.YAML()
+	published, err := r.yaml()
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	for name, content := range map[string][]byte{"report.json": append(data, '\n'), "report.yaml": ofYAML, "junit.xml": junit} {
+	page, err := r.html()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	files := map[string][]byte{"report.json": append(data, '\n'), "report.yaml": published, "report.html": page, "junit.xml": junit}
+	for name, content := range files {
 		tmp := filepath.Join(dir, "."+name)
 		if err := os.WriteFile(tmp, content, 0o644); err != nil {
 			return fmt.Errorf("report: %w", err)

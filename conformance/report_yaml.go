@@ -5,87 +5,75 @@ package conformance
 import (
 	"time"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
-// ReportKind is the kind of report.yaml, of TargetAPIVersion.
-const ReportKind = "ConformanceReport"
-
-// publishedReport is what an implementation publishes of itself: the outcome,
-// without logs. Its form follows that of Gateway API's conformance reports.
+// publishedReport is report.yaml: what an implementation publishes to show
+// that it conforms, after the ConformanceReport of Gateway API.
 type publishedReport struct {
-	APIVersion     string `json:"apiVersion"`
-	Kind           string `json:"kind"`
-	Implementation struct {
-		Name    string `json:"name"`
-		Version string `json:"version,omitempty"`
-	} `json:"implementation"`
-	SuiteVersion      string             `json:"suiteVersion"`
-	Date              time.Time          `json:"date"`
-	Seed              uint64             `json:"seed"`
-	SupportedFeatures []Feature          `json:"supportedFeatures"`
-	Profiles          []publishedProfile `json:"profiles"`
+	APIVersion     string             `yaml:"apiVersion"`
+	Kind           string             `yaml:"kind"`
+	Date           string             `yaml:"date"`
+	Suite          publishedName      `yaml:"suite"`
+	Seed           uint64             `yaml:"seed"`
+	Implementation publishedName      `yaml:"implementation"`
+	Features       []Feature          `yaml:"supportedFeatures"`
+	Profiles       []publishedProfile `yaml:"profiles"`
+}
+
+type publishedName struct {
+	Name    string `yaml:"name"`
+	Version string `yaml:"version"`
 }
 
 type publishedProfile struct {
-	Name string `json:"name"`
-	// Result is success when no MUST failed and at least one passed, partial
-	// when a MUST was skipped, failure when one failed, and none when nothing of
-	// the profile was executed.
-	Result string         `json:"result"`
-	Must   publishedCount `json:"must"`
-	Should publishedCount `json:"should"`
+	Name   string         `yaml:"name"`
+	Must   publishedLevel `yaml:"must"`
+	Should publishedLevel `yaml:"should"`
 }
 
-type publishedCount struct {
-	Passed  int `json:"passed"`
-	Failed  int `json:"failed"`
-	Skipped int `json:"skipped"`
-	// FailedCases and SkippedCases are their ids.
-	FailedCases  []string `json:"failedCases,omitempty"`
-	SkippedCases []string `json:"skippedCases,omitempty"`
+// publishedLevel counts the cases of a level and names those that did not pass.
+type publishedLevel struct {
+	Result       string   `yaml:"result"`
+	Passed       int      `yaml:"passed"`
+	Failed       int      `yaml:"failed"`
+	Skipped      int      `yaml:"skipped"`
+	FailedCases  []string `yaml:"failedCases,omitempty"`
+	SkippedCases []string `yaml:"skippedCases,omitempty"`
 }
 
-func countOf(n Count) publishedCount {
-	return publishedCount{Passed: n.Passed, Failed: n.Failed, Skipped: n.Skipped}
-}
-
-// YAML renders the report as a ConformanceReport.
-func (r *Report) YAML() ([]byte, error) {
-	p := publishedReport{APIVersion: TargetAPIVersion, Kind: ReportKind, SuiteVersion: r.Suite.Version, Date: r.Started, Seed: r.Seed,
-		SupportedFeatures: r.Target.Features}
-	p.Implementation.Name, p.Implementation.Version = r.Target.Name, r.Target.Version
+// yaml renders the report in the form to publish.
+func (r *Report) yaml() ([]byte, error) {
+	p := publishedReport{
+		APIVersion: "conformance.thicket-cni.io/v1alpha1", Kind: "ConformanceReport", Date: r.Started.Format(time.RFC3339),
+		Suite: publishedName(r.Suite), Seed: r.Seed, Implementation: publishedName{r.Target.Name, r.Target.Version}, Features: r.Target.Features,
+	}
 	for _, s := range r.Summary {
-		profile := publishedProfile{Name: s.Profile, Result: resultOf(s), Must: countOf(s.Must), Should: countOf(s.Should)}
-		for _, c := range r.Cases {
-			if c.Profile != s.Profile {
-				continue
-			}
-			counts := &profile.Must
-			if c.Level == Should {
-				counts = &profile.Should
-			}
-			switch c.State {
-			case Failed:
-				counts.FailedCases = append(counts.FailedCases, c.ID)
-			case Skipped:
-				counts.SkippedCases = append(counts.SkippedCases, c.ID)
-			case Passed:
-			}
-		}
-		p.Profiles = append(p.Profiles, profile)
+		p.Profiles = append(p.Profiles, publishedProfile{Name: s.Profile, Must: r.publish(s.Profile, Must, s.Must), Should: r.publish(s.Profile, Should, s.Should)})
 	}
 	return yaml.Marshal(p)
 }
 
-func resultOf(s ProfileSummary) string {
+// publish is one level of a profile. Its result is "partial" when nothing
+// failed and something was skipped: a skipped case is never counted as passed.
+func (r *Report) publish(profile string, level Level, n Count) publishedLevel {
+	l := publishedLevel{Result: "success", Passed: n.Passed, Failed: n.Failed, Skipped: n.Skipped}
 	switch {
-	case s.Must.Failed > 0:
-		return "failure"
-	case s.Must.Passed == 0:
-		return "none"
-	case s.Must.Skipped > 0:
-		return "partial"
+	case n.Failed > 0:
+		l.Result = "failure"
+	case n.Skipped > 0:
+		l.Result = "partial"
+	case n.Passed == 0:
+		l.Result = "none"
 	}
-	return "success"
+	for _, c := range r.Cases {
+		switch {
+		case c.Profile != profile || c.Level != level:
+		case c.State == Failed:
+			l.FailedCases = append(l.FailedCases, c.ID)
+		case c.State == Skipped:
+			l.SkippedCases = append(l.SkippedCases, c.ID)
+		}
+	}
+	return l
 }

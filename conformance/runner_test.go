@@ -109,7 +109,7 @@ func TestRunnerOutcomes(t *testing.T) {
 	for _, r := range report.Cases {
 		w := want[r.ID]
 		if r.State != w.state || !strings.Contains(r.Reason, w.reason) || (w.reason == "") != (r.Reason == "") {
-			t.Errorf("%s: %s %q, want %s %q\n%s", r.ID, r.State, r.Reason, w.state, w.reason, r.Output)
+			t.Errorf("%s: %s %q, want %s %q\n%s", r.ID, r.State, r.Reason, w.state, w.reason, r.Story())
 		}
 	}
 	if n := report.Count(Must); len(report.Cases) != 11 || n != (Count{Passed: 2, Failed: 6, Skipped: 2}) {
@@ -283,7 +283,7 @@ func TestReportRenders(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, _ := os.ReadDir(dir)
-	if len(names) != 2 {
+	if len(names) != 4 {
 		t.Errorf("%v", names)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "report.json"))

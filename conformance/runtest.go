@@ -71,7 +71,7 @@ func Run(t *testing.T, c Config) {
 			case r.State == Skipped:
 				t.Skip(r.Reason)
 			case r.State == Failed && r.Level == Must:
-				t.Errorf("%s\n%s\n%s", r.Title, r.Reason, r.Output)
+				t.Errorf("%s\n%s\n%s", r.Title, r.Reason, r.Story())
 			case r.State == Failed:
 				t.Logf("a SHOULD that is not kept: %s\n%s", r.Title, r.Reason)
 			}

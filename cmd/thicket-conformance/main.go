@@ -55,7 +55,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), listCommand(), runCommand(), mutantsCommand())
+	c.AddCommand(benchCommand(), compareCommand(), listCommand(), runCommand(), mutantsCommand())
 	return c
 }
 

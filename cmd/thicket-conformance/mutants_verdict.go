@@ -90,8 +90,8 @@ func (v *verdict) print(out io.Writer, verbose bool) {
 	var names []string
 	for _, s := range v.Survived {
 		fmt.Fprintf(out, "\nSURVIVED %s, claimed by %s: %s\n", s.Mutant, s.Case, indented(s.Why))
-		if r := v.result(s.Mutant, s.Case); verbose && r.Output != "" {
-			fmt.Fprintln(out, r.Output)
+		if r := v.result(s.Mutant, s.Case); verbose && r.Story() != "" {
+			fmt.Fprintln(out, r.Story())
 		}
 		if !slices.Contains(names, s.Mutant) {
 			names = append(names, s.Mutant)

@@ -41,7 +41,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(conformance.Profiles, ", "))
 	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id`")
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
-	c.Flags().StringVar(&f.report, "report", "", "write report.json and junit.xml into this `directory`")
+	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
@@ -124,7 +124,7 @@ func summarize(out io.Writer, r *conformance.Report, verbose bool) {
 		}
 		fmt.Fprintf(out, "\nFAILED %s %s: %s\n  source: %s\n  %s\n", c.Level, c.ID, c.Title, c.Source, strings.ReplaceAll(c.Reason, "\n", "\n  "))
 		if verbose {
-			fmt.Fprintln(out, c.Output)
+			fmt.Fprintln(out, c.Story())
 		}
 	}
 	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds, r.Seed)
