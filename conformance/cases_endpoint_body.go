@@ -115,6 +115,7 @@ func endpointAttributes(ctx context.Context, e *Env) {
 	body := fmt.Appendf(nil, `{"env":%s,"config":"%s","x":{},"interfaceAttributes":{"y":[0],`+
 		`"ips":["192.0.2.9/24","2001:db8::9/64"],"mac":"02:00:00:00:00:09","cni-args":{"vlan":"7","deep":{"a":[1]}},"z":null}}`,
 		mustJSON(r.Env), base64.StdEncoding.EncodeToString(r.Config))
+	e.notePlugged(api.MultusDelegateAPIEndpoint, r)
 	Expect(postRaw(ctx, e, api.MultusDelegateAPIEndpoint, body).Result()).NotTo(BeNil())
 	calls := e.AwaitCalls(ctx, 1, callOf(s, "ADD", "hot"))
 	got := calls[0].Config()

@@ -122,7 +122,6 @@ func hotSurvives(ctx context.Context, e *Env) {
 		end(d)
 		d = e.Start(ctx)
 		Expect(s.Interfaces()).To(Equal(interfaces), "interfaces after the restart")
-		expectChecked(ctx, e, s, e.Request("CHECK", s))
 		expectAttachments(ctx, e, s, all...)
 		e.MustOK(e.hot(ctx, s, "CHECK", "hot0", e.FakeList("hot")))
 		_ = expectRefused(e.hot(ctx, s, "ADD", "hot1", e.FakeList("late")))

@@ -31,6 +31,10 @@ func init() {
 			Title: "Lists (plugins: […]) work as definitions",
 		},
 		Case{
+			ID: "NET-17", Profile: "multinet", Level: Should, Source: "OPS", Body: definitionsUnusable,
+			Title: "A definition whose list has no plugin, or a plugin without a type, is an error that names it",
+		},
+		Case{
 			ID: "NET-07", Profile: "multinet", Level: Must, Source: "NPWG", Body: malformedSelections,
 			Title: "Malformed selections fail the ADD with a msg that quotes the part at fault",
 		},

@@ -60,8 +60,12 @@ func definitionsOfLists(ctx context.Context, e *Env) {
 	for _, c := range e.CallsFor("ADD", s) {
 		Expect(c.Config()).NotTo(HaveKey("plugins"), "a plugin gets its own configuration, not the list")
 	}
+}
 
-	ginkgo.By("a list without a plugin, and one whose plugin has no type")
+// definitionsUnusable is NET-17: whoever may write a network definition must
+// not end the daemon by it, or anybody else's request.
+func definitionsUnusable(ctx context.Context, e *Env) {
+	e.Start(ctx)
 	e.Definition("none", `{"cniVersion":"1.0.0","name":"none","plugins":[]}`)
 	e.Definition("typeless", `{"cniVersion":"1.0.0","name":"typeless","plugins":[{"x":1}]}`)
 	for _, name := range []string{"none", "typeless"} {

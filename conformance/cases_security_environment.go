@@ -105,7 +105,9 @@ var delegateVariables = []string{"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", 
 func expectOwnEnvironment(e *Env, d *Daemon, s *Sandbox, command string, networks ...string) {
 	ginkgo.GinkgoHelper()
 	calls := e.CallsFor(command, s)
-	Expect(networksOf(calls)).To(ConsistOf(networks), "delegates that ran for %s", command)
+	if command != "CHECK" || len(calls) > 0 { // that CHECK reaches any is CHECK-01's
+		Expect(networksOf(calls)).To(ConsistOf(networks), "delegates that ran for %s", command)
+	}
 	own := environmentOf(d)
 	for _, c := range calls {
 		Expect(c.Path).To(Equal(e.BinDir), "CNI_PATH at %s of %s", command, c.Network)
