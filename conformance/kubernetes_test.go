@@ -151,15 +151,17 @@ func TestForeignClusterIsLeftClean(t *testing.T) {
 		e.Definition("blue", "{}")
 		e.DefinitionIn(e.NewNamespace(), "blue", "{}")
 	}
+	hang := tiny("TINY-04", func(ctx context.Context, e *Env) {
+		busy(ctx, e)
+		e.Touch(filepath.Join(filepath.Dir(e.settings.WorkDir), "busy"))
+		select {}
+	})
+	hang.Slow = -1 // after the others, whose order is by chance
 	o := kubernetesOptions(t,
 		tiny("TINY-01", busy),
 		tiny("TINY-02", func(ctx context.Context, e *Env) { busy(ctx, e); Expect(e.Dir).To(BeEmpty()) }),
 		tiny("TINY-03", func(ctx context.Context, e *Env) { busy(ctx, e); e.APIRequests() }),
-		tiny("TINY-04", func(ctx context.Context, e *Env) {
-			busy(ctx, e)
-			e.Touch(filepath.Join(filepath.Dir(e.settings.WorkDir), "busy"))
-			select {}
-		}),
+		hang,
 	)
 	assets, err := apiserver.Assets(o.KubernetesAssets)
 	if err != nil {
