@@ -40,9 +40,17 @@ func gcInvalidOnly(ctx context.Context, e *Env) {
 		expectUntouched(ctx, e, kept, before)
 	}
 
+	ginkgo.By("another one is named, by a runtime that has the spec's key only")
+	another := e.Sandbox(Networks("blue"))
+	e.MustOK(e.Add(ctx, another))
+	valid := []any{attachmentOf(another, another.IfName)}
+	expectServed(e.ways()[0].ask(ctx, withKey(nodeRequest(e, e.nobody(), "GC"), validKey, valid)), "GC")
+	expectDeleted(e, kept)
+	Expect(placesOf(e.CallsFor("DEL", another))).To(BeEmpty(), "DEL of what GC must keep")
+
 	ginkgo.By("none is named")
 	expectServed(e.ways()[0].ask(ctx, gcRequest(e)), "GC")
-	expectDeleted(e, kept)
+	expectDeleted(e, another)
 }
 
 // hotplugged attaches hot0 to a sandbox, where the target can do that.
