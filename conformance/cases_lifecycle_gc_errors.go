@@ -5,6 +5,8 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
@@ -77,13 +79,16 @@ func gcFailing(ctx context.Context, e *Env, w way) {
 		stale = append(stale, e.Sandbox(ContainerID(prefix+randomHex(20)), Networks("blue,"+stuck)))
 	}
 	stale = append(stale, e.Sandbox(ContainerID("00"+randomHex(20)), Networks("blue")), e.Sandbox(ContainerID("ff"+randomHex(20)), Networks("blue")))
+	waiting, uninstall, install := removablePlugin(e)
+	stuckForLong := e.Sandbox(Networks("blue," + waiting))
 	kept := e.Sandbox(Networks(failing + ",blue"))
-	for _, s := range append(stale, kept) {
+	for _, s := range append(stale, stuckForLong, kept) {
 		e.MustOK(e.Add(ctx, s))
 	}
+	uninstall()
 	err := expectFailed(w.ask(ctx, gcRequest(e, kept)), "GC with delegates that fail")
 	Expect(err.Error()+err.Details).To(And(ContainSubstring("the port is stuck"), ContainSubstring("the pool is locked")), "what failed")
-	for _, s := range stale {
+	for _, s := range append(stale, stuckForLong) {
 		Expect(s.InterfaceNames()).To(BeEmpty(), "the interfaces of the networks that did not fail")
 	}
 	for _, s := range stale[4:] {
@@ -93,12 +98,26 @@ func gcFailing(ctx context.Context, e *Env, w way) {
 	Expect(e.CallsFor("DEL", kept)).To(BeEmpty(), "DEL of a container that is named")
 
 	ginkgo.By("the next GC tries again")
+	install()
 	expectServed(w.ask(ctx, gcRequest(e, kept)), "the next GC")
-	for _, s := range stale {
+	for _, s := range append(stale, stuckForLong) {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what the next GC left")
 	}
 	e.MustOK(e.Check(ctx, kept))
 	e.MustOK(e.Del(ctx, kept))
+}
+
+// removablePlugin makes a network whose plugin can be taken away, so that its
+// DEL fails however often it is tried, and put back.
+func removablePlugin(e *Env) (network string, uninstall, install func()) {
+	ginkgo.GinkgoHelper()
+	network = "waiting-" + randomHex(2)
+	path := filepath.Join(e.BinDir, network)
+	e.Definition(network, e.FakeList(network, Fake{Type: network}))
+	uninstall = func() { Expect(os.Remove(path)).To(Succeed()) }
+	install = func() { Expect(os.Symlink(filepath.Join(e.BinDir, "fake"), path)).To(Succeed()) }
+	install()
+	return network, uninstall, install
 }
 
 // gcWithoutSandbox is GC-04.

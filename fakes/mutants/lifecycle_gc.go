@@ -34,7 +34,7 @@ func init() {
 			return p.commandOfRequest() == "GC" && p.command() == "DEL" && p.get("CNI_IFNAME") != "eth0"
 		}), fault: "GC deletes the default network's attachments only"},
 		mutant{name: "gc-old-key-only", cases: []string{"GC-01"}, daemon: onGCConfig(func(conf map[string]any) {
-			conf["cni.dev/valid-attachments"] = conf["cni.dev/attachments"]
+			conf[validKey] = conf["cni.dev/attachments"]
 		}), fault: "GC reads cni.dev/attachments, the key of an older draft, only"},
 		mutant{name: "gc-keeps-status", cases: []string{"GC-01"}, daemon: gcKeepsStatus,
 			fault: "GC leaves the network status of what it deleted"},
@@ -83,7 +83,7 @@ func onValid(f func(valid []types.GCAttachment, o attach.Options) []types.GCAtta
 	return func(a *assembly) {
 		a.onGC(func(ctx context.Context, r *attach.Request, next daemon.Engine, o attach.Options) error {
 			valid := f(validOf(r.Config), o)
-			return next.GC(ctx, withConfig(r, func(conf map[string]any) { conf["cni.dev/valid-attachments"] = valid }))
+			return next.GC(ctx, withConfig(r, func(conf map[string]any) { conf[validKey] = valid }))
 		})
 	}
 }
