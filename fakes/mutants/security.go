@@ -68,6 +68,10 @@ func init() {
 		mutant{name: "plugin-type-of-hot-plug", cases: []string{"SEC-02"}, daemon: onTypes(func(source string, _ int) bool {
 			return source == api.MultusDelegateAPIEndpoint
 		}, joined), fault: "the plugin types of a hot-plug's configuration are not checked"},
+		mutant{name: "plugin-type-checked-at-add", cases: []string{"SEC-02"}, daemon: typeCheckedAtAdd,
+			fault: "plugin types are checked at ADD only, and so executed by the rollback"},
+		mutant{name: "plugin-type-probed", cases: []string{"SEC-02"}, daemon: typeProbed,
+			fault: "the plugins of a definition are asked for their versions before their types are checked"},
 		mutant{name: "plugin-in-path", cases: []string{"SEC-02"}, daemon: func(a *assembly) {
 			a.onFind(func(t string, dirs []string, next invoke.Exec) (string, error) {
 				path, err := next.FindInPath(t, dirs)
@@ -181,6 +185,26 @@ func onTypes(which func(source string, index int) bool, find func(t string, dirs
 			return find(string(t), dirs)
 		})
 	}
+}
+
+func typeCheckedAtAdd(a *assembly) {
+	onTypes(anyType, joined)(a)
+	a.onPlugin(func(ctx context.Context, p *plugin, run runPlugin) ([]byte, error) {
+		if p.command() == "ADD" && filepath.Dir(p.path) != filepath.Clean(p.get("CNI_PATH")) {
+			return nil, types.NewError(types.ErrInvalidNetworkConfig, "plugin "+p.path+" is outside the plugin directory", "")
+		}
+		return run(ctx, p)
+	})
+}
+
+func typeProbed(a *assembly) {
+	a.cluster = &definitions{&lookups{a.cluster, a.cluster.Pod}, func(d *cluster.Definition) {
+		for _, field := range typeKey.FindAllStringSubmatch(d.Config, -1) {
+			probe := exec.Command(filepath.Join(a.config.BinDir, field[1]))
+			probe.Env = []string{"CNI_COMMAND=VERSION"}
+			_ = probe.Run()
+		}
+	}}
 }
 
 // definitions is a cluster whose definitions a fault changes.
