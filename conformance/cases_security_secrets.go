@@ -16,6 +16,8 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
 )
 
 // secretKeys are where configurations have their secrets, also deeper inside.
@@ -38,6 +40,11 @@ type eavesdropper struct {
 func (v *eavesdropper) answer(what string, a *Answer) {
 	ginkgo.GinkgoHelper()
 	_ = expectRefused(a)
+	v.hear(what, a)
+}
+
+// hear keeps an answer, whatever it is.
+func (v *eavesdropper) hear(what string, a *Answer) {
 	v.keep(what, string(a.Body))
 	v.keep(what+", header", fmt.Sprint(a.Header))
 }
@@ -83,9 +90,10 @@ func securitySecrets(ctx context.Context, e *Env) {
 	v := &eavesdropper{secret: "s3cr3t-" + randomHex(12), heard: map[string]string{}}
 	networks := leakyNetworks(e, v.secret)
 	e.DefaultNetwork(e.FakeList("default", Fake{Extra: secretKeys(v.secret)}))
-	d := e.Start(ctx, ConfigPatch(func(config map[string]any) {
+	own := func(config map[string]any) {
 		config["kubeconfigContent"], config["token"] = secretKeys(v.secret)["kubeconfig"], v.secret
-	}))
+	}
+	d := e.Start(ctx, ConfigPatch(own))
 	for _, name := range networks {
 		s := e.Sandbox(Annotation("k8s.v1.cni.cncf.io/networks", string(mustJSON([]any{map[string]any{
 			"name": name, "cni-args": map[string]any{"password": v.secret},
@@ -103,7 +111,11 @@ func securitySecrets(ctx context.Context, e *Env) {
 	if e.Supports(FeatureHotplug) {
 		secretsOfHotplug(ctx, e, v)
 	}
+	secretsOfNode(ctx, e, v)
 	secretsOfShim(ctx, e, v)
+	if e.Supports(FeatureRestart) {
+		d = secretsOfRestart(ctx, e, v, d, own)
+	}
 	v.keep("the daemon's log", d.Log())
 	v.expectSecret()
 }
@@ -184,6 +196,9 @@ func secretsOfDefault(ctx context.Context, e *Env, v *eavesdropper) {
 		"refusing":  e.FakeList("default", Fake{Extra: secretKeys(v.secret), Add: FakeStep{Exit: 1, Times: 1}}),
 	} {
 		e.DefaultNetwork(config)
+		if e.Supports(FeatureStatus) {
+			v.hear("STATUS with a default network: "+what, e.Post(ctx, api.MultusCNIAPIEndpoint, statusRequest(e)))
+		}
 		s := e.Sandbox()
 		v.answer("ADD with a default network: "+what, e.Add(ctx, s))
 		e.DefaultNetwork(good)

@@ -83,6 +83,9 @@ func serve(m *mutant, file string) error {
 		return fmt.Errorf("configuration: %w; name the file with --config", err)
 	}
 	config, _, err := daemon.ParseConfig(data, file)
+	if err != nil && m.refusing != nil {
+		return m.refusing(data, err)
+	}
 	if err != nil {
 		return err
 	}

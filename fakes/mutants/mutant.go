@@ -30,6 +30,9 @@ type mutant struct {
 
 	// daemon puts the fault into the daemon.
 	daemon func(*assembly)
+	// refusing changes what the daemon says of a configuration that it cannot
+	// use, before there is anything that daemon could take hold of.
+	refusing func(config []byte, err error) error
 	// shim takes the place of the shim's main.
 	shim func()
 	// installer takes the place of "thicketd install": it puts the file at shim

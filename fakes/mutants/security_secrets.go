@@ -49,14 +49,23 @@ func init() {
 		}), fault: "the log has the records that are written"},
 		mutant{name: "log-of-own-config", cases: []string{"SEC-04"}, daemon: logOfOwnConfig,
 			fault: "the log has the daemon's own configuration"},
-		mutant{name: "error-quotes-delegates-config", cases: []string{"SEC-04"}, daemon: errorQuotesDelegatesConfig,
-			fault: "the error of a delegate that fails quotes its configuration"},
+		mutant{name: "log-of-damaged-records", cases: []string{"SEC-04"}, daemon: logOfDamagedRecords,
+			fault: "the log has the content of damaged records"},
+		mutant{name: "refusal-quotes-config", cases: []string{"SEC-04"}, daemon: func(*assembly) {},
+			refusing: func(config []byte, err error) error { return fmt.Errorf("%w: %s", err, config) },
+			fault:    "a daemon that cannot use its configuration quotes it"},
+		mutant{name: "add-error-quotes-config", cases: []string{"SEC-04"}, daemon: quotedAt("ADD"),
+			fault: "the error of a delegate that fails at ADD quotes its configuration"},
 		mutant{name: "error-quotes-definition", cases: []string{"SEC-04"}, daemon: func(a *assembly) { a.cluster = &quoting{&lookups{a.cluster, a.cluster.Pod}} },
 			fault: "the error of a definition that cannot be read quotes it"},
 		mutant{name: "error-quotes-default-network", cases: []string{"SEC-04"}, daemon: errorQuotesDefaultNetwork,
 			fault: "the error of a default network that cannot be read quotes its file"},
 		mutant{name: "error-quotes-request", cases: []string{"SEC-04"}, daemon: errorQuotesRequest,
 			fault: "the error of a body that cannot be read quotes it"},
+		mutant{name: "gc-error-quotes-config", cases: []string{"SEC-04"}, daemon: quotedAt("GC"),
+			fault: "the error of a delegate that fails at GC quotes its configuration"},
+		mutant{name: "status-error-quotes-config", cases: []string{"SEC-04"}, daemon: quotedAt("STATUS"),
+			fault: "the error of a delegate that fails at STATUS quotes its configuration"},
 		mutant{name: "error-quotes-hot-plug", cases: []string{"SEC-04"}, daemon: errorQuotesHotPlug,
 			fault: "the error of a hot-plug that fails quotes its configuration"},
 		mutant{name: "shim-log-of-config", cases: []string{"SEC-04"}, shim: around(func(next command) command {
@@ -104,15 +113,32 @@ func logOfOwnConfig(a *assembly) {
 	})
 }
 
-func errorQuotesDelegatesConfig(a *assembly) {
-	a.onPlugin(func(ctx context.Context, p *plugin, run runPlugin) ([]byte, error) {
-		out, err := run(ctx, p)
-		var own *types.Error
-		if errors.As(err, &own) {
-			return out, types.NewError(own.Code, own.Msg, own.Details+" (configuration: "+string(p.stdin)+")")
+// logOfDamagedRecords tells of them before the daemon sets them aside.
+func logOfDamagedRecords(a *assembly) {
+	a.onStart(func() error {
+		for _, path := range damaged(a.config.CNIDir) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "damaged record: %s\n", data)
 		}
-		return out, err
+		return nil
 	})
+}
+
+// quotedAt has the errors of delegates at a command quote their configuration.
+func quotedAt(command string) func(*assembly) {
+	return func(a *assembly) {
+		a.onPlugin(func(ctx context.Context, p *plugin, run runPlugin) ([]byte, error) {
+			out, err := run(ctx, p)
+			var own *types.Error
+			if p.command() == command && errors.As(err, &own) {
+				return out, types.NewError(own.Code, own.Msg, own.Details+" (configuration: "+string(p.stdin)+")")
+			}
+			return out, err
+		})
+	}
 }
 
 // quoting is a cluster that tells what it cannot read.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// What SEC-04 does with the commands that have no sandbox, and with daemons
+// that find something wrong when they start.
+
+// secretsOfNode has GC and STATUS fail.
+func secretsOfNode(ctx context.Context, e *Env, v *eavesdropper) {
+	ginkgo.GinkgoHelper()
+	if e.Supports(FeatureGC) {
+		failing := Fake{Extra: secretKeys(v.secret), GC: FakeStep{Exit: 1, Times: 1}}
+		e.Definition("gc-failing", versioned(e.FakeList("gc-failing", failing), "1.1.0"))
+		s := e.Sandbox(Networks("gc-failing"))
+		e.MustOK(e.Add(ctx, s))
+		r := gcRequest(e, s)
+		r.Config = withSecrets(r.Config, v.secret)
+		v.answer("GC", e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+		v.answer("GC that cannot be read", e.Post(ctx, api.MultusCNIAPIEndpoint, withKey(r, validKey, v.secret)))
+		e.MustOK(e.Del(ctx, s))
+	}
+	if e.Supports(FeatureStatus) {
+		good := e.FakeList("default", Fake{Extra: secretKeys(v.secret)})
+		e.DefaultNetwork(versioned(e.FakeList("default", Fake{Extra: secretKeys(v.secret), Status: FakeStep{Exit: 1}}), "1.1.0"))
+		r := statusRequest(e)
+		r.Config = withSecrets(r.Config, v.secret)
+		v.answer("STATUS", e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+		e.DefaultNetwork(good)
+	}
+}
+
+// secretsOfRestart starts a daemon whose configuration is wrong, and one that
+// finds damaged records, which it returns.
+func secretsOfRestart(ctx context.Context, e *Env, v *eavesdropper, d *Daemon, own func(config map[string]any)) *Daemon {
+	ginkgo.GinkgoHelper()
+	e.AllowLeftovers("damaged records are kept aside where the target likes")
+	s := e.Sandbox()
+	e.MustOK(e.Add(ctx, s))
+	d.Stop(ctx)
+	v.keep("the first daemon's log", d.Log())
+
+	ginkgo.By("a configuration that is wrong")
+	d = e.Start(ctx, WithoutWaiting(), ConfigPatch(own), ConfigPatch(func(config map[string]any) {
+		config["logLevel"] = []any{v.secret}
+	}))
+	servesOrEnds(ctx, e, d)
+	d.Stop(ctx)
+	v.keep("the log of a daemon whose configuration is wrong", d.Log())
+
+	ginkgo.By("a damaged record")
+	spoilt := spoilRecords(e, s, func(content []byte) []byte { return append(content, v.secret...) })
+	Expect(spoilt).To(ContainElement(ContainSubstring(v.secret)))
+	d = e.Start(ctx, ConfigPatch(own))
+	v.hear("CHECK with a damaged record", e.Check(ctx, s))
+	v.hear("DEL with a damaged record", e.Del(ctx, s))
+	return d
+}
