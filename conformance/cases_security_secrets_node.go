@@ -48,13 +48,13 @@ func secretsOfRestart(ctx context.Context, e *Env, v *eavesdropper, d *Daemon, o
 	d.Stop(ctx)
 	v.keep("the first daemon's log", d.Log())
 
-	ginkgo.By("a configuration that is wrong")
-	d = e.Start(ctx, WithoutWaiting(), ConfigPatch(own), ConfigPatch(func(config map[string]any) {
-		config["logLevel"] = []any{v.secret}
-	}))
-	servesOrEnds(ctx, e, d)
-	d.Stop(ctx)
-	v.keep("the log of a daemon whose configuration is wrong", d.Log())
+	for key, wrong := range map[string]any{"logLevel": []any{v.secret}, "kubeconfig": secretKeys(v.secret)["kubeconfig"]} {
+		ginkgo.By("a configuration whose " + key + " is wrong")
+		d = e.Start(ctx, WithoutWaiting(), ConfigPatch(own), ConfigPatch(func(config map[string]any) { config[key] = wrong }))
+		servesOrEnds(ctx, e, d)
+		d.Stop(ctx)
+		v.keep("the log of a daemon whose "+key+" is wrong", d.Log())
+	}
 
 	ginkgo.By("a damaged record")
 	spoilt := spoilRecords(e, s, func(content []byte) []byte { return append(content, v.secret...) })

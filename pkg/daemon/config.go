@@ -169,7 +169,14 @@ func (c *Config) validate(data []byte, source string) error {
 	}
 	paths = append(paths, c.NodeConfig.paths()...)
 	for _, p := range paths {
-		if p.value != "" && !filepath.IsAbs(p.value) {
+		if p.value == "" || filepath.IsAbs(p.value) {
+			continue
+		}
+		switch p.key {
+		case "kubeconfig", "bootstrapKubeconfig":
+			// What was put there may be the file's content, tokens included (SEC-04).
+			return bad(p.key, "want the path of a file, from / on, and not what is in it")
+		default:
 			return bad(p.key, "%q is a relative path; write it from / on", p.value)
 		}
 	}

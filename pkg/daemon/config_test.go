@@ -44,6 +44,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"bad duration":      {string(configWith(`"delegateTimeout": "soon"`)), `f.json:4: delegateTimeout: "soon" is not a duration`},
 		"number duration":   {string(configWith(`"gracePeriod": 5`)), "f.json:4: gracePeriod: want a duration in quotes"},
 		"relative path":     {string(configWith(`"cniDir": "var"`)), `f.json:4: cniDir: "var" is a relative path`},
+		"pasted content":    {string(configWith(`"kubeconfig": "users: []"`)), "f.json:4: kubeconfig: want the path of a file"},
 		"tiny limit":        {string(configWith(`"requestLimit": 3`)), "f.json:4: requestLimit: 3 bytes are too few"},
 		"probe port":        {string(configWith(`"probePort": 70000`)), "f.json:4: probePort: 70000 is no TCP port"},
 		"one port twice":    {string(configWith(`"probePort": 9100, "metricsPort": 9100`)), "f.json:4: probePort: 9100 is metricsPort too"},
