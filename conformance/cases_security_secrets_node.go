@@ -26,7 +26,7 @@ func secretsOfNode(ctx context.Context, e *Env, v *eavesdropper) {
 		r.Config = withSecrets(r.Config, v.secret)
 		v.answer("GC", e.Post(ctx, api.MultusCNIAPIEndpoint, r))
 		v.answer("GC that cannot be read", e.Post(ctx, api.MultusCNIAPIEndpoint, withKey(r, validKey, v.secret)))
-		e.MustOK(e.Del(ctx, s))
+		v.deleted("DEL after GC", e.Del(ctx, s))
 	}
 	if e.Supports(FeatureStatus) {
 		good := e.FakeList("default", Fake{Extra: secretKeys(v.secret)})

@@ -174,7 +174,7 @@ func onTypes(which func(source string, index int) bool, find func(t string, dirs
 				return `"type":"` + disguise + hex.EncodeToString([]byte(t)) + `"`
 			})
 		}
-		a.cluster = &definitions{&lookups{a.cluster, a.cluster.Pod}, func(d *cluster.Definition) { d.Config = hide("", d.Config) }}
+		onDefinition(func(d *cluster.Definition) error { d.Config = hide("", d.Config); return nil })(a)
 		a.onCommand(func(path string, req *api.Request) { req.Config = []byte(hide(path, string(req.Config))) })
 		a.onFind(func(plugin string, dirs []string, next invoke.Exec) (string, error) {
 			hidden, found := strings.CutPrefix(plugin, disguise)
@@ -198,28 +198,12 @@ func typeCheckedAtAdd(a *assembly) {
 }
 
 func typeProbed(a *assembly) {
-	a.cluster = &definitions{&lookups{a.cluster, a.cluster.Pod}, func(d *cluster.Definition) {
+	onDefinition(func(d *cluster.Definition) error {
 		for _, field := range typeKey.FindAllStringSubmatch(d.Config, -1) {
 			probe := exec.Command(filepath.Join(a.config.BinDir, field[1]))
 			probe.Env = []string{"CNI_COMMAND=VERSION"}
 			_ = probe.Run()
 		}
-	}}
-}
-
-// definitions is a cluster whose definitions a fault changes.
-type definitions struct {
-	*lookups
-	change func(*cluster.Definition)
-}
-
-// Definition implements cluster.Cluster.
-func (d *definitions) Definition(ctx context.Context, namespace, name string) (*cluster.Definition, error) {
-	found, err := d.lookups.Definition(ctx, namespace, name)
-	if err != nil {
-		return nil, err
-	}
-	changed := *found
-	d.change(&changed)
-	return &changed, nil
+		return nil
+	})(a)
 }

@@ -56,7 +56,7 @@ func init() {
 			fault:    "a daemon that cannot use its configuration quotes it"},
 		mutant{name: "add-error-quotes-config", cases: []string{"SEC-04"}, daemon: quotedAt("ADD"),
 			fault: "the error of a delegate that fails at ADD quotes its configuration"},
-		mutant{name: "error-quotes-definition", cases: []string{"SEC-04"}, daemon: func(a *assembly) { a.cluster = &quoting{&lookups{a.cluster, a.cluster.Pod}} },
+		mutant{name: "error-quotes-definition", cases: []string{"SEC-04"}, daemon: onDefinition(quotedIfUnreadable),
 			fault: "the error of a definition that cannot be read quotes it"},
 		mutant{name: "error-quotes-default-network", cases: []string{"SEC-04"}, daemon: errorQuotesDefaultNetwork,
 			fault: "the error of a default network that cannot be read quotes its file"},
@@ -141,20 +141,12 @@ func quotedAt(command string) func(*assembly) {
 	}
 }
 
-// quoting is a cluster that tells what it cannot read.
-type quoting struct{ *lookups }
-
-// Definition implements cluster.Cluster.
-func (q *quoting) Definition(ctx context.Context, namespace, name string) (*cluster.Definition, error) {
-	found, err := q.lookups.Definition(ctx, namespace, name)
-	if err != nil {
-		return nil, err
-	}
+func quotedIfUnreadable(d *cluster.Definition) error {
 	var text json.RawMessage
-	if err := json.Unmarshal([]byte(found.Config), &text); err != nil {
-		return nil, types.NewError(types.ErrInvalidNetworkConfig, "network definition "+name+" cannot be read: "+found.Config, err.Error())
+	if err := json.Unmarshal([]byte(d.Config), &text); err != nil {
+		return types.NewError(types.ErrInvalidNetworkConfig, "network definition "+d.Name+" cannot be read: "+d.Config, err.Error())
 	}
-	return found, nil
+	return nil
 }
 
 func errorQuotesDefaultNetwork(a *assembly) {
