@@ -83,11 +83,11 @@ mutants: root build ## show that the suite catches faulty daemons: each mutant a
 test-fast: root build ## the same without the cases that take a minute each
 	@$(GO) test -short -timeout 10m ./...
 
-TARGET ?= conformance/targets/thicket.yaml
+TARGET ?= conformance/targets/thicket-kubernetes.yaml
 PEER ?=
 
 .PHONY: bench
-bench: root build ## measure bin/ against its goals, and against PEER=target.yaml in the same run
+bench: root build k8s ## measure bin/, with an API server, against its goals, and against PEER=target.yaml in the same run
 	@mkdir -p report
 	@$(BIN)/thicket-conformance bench --target $(TARGET) $(if $(PEER),--peer $(PEER)) --json report/bench.json --html report/bench.html
 	@echo "bench: report/bench.html has the plots; the hot paths for benchstat go to report/bench-go.txt"

@@ -2,6 +2,8 @@
 
 package conformance
 
+import "time"
+
 func init() {
 	register(
 		Case{
@@ -17,7 +19,7 @@ func init() {
 			Title: "Records and caches are root-only (0600 in 0700) and are written through no symlink",
 		},
 		Case{
-			ID: "SEC-04", Profile: "security", Level: Must, Source: "OPS", Body: securitySecrets,
+			ID: "SEC-04", Profile: "security", Level: Must, Source: "OPS", Body: securitySecrets, Timeout: 3 * time.Minute,
 			Title: "Errors and logs do not print the configuration's secrets",
 		},
 	)

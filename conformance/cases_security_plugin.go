@@ -103,7 +103,7 @@ func expectDeletable(ctx context.Context, e *Env, s *Sandbox, hostile string) {
 		e.AllowLeftovers("a sandbox whose DEL fails for the plugin's type")
 		return
 	}
-	expectNothingLeft(e, s)
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of an ADD that failed")
 }
 
 // securityHostileDefault makes the default network one whose plugin must not
@@ -127,7 +127,7 @@ func securityHostileDefault(ctx context.Context, e *Env, hostile, marker string)
 	expectNotExecuted(marker, "any command with a default network")
 	e.DefaultNetwork(e.FakeList("default", vethFake()))
 	expectDeletable(ctx, e, s, hostile)
-	expectNothingLeft(e, before)
+	Expect(e.Leftovers(before)).To(BeEmpty(), "what DEL left")
 }
 
 // securityHostileHotplug posts a configuration whose plugin must not run.

@@ -92,7 +92,7 @@ func secretsOfHotplug(ctx context.Context, e *Env, v *eavesdropper) {
 	}
 	// The DEL of the plugin that is not installed waits for it.
 	Expect(os.Symlink(filepath.Join(e.BinDir, "fake"), filepath.Join(e.BinDir, "no-plugin-either"))).To(Succeed())
-	e.MustOK(e.Del(ctx, s))
+	v.deleted("DEL after the hot-plugs", e.Del(ctx, s))
 }
 
 // secretsOfShim executes the shim, with all of its logging, on configurations
@@ -121,7 +121,7 @@ func secretsOfShim(ctx context.Context, e *Env, v *eavesdropper) {
 		v.shim("the shim's configuration is "+what, e.Shim(ctx, "ADD", s, ShimConfigBytes([]byte(text))))
 	}
 	expectSucceeded(e.Shim(ctx, "DEL", s, config("")))
-	expectSucceeded(e.Shim(ctx, "DEL", e.Sandbox(), config(""), withoutDaemon(e)))
+	v.shim("DEL without a daemon", e.Shim(ctx, "DEL", e.Sandbox(), config(""), withoutDaemon(e)))
 	written, err := os.ReadFile(logFile)
 	Expect(err).NotTo(HaveOccurred(), "the shim's log")
 	Expect(written).NotTo(BeEmpty(), "the shim's log")

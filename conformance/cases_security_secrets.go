@@ -29,23 +29,40 @@ func secretKeys(secret string) map[string]any {
 
 // eavesdropper collects all that a case hears of the target.
 type eavesdropper struct {
+	env    *Env
 	secret string
 	heard  map[string]string
+	// refused counts the errors among it, as that is where a secret would be.
+	refused int
 }
 
-// answer keeps an answer; the request must have failed, as an error is where
-// a secret would be.
+// answer keeps an answer to a request that should fail. That it does is for
+// other rows to say.
 func (v *eavesdropper) answer(what string, a *Answer) {
-	ginkgo.GinkgoHelper()
-	_ = expectRefused(a)
+	if a.OK() {
+		v.env.AllowLeftovers(what + " was accepted")
+	} else {
+		v.refused++
+	}
 	v.keep(what, string(a.Body))
 	v.keep(what+", header", fmt.Sprint(a.Header))
 }
 
+// deleted keeps the answer to a DEL, which should succeed.
+func (v *eavesdropper) deleted(what string, a *Answer) {
+	if !a.OK() {
+		v.env.AllowLeftovers(what + " failed")
+	}
+	v.keep(what, string(a.Body))
+}
+
 // shim keeps what an execution of the shim printed.
 func (v *eavesdropper) shim(what string, run *ShimRun) {
-	ginkgo.GinkgoHelper()
-	Expect(run.ExitCode).NotTo(BeZero(), what)
+	if run.ExitCode == 0 {
+		v.env.AllowLeftovers(what + " succeeded")
+	} else {
+		v.refused++
+	}
 	v.keep(what+", the shim's stdout", string(run.Stdout))
 	v.keep(what+", the shim's stderr", string(run.Stderr))
 }
@@ -67,6 +84,7 @@ func (v *eavesdropper) forms() []string {
 // expectSecret asserts that the secret is in nothing that was heard.
 func (v *eavesdropper) expectSecret() {
 	ginkgo.GinkgoHelper()
+	Expect(v.refused).To(BeNumerically(">", len(v.heard)/4), "errors that were heard")
 	var told []string
 	for _, what := range slices.Sorted(maps.Keys(v.heard)) {
 		for line := range strings.Lines(v.heard[what]) {
@@ -80,7 +98,7 @@ func (v *eavesdropper) expectSecret() {
 
 // securitySecrets is SEC-04. The secret is the same one everywhere.
 func securitySecrets(ctx context.Context, e *Env) {
-	v := &eavesdropper{secret: "s3cr3t-" + randomHex(12), heard: map[string]string{}}
+	v := &eavesdropper{env: e, secret: "s3cr3t-" + randomHex(12), heard: map[string]string{}}
 	networks := leakyNetworks(e, v.secret)
 	e.DefaultNetwork(e.FakeList("default", Fake{Extra: secretKeys(v.secret)}))
 	d := e.Start(ctx, ConfigPatch(func(config map[string]any) {
@@ -95,7 +113,7 @@ func securitySecrets(ctx context.Context, e *Env) {
 			continue // without an answer nothing is told; that there is one is NET-17's
 		}
 		v.answer("ADD of "+name, a)
-		e.MustOK(e.Del(ctx, s))
+		v.deleted("DEL of "+name, e.Del(ctx, s))
 	}
 	secretsAfterAdd(ctx, e, v)
 	secretsOfDefault(ctx, e, v)
@@ -170,7 +188,7 @@ func secretsAfterAdd(ctx context.Context, e *Env, v *eavesdropper) {
 	v.answer("a second ADD", e.Add(ctx, s))
 	v.answer("CHECK", e.Check(ctx, s))
 	v.answer("DEL", e.Del(ctx, s))
-	e.MustOK(e.Del(ctx, s))
+	v.deleted("a second DEL", e.Del(ctx, s))
 }
 
 // secretsOfDefault breaks the default network's configuration.
@@ -191,6 +209,6 @@ func secretsOfDefault(ctx context.Context, e *Env, v *eavesdropper) {
 			// Its DEL cannot run until the plugin is there.
 			Expect(os.Symlink(filepath.Join(e.BinDir, "fake"), filepath.Join(e.BinDir, "no-such-plugin"))).To(Succeed())
 		}
-		e.MustOK(e.Del(ctx, s))
+		v.deleted("DEL with a default network: "+what, e.Del(ctx, s))
 	}
 }

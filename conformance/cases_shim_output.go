@@ -102,7 +102,7 @@ func shimStdoutOnly(ctx context.Context, e *Env) {
 	e.Start(ctx)
 	file := filepath.Join(e.Dir, "shim.log")
 	unusable := e.File("a-file", "") + "/shim.log"
-	Expect(os.Mkdir(filepath.Join(e.Dir, "a-directory"), 0o700)).To(Succeed())
+	Expect(os.Mkdir(filepath.Join(e.Dir, "a-directory.log"), 0o700)).To(Succeed())
 	for _, row := range []struct {
 		keys           map[string]any
 		toFile, stderr bool
@@ -112,7 +112,7 @@ func shimStdoutOnly(ctx context.Context, e *Env) {
 		{keys: map[string]any{"logFile": file, "logLevel": "debug"}, toFile: true},
 		{keys: map[string]any{"logFile": file, "logToStderr": true, "logLevel": "debug"}, toFile: true, stderr: true},
 		{keys: map[string]any{"logFile": unusable, "logLevel": "debug"}},
-		{keys: map[string]any{"logFile": filepath.Join(e.Dir, "a-directory"), "logLevel": "debug"}},
+		{keys: map[string]any{"logFile": filepath.Join(e.Dir, "a-directory.log"), "logLevel": "debug"}},
 	} {
 		ginkgo.By(string(mustJSON(row.keys)))
 		runs := shimRuns(ctx, e, ShimConfig(func(config map[string]any) {

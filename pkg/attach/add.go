@@ -171,15 +171,20 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 	return first, nil
 }
 
-// commit makes the success durable and public. A request that ended meanwhile
-// is not committed: nobody would ever ask for its sandbox again (ADD-14).
+// commit makes the success durable and public, both at once: neither needs the
+// other, as what Begin has recorded is enough to delete everything, and the
+// answer waits for both. A request that ended meanwhile is not committed:
+// nobody would ever ask for its sandbox again (ADD-14).
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
-	if err := e.save(ctx, rec); err != nil {
+	saved := make(chan error, 1)
+	go func() { saved <- e.save(ctx, rec) }()
+	published := e.publish(ctx, rec, pod)
+	if err := <-saved; err != nil {
 		return types.NewError(types.ErrTryAgainLater, "the attachments cannot be recorded", err.Error())
 	}
-	if err := e.publish(ctx, rec, pod); err != nil {
-		return err
+	if published != nil {
+		return published
 	}
 	if ctx.Err() != nil {
 		return cniError(context.Cause(ctx), "ADD was cancelled")
