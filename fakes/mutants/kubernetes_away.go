@@ -36,6 +36,10 @@ func init() {
 			fault: "GC waits for ADDs that wait for the API server"},
 		mutant{name: "away-internal-error", cases: []string{"RES-04"}, kubernetes: true, daemon: awayInternalError,
 			fault: "an ADD without an API server has the code of an internal error"},
+		mutant{name: "adds-fill-daemon", cases: []string{"RES-04"}, kubernetes: true, daemon: addsFillDaemon,
+			fault: "there are 16 workers, and ADDs that wait for the API server hold all of them"},
+		mutant{name: "add-waits-for-ever", cases: []string{"RES-04"}, kubernetes: true, daemon: addWaitsForEver,
+			fault: "an ADD asks the API server again until it answers, or the request ends"},
 		mutant{name: "certificate-duration-ignored", cases: []string{"NET-15"}, kubernetes: true, daemon: certificateDurationIgnored,
 			fault: "the certificate is asked for a day, whatever is configured"},
 		mutant{name: "certificate-key-for-all", cases: []string{"NET-15"}, kubernetes: true, daemon: certificateKeyForAll,
@@ -105,6 +109,35 @@ func gcWaitsForAdds(a *assembly) {
 			return next.GC(ctx, r)
 		}
 	})
+}
+
+// addsFillDaemon bounds the requests in flight, whatever they wait for.
+func addsFillDaemon(a *assembly) {
+	workers := make(chan struct{}, 16)
+	a.onRequest(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if decode(r) != nil {
+			workers <- struct{}{}
+			defer func() { <-workers }()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func addWaitsForEver(a *assembly) {
+	a.wrapAPI(func(next *apiLayer) cluster.Cluster { return &tireless{next} })
+}
+
+// tireless is a cluster that gives no look-up of a pod up.
+type tireless struct{ *apiLayer }
+
+// Pod implements cluster.Cluster.
+func (t *tireless) Pod(ctx context.Context, namespace, name string) (*cluster.Pod, error) {
+	for {
+		pod, err := t.apiLayer.Pod(ctx, namespace, name)
+		if err == nil || errors.Is(err, cluster.ErrNotFound) || ctx.Err() != nil {
+			return pod, err
+		}
+	}
 }
 
 func awayInternalError(a *assembly) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,13 @@ func init() {
 			fault: "what could not be released after a reboot is not tried again"},
 		mutant{name: "reboot-forgets", cases: []string{"RES-02"}, daemon: replayForgets,
 			fault: "after a reboot the records are removed, and no delegate releases what it holds"},
+		mutant{name: "boot-id-ignored", cases: []string{"RES-02"}, daemon: onLoaded(func(rec *ledger.Record) { rec.BootID = "" }),
+			fault: "a reboot is told by missing namespaces alone, not by the boot id"},
+		mutant{name: "reboot-enters-namespaces", cases: []string{"RES-02"}, daemon: onLoaded(func(rec *ledger.Record) {
+			if now, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil && rec.BootID != strings.TrimSpace(string(now)) {
+				rec.BootID, rec.State = "", ledger.StateDeleting
+			}
+		}), fault: "after a reboot the namespace at a lost sandbox's path is taken for its own"},
 		mutant{name: "full-disk-not-noticed", cases: []string{"RES-03"}, daemon: fullDiskNotNoticed,
 			fault: "an ADD that cannot be recorded runs its delegates"},
 		mutant{name: "full-disk-stops-del", cases: []string{"RES-03"}, daemon: fullDiskStopsDel,
@@ -127,6 +135,21 @@ func replayForgets(a *assembly) {
 		}
 		next.Replay(ctx, firstPass)
 	})
+}
+
+// onLoaded changes each record that is loaded.
+func onLoaded(f func(rec *ledger.Record)) func(*assembly) {
+	return func(a *assembly) {
+		a.onRecords(func(r *records, next attach.Ledger) {
+			r.load = func(containerID string) (*ledger.Record, error) {
+				rec, err := next.Load(containerID)
+				if err == nil {
+					f(rec)
+				}
+				return rec, err
+			}
+		})
+	}
 }
 
 func exists(path string) bool {
