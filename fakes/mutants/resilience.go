@@ -11,9 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/pkg/attach"
@@ -59,8 +57,6 @@ func init() {
 			}
 			return all
 		}), fault: "the interfaces that Multus was asked for are taken for net1, net2, …"},
-		mutant{name: "no-admission", cases: []string{"RES-06"}, daemon: noAdmission,
-			fault: "every request runs its plugins at once, whatever memory is left"},
 		mutant{name: "admission-refuses", cases: []string{"RES-06"}, daemon: admissionRefuses,
 			fault: "ADDs that there is no room for are put off with code 11 in place of waiting"},
 	)
@@ -235,13 +231,6 @@ type multusUnlisted struct{ attach.Ledger }
 
 // MultusContainers implements attach.Ledger.
 func (multusUnlisted) MultusContainers() ([]string, error) { return nil, nil }
-
-// noAdmission runs plugins as the daemon does, but for the gate.
-func noAdmission(a *assembly) {
-	a.wrapExec(func(invoke.Exec) invoke.Exec {
-		return &attach.Exec{TimeLimit: time.Duration(a.config.DelegateTimeout), Chroot: a.config.ChrootDir}
-	})
-}
 
 func admissionRefuses(a *assembly) {
 	const room = 32
