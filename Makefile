@@ -76,7 +76,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	@cd conformance/example && $(GO) test -count=1 ./...
 
 .PHONY: mutants
-mutants: root build ## show that the suite catches faulty daemons: each mutant against the cases that claim it
+mutants: root build k8s ## show that the suite catches faulty daemons: each mutant against the cases that claim it
 	@$(BIN)/thicket-conformance mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 .PHONY: test-fast

@@ -32,13 +32,14 @@ func rebooted(ctx context.Context, e *Env) {
 	e.Definition("more", realBridge(e, "more", "br-more", "10.61.0.0/24"))
 	e.Definition("fails", e.FakeList("fails", Fake{Del: FakeStep{Error: &types.Error{Code: 140, Msg: "not yet"}, Times: 1}}))
 	d := e.Start(ctx)
-	lost := []*Sandbox{e.Sandbox(Networks("more")), e.Sandbox(Networks("more,fails")), e.Sandbox()}
+	lost := []*Sandbox{e.Sandbox(Networks("more")), e.Sandbox(Networks("more,fails")), e.Sandbox(), e.Sandbox(Networks("more"))}
+	taken := lost[len(lost)-1]
 	for _, s := range lost {
 		e.MustOK(e.Add(ctx, s))
 		Expect(leases(e, s)).NotTo(BeEmpty())
 	}
 	d.Stop(ctx)
-	e.Reboot()
+	e.Reboot(taken)
 	// Nobody asks for the lost sandboxes again; their pods are back.
 	e.Start(ctx)
 	for _, s := range lost {
@@ -46,6 +47,8 @@ func rebooted(ctx context.Context, e *Env) {
 			WithTimeout(20*time.Second).WithPolling(50*time.Millisecond).Should(BeEmpty(), "what a lost sandbox held")
 		s.added = false
 	}
+	Expect(taken.InterfaceNames()).To(ConsistOf("eth0", "net1"), "the namespace that stands where a lost sandbox's was")
+	taken.RemoveNetns()
 	Expect(e.CallsFor("DEL", lost[1])).NotTo(HaveLen(1), "a DEL that failed at the replay is tried again")
 	again := e.Sandbox(Networks("more"))
 	e.MustOK(e.Add(ctx, again))

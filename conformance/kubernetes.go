@@ -69,6 +69,7 @@ type hostedAPI struct {
 	dynamic   dynamic.Interface
 	sockets   []net.Listener
 	installed bool // the definitions' CRD is the suite's
+	shared    bool // other runs use it too, and it is not this one's to end
 	file      string
 }
 
@@ -168,6 +169,11 @@ func clusterRoleOf(t Target) (*rbacv1.ClusterRole, error) {
 func (o *Options) openAPI(ctx context.Context, work string) error {
 	if !slices.Contains(o.Target.Features(), FeatureKubernetes) {
 		return nil
+	}
+	if o.API != nil {
+		var err error
+		o.api, err = o.API.share(work, o.Target)
+		return err
 	}
 	api, err := hostAPI(ctx, &o.Settings, work, o.Target)
 	var missing *apiserver.MissingError

@@ -134,7 +134,12 @@ func (h *hostedAPI) awaitGone(ctx context.Context, listed metav1.ListOptions) er
 // close removes what the run made, and ends what serves it.
 func (h *hostedAPI) close() error {
 	var all []error
-	if h.client != nil && h.own == nil {
+	switch {
+	case h.shared && h.own != nil:
+		return nil // it ends soon, with all that is in it
+	case h.shared:
+		return h.sweep(context.Background(), "")
+	case h.client != nil && h.own == nil:
 		all = append(all, h.sweep(context.Background(), ""), h.removeShared(context.Background()))
 	}
 	for _, l := range h.sockets {

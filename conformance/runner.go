@@ -42,6 +42,9 @@ type Options struct {
 	Seed uint64
 	// Progress is called after each case, one call at a time; may be nil.
 	Progress func(done, of int, r CaseResult)
+	// API is what a target with the feature kubernetes gets, when runs share one;
+	// nil is one of this run's own.
+	API *API
 
 	// api serves the cases of a target that needs an API server; unserved is
 	// why it does not.

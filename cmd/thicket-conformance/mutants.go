@@ -14,11 +14,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/apiserver"
 )
 
 // mutant is a faulty implementation as the program of the mutants lists it.
@@ -30,6 +32,8 @@ type mutant struct {
 	Cases []string `json:"cases"`
 	// Unserved says that the fault is that the daemon does not come to serve.
 	Unserved bool `json:"unserved,omitempty"`
+	// Kubernetes says that the fault shows with an API server only.
+	Kubernetes bool `json:"kubernetes,omitempty"`
 	// Equivalent is why nothing can tell it from an implementation without a
 	// fault; it is listed and not judged.
 	Equivalent string `json:"equivalent,omitempty"`
@@ -38,6 +42,13 @@ type mutant struct {
 // baseline is the mutant without a fault, which has to pass every case that
 // claims another.
 const baseline = "none"
+
+// The kinds of mutants that are told apart here.
+const (
+	kindDaemon    = "daemon"
+	kindShim      = "shim"
+	kindInstaller = "installer"
+)
 
 type mutantsFlags struct {
 	targetFlags
@@ -52,6 +63,8 @@ type mutantsFlags struct {
 	// shims have been put under their mutants' names.
 	judged mutant
 	links  string
+	// api is what the mutants that need an API server share.
+	api *conformance.API
 }
 
 func mutantsCommand() *cobra.Command {
@@ -88,13 +101,15 @@ const (
 	flagJudged = "judged"
 	flagKind   = "judged-kind"
 	flagLinks  = "links"
+	flagAPI    = "judged-kubernetes"
 )
 
 func (f *mutantsFlags) registerHidden(flags *pflag.FlagSet) {
 	flags.StringVar(&f.judged.Name, flagJudged, "", "")
 	flags.StringVar(&f.judged.Kind, flagKind, "", "")
 	flags.StringVar(&f.links, flagLinks, "", "")
-	for _, name := range []string{flagJudged, flagKind, flagLinks} {
+	flags.BoolVar(&f.judged.Kubernetes, flagAPI, false, "")
+	for _, name := range []string{flagJudged, flagKind, flagLinks, flagAPI} {
 		_ = flags.MarkHidden(name)
 	}
 }
@@ -119,25 +134,72 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(f.links) }()
-	trials, err := f.trials(chosen)
+	v, err := f.judge(ctx, out, chosen)
 	if err != nil {
 		return err
 	}
-	results, err := f.judgeAll(ctx, out, trials)
-	if err != nil {
-		return err
-	}
-	v := verdictOf(chosen, results)
 	if f.report != "" {
 		if err := v.write(f.report); err != nil {
 			return err
 		}
 	}
 	v.print(out, f.verbose)
-	if len(v.Survived) > 0 {
+	switch {
+	case len(v.Survived) > 0:
 		return errFailed
+	case len(v.NotJudged) > 0 && len(v.Killed) == 0:
+		return fmt.Errorf("no mutant was judged: %s", v.NotJudged[0].Why)
 	}
 	return nil
+}
+
+// judge runs the trials of the chosen mutants. Those that need an API server
+// are left out, and the verdict says so, where none can be had.
+func (f *mutantsFlags) judge(ctx context.Context, out io.Writer, chosen []mutant) (v *verdict, err error) {
+	lacking, err := f.openAPI(ctx, chosen)
+	if err != nil {
+		return nil, err
+	}
+	if f.api != nil {
+		defer func() { err = errors.Join(err, f.api.Close()) }()
+	}
+	notJudged := []survivor{}
+	judged := slices.DeleteFunc(slices.Clone(chosen), func(m mutant) bool {
+		if lacking == "" || !m.Kubernetes || m.Equivalent != "" {
+			return false
+		}
+		notJudged = append(notJudged, survivor{m.Name, strings.Join(m.Cases, ", "), lacking})
+		return true
+	})
+	trials, err := f.trials(judged)
+	if err != nil {
+		return nil, err
+	}
+	results, err := f.judgeAll(ctx, out, trials)
+	if err != nil {
+		return nil, err
+	}
+	v = verdictOf(judged, results)
+	v.NotJudged = notJudged
+	return v, nil
+}
+
+// openAPI makes the API server ready that mutants share which need one; lacking
+// is why there is none.
+func (f *mutantsFlags) openAPI(ctx context.Context, chosen []mutant) (lacking string, err error) {
+	if !slices.ContainsFunc(chosen, func(m mutant) bool { return m.Kubernetes && m.Equivalent == "" }) {
+		return "", nil
+	}
+	settings, err := f.settingsFor(&mutant{Name: baseline, Kind: kindDaemon, Kubernetes: true})
+	if err != nil {
+		return "", err
+	}
+	f.api, err = conformance.HostAPI(ctx, settings)
+	var missing *apiserver.MissingError
+	if errors.As(err, &missing) {
+		return err.Error(), nil
+	}
+	return "", err
 }
 
 // list asks the program of the mutants which there are.

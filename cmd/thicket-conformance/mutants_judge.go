@@ -24,6 +24,8 @@ type trial struct {
 // trialResult is how a trial ended.
 type trialResult struct {
 	Mutant string `json:"mutant"`
+	// Kubernetes says that it had an API server.
+	Kubernetes bool `json:"kubernetes,omitempty"`
 	conformance.CaseResult
 }
 
@@ -31,7 +33,7 @@ type trialResult struct {
 // all of those; the longest come first.
 func (f *mutantsFlags) trials(chosen []mutant) ([]trial, error) {
 	var all []trial
-	var claimed []string
+	claimed := map[bool][]string{} // by whether there is an API server
 	for i := range chosen {
 		m := &chosen[i]
 		cases, err := conformance.Select(conformance.Selection{IDs: m.Cases})
@@ -43,19 +45,21 @@ func (f *mutantsFlags) trials(chosen []mutant) ([]trial, error) {
 		}
 		for _, c := range cases {
 			all = append(all, trial{m, c})
-			claimed = append(claimed, c.ID)
+			claimed[m.Kubernetes] = append(claimed[m.Kubernetes], c.ID)
 		}
 	}
 	if len(all) == 0 {
 		return nil, nil
 	}
-	none := &mutant{Name: baseline, Kind: "daemon"}
-	cases, err := conformance.Select(conformance.Selection{IDs: claimed})
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range cases {
-		all = append(all, trial{none, c})
+	for withAPI, ids := range claimed {
+		none := &mutant{Name: baseline, Kind: kindDaemon, Kubernetes: withAPI}
+		cases, err := conformance.Select(conformance.Selection{IDs: ids})
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cases {
+			all = append(all, trial{none, c})
+		}
 	}
 	slices.SortStableFunc(all, func(a, b trial) int { return cmp.Compare(b.of.Slow, a.of.Slow) })
 	return all, nil
@@ -105,16 +109,19 @@ func (f *mutantsFlags) try(ctx context.Context, t *trial) (*trialResult, error) 
 		return nil, err
 	}
 	report, err := conformance.Judge(ctx, conformance.Options{
-		Settings: settings, Selection: conformance.Selection{IDs: []string{t.of.ID}}, Parallel: 1,
+		Settings: settings, Selection: conformance.Selection{IDs: []string{t.of.ID}}, Parallel: 1, API: f.api,
 		Command: func(ctx context.Context) *exec.Cmd {
 			args := []string{"--" + flagJudged, t.mutant.Name, "--" + flagKind, t.mutant.Kind, "--" + flagLinks, f.links}
+			if t.mutant.Kubernetes {
+				args = append(args, "--"+flagAPI)
+			}
 			return exec.CommandContext(ctx, "/proc/self/exe", append(slices.Clone(os.Args[1:]), args...)...)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &trialResult{Mutant: t.mutant.Name, CaseResult: report.Cases[0]}, nil
+	return &trialResult{Mutant: t.mutant.Name, Kubernetes: t.mutant.Kubernetes, CaseResult: report.Cases[0]}, nil
 }
 
 // outcome is a word for how a case took to a mutant. Only a case that failed

@@ -17,15 +17,19 @@ import (
 // settingsFor is what the cases of one mutant get: the target file of the
 // product, with the mutant in the place of the part that it is of.
 func (f *mutantsFlags) settingsFor(m *mutant) (conformance.Settings, error) {
-	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins}
+	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
 	var err error
 	s.Target, err = f.mutantTarget(m)
 	return s, err
 }
 
 func (f *mutantsFlags) mutantTarget(m *mutant) (conformance.Target, error) {
+	text := conformance.ThicketTarget
+	if m.Kubernetes {
+		text = conformance.ThicketKubernetesTarget
+	}
 	var file map[string]any
-	if err := yaml.Unmarshal(conformance.ThicketTarget, &file); err != nil {
+	if err := yaml.Unmarshal(text, &file); err != nil {
 		return nil, err
 	}
 	binary, err := filepath.Abs(f.binary)
@@ -41,7 +45,7 @@ func (f *mutantsFlags) mutantTarget(m *mutant) (conformance.Target, error) {
 		return nil, err
 	}
 	daemon := m.Name
-	if m.Kind == "shim" {
+	if m.Kind == kindShim {
 		if shim, err = f.link(binary, m.Name); err != nil {
 			return nil, err
 		}
@@ -52,15 +56,17 @@ func (f *mutantsFlags) mutantTarget(m *mutant) (conformance.Target, error) {
 	file["daemon"].(map[string]any)["command"] = []string{binary, "--mutant", daemon, "--config", "{{.ConfigFile}}"}
 	file["version"] = []string{binary, "--mutant", m.Name, "--version"}
 	file["install"] = []string{installer, "install", "--dest", "{{.InstallDir}}", "--shim", shim}
-	if m.Kind == "installer" {
+	if m.Kind == kindInstaller {
 		file["install"] = []string{binary, "--mutant", m.Name, "install", "--dest", "{{.InstallDir}}", "--shim", shim}
 	}
 	file["client"] = map[string]any{
 		"checkReady": []string{binary, "--mutant", m.Name, "check-ready"},
 		"waitReady":  []string{binary, "--mutant", m.Name, "wait-ready"},
 	}
-	file["features"] = append(file["features"].([]any), conformance.FeaturePanic)
-	text, err := yaml.Marshal(file)
+	if !m.Kubernetes {
+		file["features"] = append(file["features"].([]any), conformance.FeaturePanic)
+	}
+	text, err = yaml.Marshal(file)
 	if err != nil {
 		return nil, err
 	}

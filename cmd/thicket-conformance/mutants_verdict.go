@@ -21,9 +21,12 @@ type verdict struct {
 	Trials   []trialResult `json:"trials"`
 	Killed   []string      `json:"killed"`
 	Survived []survivor    `json:"survived"`
+	// NotJudged are those for which something is missing on this machine.
+	NotJudged []survivor `json:"notJudged"`
 }
 
-// survivor is a mutant that a case which claims it did not kill.
+// survivor is a mutant that a case which claims it did not kill, or that was
+// not judged at all.
 type survivor struct {
 	Mutant string `json:"mutant"`
 	Case   string `json:"case"`
@@ -50,7 +53,7 @@ func verdictOf(chosen []mutant, results []trialResult) *verdict {
 func (v *verdict) survivals(m *mutant) []survivor {
 	var found []survivor
 	for _, id := range m.Cases {
-		r, sane := v.result(m.Name, id), v.result(baseline, id)
+		r, sane := v.result(m, id), v.result(&mutant{Name: baseline, Kubernetes: m.Kubernetes}, id)
 		switch o := outcome(m, &r.CaseResult); {
 		case sane.State != conformance.Passed:
 			found = append(found, survivor{m.Name, id, fmt.Sprintf("%s without a fault as well: %s", sane.State, sane.Reason)})
@@ -63,10 +66,10 @@ func (v *verdict) survivals(m *mutant) []survivor {
 	return found
 }
 
-func (v *verdict) result(name, id string) *trialResult {
+func (v *verdict) result(m *mutant, id string) *trialResult {
 	for i := range v.Trials {
-		if v.Trials[i].Mutant == name && v.Trials[i].ID == id {
-			return &v.Trials[i]
+		if r := &v.Trials[i]; r.Mutant == m.Name && r.Kubernetes == m.Kubernetes && r.ID == id {
+			return r
 		}
 	}
 	return &trialResult{}
@@ -90,14 +93,33 @@ func (v *verdict) print(out io.Writer, verbose bool) {
 	var names []string
 	for _, s := range v.Survived {
 		fmt.Fprintf(out, "\nSURVIVED %s, claimed by %s: %s\n", s.Mutant, s.Case, indented(s.Why))
-		if r := v.result(s.Mutant, s.Case); verbose && r.Story() != "" {
-			fmt.Fprintln(out, r.Story())
+		if verbose {
+			fmt.Fprint(out, v.story(s))
 		}
 		if !slices.Contains(names, s.Mutant) {
 			names = append(names, s.Mutant)
 		}
 	}
-	fmt.Fprintf(out, "\n%d mutants, %d killed, %d survived\n", len(v.Killed)+len(names), len(v.Killed), len(names))
+	for _, n := range v.NotJudged {
+		fmt.Fprintf(out, "\nNOT JUDGED %s, claimed by %s: %s\n", n.Mutant, n.Case, indented(n.Why))
+	}
+	fmt.Fprintf(out, "\n%d mutants, %d killed, %d survived", len(v.Killed)+len(names)+len(v.NotJudged), len(v.Killed), len(names))
+	if n := len(v.NotJudged); n > 0 {
+		fmt.Fprintf(out, ", %d NOT JUDGED", n)
+	}
+	fmt.Fprintln(out)
+}
+
+// story is what was seen of a mutant that survived, "" when that is nothing.
+func (v *verdict) story(s survivor) string {
+	for i := range v.Mutants {
+		if v.Mutants[i].Name == s.Mutant {
+			if story := v.result(&v.Mutants[i], s.Case).Story(); story != "" {
+				return story + "\n"
+			}
+		}
+	}
+	return ""
 }
 
 // printMatrix prints, for each requirement, its mutants and how they ended.
@@ -108,7 +130,7 @@ func (v *verdict) printMatrix(out io.Writer) {
 		for i := range v.Mutants {
 			m := &v.Mutants[i]
 			if m.Equivalent == "" && slices.Contains(m.Cases, c.ID) {
-				r := v.result(m.Name, c.ID)
+				r := v.result(m, c.ID)
 				fmt.Fprintf(t, "%s\t%s\t%s\t%.1f\t%s\n", c.ID, m.Name, outcome(m, &r.CaseResult), r.Seconds, m.Fault)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -25,7 +26,9 @@ import (
 // assembly is a daemon in the making: what a fault can take hold of. Layers
 // that are added later lie further outside.
 type assembly struct {
-	config  *daemon.Config
+	config *daemon.Config
+	// cluster is where pods come from. An API server is there when the daemon
+	// starts: faults take hold of it with wrapAPI.
 	cluster cluster.Cluster
 
 	before, listening, ended []func() error
@@ -37,6 +40,7 @@ type assembly struct {
 	engines   []func(daemon.Engine, attach.Options) daemon.Engine
 	handlers  []func(http.Handler) http.Handler
 	listeners []func(net.Listener) net.Listener
+	apis      []func(cluster.Cluster) cluster.Cluster
 }
 
 // socket is the path of the daemon's socket.
@@ -94,20 +98,13 @@ func serve(m *mutant, file string) error {
 		return err
 	}
 	defer func() { _ = closeLog() }()
-	manifests, err := cluster.OpenDirectory(config.Cluster.Directory, log)
-	if err != nil {
-		return err
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := admission.FollowMemory(ctx, log); err != nil {
 		log.Warn("the garbage collector does not know the node's memory limit", "error", err)
 	}
-	a := &assembly{config: config, cluster: panicking{manifests}}
-	if m.daemon != nil {
-		m.daemon(a)
-	}
-	if err := inTurn(a.before); err != nil {
+	a, err := assemble(m, config, log)
+	if err != nil {
 		return err
 	}
 	d, err := daemon.New(ctx, daemon.Options{
@@ -129,6 +126,33 @@ func serve(m *mutant, file string) error {
 		}
 	})
 	return errors.Join(d.Run(ctx), inTurn(a.ended))
+}
+
+// assemble puts the mutant's fault in. What a fault does to the configuration
+// of an API server comes before that is opened.
+func assemble(m *mutant, config *daemon.Config, log *slog.Logger) (*assembly, error) {
+	a := &assembly{config: config}
+	if config.Cluster.Directory != "" {
+		manifests, err := cluster.OpenDirectory(config.Cluster.Directory, log)
+		if err != nil {
+			return nil, err
+		}
+		a.cluster = panicking{manifests}
+	}
+	if m.daemon != nil {
+		m.daemon(a)
+	}
+	if err := inTurn(a.before); err != nil || a.cluster != nil {
+		return a, err
+	}
+	var err error
+	if a.cluster, err = daemon.OpenCluster(config, log); err != nil {
+		return nil, err
+	}
+	for _, f := range a.apis {
+		a.cluster = f(a.cluster)
+	}
+	return a, nil
 }
 
 func inTurn(all []func() error) error {

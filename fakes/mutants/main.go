@@ -89,13 +89,14 @@ type listed struct {
 	Fault      string   `json:"fault"`
 	Cases      []string `json:"cases"`
 	Unserved   bool     `json:"unserved,omitempty"`
+	Kubernetes bool     `json:"kubernetes,omitempty"`
 	Equivalent string   `json:"equivalent,omitempty"`
 }
 
 func list(out io.Writer, form string) error {
 	all := []listed{}
 	for _, m := range sorted() {
-		all = append(all, listed{m.name, m.kind(), m.fault, m.cases, m.unserved, m.equivalent})
+		all = append(all, listed{m.name, m.kind(), m.fault, m.cases, m.unserved, m.kubernetes, m.equivalent})
 	}
 	switch form {
 	case "json":

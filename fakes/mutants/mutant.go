@@ -24,6 +24,8 @@ type mutant struct {
 	// unserved says that the fault is that the daemon does not come to serve;
 	// of any other mutant that would prove nothing.
 	unserved bool
+	// kubernetes says that the fault shows with an API server only.
+	kubernetes bool
 	// equivalent is why no case can tell the fault from none; such a mutant is
 	// listed and not run.
 	equivalent string

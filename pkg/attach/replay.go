@@ -125,8 +125,9 @@ func (e *Engine) replaySandbox(ctx context.Context, id string) error {
 		return err
 	}
 	netns := rec.Netns
-	if !e.sameNetns(rec) {
-		// The path may lead to somebody else's namespace by now.
+	if e.rebooted(rec) || !e.sameNetns(rec) {
+		// The path may lead to somebody else's namespace by now, after a reboot
+		// to one with the same number, too: those begin anew.
 		netns = ""
 	}
 	return e.forget(context.WithoutCancel(ctx), rec, netns)
@@ -135,7 +136,7 @@ func (e *Engine) replaySandbox(ctx context.Context, id string) error {
 // stale says why a sandbox has to be deleted, "" when it has not.
 func (e *Engine) stale(rec *ledger.Record) string {
 	switch {
-	case rec.BootID != "" && e.bootID != "" && rec.BootID != e.bootID:
+	case e.rebooted(rec):
 		return "the node was booted since"
 	case rec.State == ledger.StateAdding:
 		return "its ADD was interrupted"
@@ -145,6 +146,11 @@ func (e *Engine) stale(rec *ledger.Record) string {
 		return "its network namespace is gone"
 	}
 	return ""
+}
+
+// rebooted says whether the record is of a former boot of the node.
+func (e *Engine) rebooted(rec *ledger.Record) bool {
+	return rec.BootID != "" && e.bootID != "" && rec.BootID != e.bootID
 }
 
 // sameNetns says whether the record's namespace is still at its path.

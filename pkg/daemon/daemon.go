@@ -40,8 +40,7 @@ const (
 type Options struct {
 	Config *Config
 	Log    *slog.Logger
-	// Cluster is where pods and definitions come from; nil means what Config
-	// says. It is a seam for tests.
+	// Cluster is where pods and definitions come from; nil means OpenCluster.
 	Cluster cluster.Cluster
 	// Exec runs the delegates; nil means as processes.
 	Exec invoke.Exec
@@ -95,7 +94,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	from := o.Cluster
 	if from == nil {
-		if from, err = openCluster(c, o.Log); err != nil {
+		if from, err = OpenCluster(c, o.Log); err != nil {
 			return nil, err
 		}
 	}
