@@ -39,7 +39,9 @@ func init() {
 			a.onBody(func(body []byte) []byte { say("request", "body", string(body)); return body })
 		}), fault: "the log has the body of each request, with the configuration in base64"},
 		mutant{name: "log-of-requests-as-bytes", cases: []string{"SEC-04"}, daemon: logging(func(a *assembly, say sayer) {
-			a.onCommand(func(path string, req *api.Request) { say("request", "path", path, "config", fmt.Sprintf("%d", req.Config)) })
+			a.onCommand(func(path string, req *api.Request) {
+				say("request", "path", path, "config", fmt.Sprintf("%d", req.Config))
+			})
 		}), fault: "the log has the configuration of each request as a list of numbers"},
 		mutant{name: "log-of-annotations", cases: []string{"SEC-04"}, daemon: logging(func(a *assembly, say sayer) {
 			a.onPod(func(annotations map[string]string) { say("pod", "annotations", annotations) })
