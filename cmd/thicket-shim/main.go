@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command thicket-shim is the CNI plugin that the container runtime executes. It passes each command on to the node's
 // daemon and prints what the daemon answers; everything that it does is in package api.
-//
-// It runs for milliseconds, so it does without reading which share of the processors its cgroup has, which takes as long
-// as the node has mounts, and without following that (the directives above; SHIM-13).
 package main
 
 import (
