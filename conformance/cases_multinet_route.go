@@ -4,9 +4,11 @@ package conformance
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -66,7 +68,7 @@ func isAnywhere(n *net.IPNet) bool {
 // sandbox's only one of its family, and CHECK agrees with what was changed.
 func defaultRouteMoves(ctx context.Context, e *Env) {
 	e.RealPlugins()
-	e.DefaultNetwork(bridgeNetwork(e, "default", 1, true))
+	e.DefaultNetwork(observed(bridgeNetwork(e, "default", 1, true), e.FakeList("default")))
 	e.Definition("plain", bridgeNetwork(e, "plain", 2, false))
 	e.Definition("greedy", bridgeNetwork(e, "greedy", 3, true))
 	e.Start(ctx)
@@ -87,6 +89,44 @@ func defaultRouteMoves(ctx context.Context, e *Env) {
 		Expect(defaultRoutes(s, v4)).To(Equal([]string{move.v4}), "IPv4 default routes with networks: %s", move.networks)
 		Expect(defaultRoutes(s, v6)).To(Equal([]string{move.v6}), "IPv6 default routes with networks: %s", move.networks)
 		e.MustOK(e.Check(ctx, s))
+		expectDefaultsChecked(e, s, move.v4, move.v6)
 		e.MustOK(e.Del(ctx, s))
 	}
+}
+
+// observed appends the plugins of another list, which see what the first ones
+// answered.
+func observed(list, by string) string {
+	ginkgo.GinkgoHelper()
+	var first, second map[string]any
+	Expect(json.Unmarshal([]byte(list), &first)).To(Succeed())
+	Expect(json.Unmarshal([]byte(by), &second)).To(Succeed())
+	first["plugins"] = append(first["plugins"].([]any), second["plugins"].([]any)...)
+	return string(mustJSON(first))
+}
+
+// expectDefaultsChecked asserts that the default network's CHECK is about the
+// default routes that it still has: bridge itself is content with any. That
+// CHECK reaches delegates, with a prevResult, is not this case's.
+func expectDefaultsChecked(e *Env, s *Sandbox, holders ...string) {
+	ginkgo.GinkgoHelper()
+	calls := e.CallsFor("CHECK", s)
+	if len(calls) == 0 {
+		return
+	}
+	prev, _ := calls[0].Config()["prevResult"].(map[string]any)
+	if prev == nil {
+		return
+	}
+	found, want := []string{}, []string{}
+	routes, _ := prev["routes"].([]any)
+	for i, dst := range []string{"0.0.0.0/0", "::/0"} {
+		if strings.HasSuffix(holders[i], " on eth0") {
+			want = append(want, dst)
+		}
+		if slices.ContainsFunc(routes, func(r any) bool { route, _ := r.(map[string]any); return route["dst"] == dst }) {
+			found = append(found, dst)
+		}
+	}
+	Expect(found).To(Equal(want), "default routes in the prevResult of the default network's CHECK; they are %s", holders)
 }

@@ -20,6 +20,16 @@ func statusResult(s *Sandbox, ifName, mac string, ips, routes []any, dns map[str
 	}
 }
 
+// withMTU makes a result one of CNI 1.1, which can say the MTU of the
+// sandbox's interface; the host's end has another.
+func withMTU(mtu int, result map[string]any) map[string]any {
+	result["cniVersion"] = "1.1.0"
+	for i, of := range []int{9000, mtu} {
+		result["interfaces"].([]any)[i].(map[string]any)["mtu"] = of
+	}
+	return result
+}
+
 // statusOfEveryAttachment is NET-09: names of definitions, addresses without
 // their prefix length, the sandbox's own interface and not the host's end of it.
 func statusOfEveryAttachment(ctx context.Context, e *Env) {
@@ -33,8 +43,8 @@ func statusOfEveryAttachment(ctx context.Context, e *Env) {
 		dns)}}))
 	e.Definition("alpha", e.FakeList("alpha-net", Fake{Add: FakeStep{Result: statusResult(s, "net1", "02:00:00:00:00:02",
 		[]any{address("198.51.100.17/24")}, []any{map[string]any{"dst": "10.0.0.0/8", "gw": "198.51.100.1"}}, map[string]any{})}}))
-	e.Definition("gamma", e.FakeList("gamma-net", Fake{Add: FakeStep{Result: statusResult(s, "data0", "02:00:00:00:00:04",
-		[]any{address("203.0.113.17/24")}, nil, map[string]any{})}}))
+	e.Definition("gamma", versioned(e.FakeList("gamma-net", Fake{Add: FakeStep{Result: withMTU(1380, statusResult(s, "data0", "02:00:00:00:00:04",
+		[]any{address("203.0.113.17/24")}, nil, map[string]any{}))}}), "1.1.0"))
 	e.DefinitionIn(other, "bare", e.FakeList("bare-net", Fake{Add: FakeStep{Result: statusResult(s, "net2", "02:00:00:00:00:03", nil, nil, map[string]any{})}}))
 	e.Start(ctx)
 	e.MustOK(e.Add(ctx, s))
@@ -55,5 +65,6 @@ func statusOfEveryAttachment(ctx context.Context, e *Env) {
 		Expect(element["dns"]).To(Or(BeNil(), BeEmpty()), "element %d has no dns", i+1)
 	}
 	Expect(status[1]).To(HaveKeyWithValue("ips", []any{"198.51.100.17"}))
+	Expect(status[3]).To(HaveKeyWithValue("mtu", 1380.0))
 	Expect(status[2]["ips"]).To(Or(BeNil(), BeEmpty()), "a network without addresses")
 }
