@@ -102,6 +102,9 @@ type Case struct {
 	// Slow is how long the case takes when that is more than a few seconds;
 	// long cases are started first.
 	Slow time.Duration
+	// Alone is that the case measures whether a loaded machine keeps a runtime's
+	// deadline, which tells nothing on one that does much else at the same time.
+	Alone bool
 	// Timeout ends the case as failed; zero means DefaultTimeout.
 	Timeout time.Duration
 	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.

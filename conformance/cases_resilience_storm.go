@@ -15,7 +15,7 @@ import (
 func init() {
 	register(Case{
 		ID: "RES-06", Profile: "resilience", Level: Must, Source: "#1346, #1416", Needs: []Feature{FeatureProcess}, Body: restartStorm,
-		Slow: 50 * time.Second, Timeout: 300 * time.Second,
+		Slow: 50 * time.Second, Alone: true, Timeout: 300 * time.Second,
 		Title: "A restart storm (150 sandboxes at once) within a 50 MiB memory limit: every ADD succeeds, nobody is OOM-killed",
 	})
 }

@@ -61,7 +61,9 @@ func (f *mutantsFlags) trials(chosen []mutant) ([]trial, error) {
 			all = append(all, trial{none, c})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b trial) int { return cmp.Compare(b.of.Slow, a.of.Slow) })
+	slices.SortStableFunc(all, func(a, b trial) int {
+		return cmp.Or(compareBool(b.of.Alone, a.of.Alone), cmp.Compare(b.of.Slow, a.of.Slow))
+	})
 	return all, nil
 }
 
@@ -77,6 +79,7 @@ func (f *mutantsFlags) judgeAll(ctx context.Context, out io.Writer, trials []tri
 	}
 	close(todo)
 	var mu sync.Mutex
+	var alone sync.RWMutex
 	var workers sync.WaitGroup
 	done := 0
 	for range f.workers() {
@@ -85,7 +88,7 @@ func (f *mutantsFlags) judgeAll(ctx context.Context, out io.Writer, trials []tri
 				if ctx.Err() != nil {
 					return
 				}
-				r, err := f.try(ctx, &trials[i])
+				r, err := f.tryAmong(ctx, &alone, &trials[i])
 				if err != nil {
 					stop(fmt.Errorf("mutant %s, case %s: %w", trials[i].mutant.Name, trials[i].of.ID, err))
 					return
@@ -100,6 +103,29 @@ func (f *mutantsFlags) judgeAll(ctx context.Context, out io.Writer, trials []tri
 	}
 	workers.Wait()
 	return results, context.Cause(ctx)
+}
+
+// tryAmong is try beside the others, or with nothing else running.
+func (f *mutantsFlags) tryAmong(ctx context.Context, alone *sync.RWMutex, t *trial) (*trialResult, error) {
+	if t.of.Alone {
+		alone.Lock()
+		defer alone.Unlock()
+	} else {
+		alone.RLock()
+		defer alone.RUnlock()
+	}
+	return f.try(ctx, t)
+}
+
+// compareBool puts false before true.
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // try runs one case against one mutant.

@@ -21,6 +21,8 @@ func TestE2E(t *testing.T) {
 		t.Skipf("no cluster: %s is not set; make kind-e2e makes a cluster and runs these tests on it", kubeconfigVariable)
 	}
 	RegisterFailHandler(Fail)
+	// Without this a context's deadline alone would count, and none is set.
+	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(2 * time.Minute)
 	SetDefaultEventuallyPollingInterval(200 * time.Millisecond)
 	RunSpecs(t, "Thicket on a cluster of real nodes", Label("e2e"))
