@@ -27,24 +27,29 @@ const (
 // burstConcurrencies are how many runtimes ask at once.
 var burstConcurrencies = []int{1, 5, 10, 25, 50}
 
-// shims measures the shims alone, against a peer that only reads.
+// shims measures the shims alone, in turns, against a peer that only reads.
 func (b *bench) shims(ctx context.Context) {
 	ginkgo.GinkgoHelper()
+	times := map[*benchEnv][]time.Duration{}
+	resident := map[*benchEnv][]float64{}
+	boxes := map[*benchEnv]*Sandbox{}
 	for _, s := range b.sides {
 		b.progress("%s: the shim", s.side.Name)
 		info, err := os.Stat(s.Target.ShimPath())
 		Expect(err).NotTo(HaveOccurred())
 		s.side.Shim.DiskMiB = mib(info.Size())
-		box := s.Sandbox()
-		var times []time.Duration
-		var resident []float64
-		for range max(b.settings.Rounds/4, 20) {
-			took, peak := firstByte(ctx, s, box)
-			times = append(times, took)
-			resident = append(resident, mib(peak))
+		boxes[s] = s.Sandbox()
+	}
+	for range max(b.settings.Rounds/4, 20) {
+		for _, s := range b.sides {
+			took, peak := firstByte(ctx, s, boxes[s])
+			times[s] = append(times[s], took)
+			resident[s] = append(resident[s], mib(peak))
 		}
-		s.side.Shim.FirstByte = latencyOf(times)
-		s.side.Shim.ResidentMiB = median(resident)
+	}
+	for _, s := range b.sides {
+		s.side.Shim.FirstByte = latencyOf(times[s])
+		s.side.Shim.ResidentMiB = median(resident[s])
 	}
 }
 

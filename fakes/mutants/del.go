@@ -176,8 +176,24 @@ func configOfNow(command string) func(*assembly) {
 	}
 }
 
+// resultsLostAtRestart knows the results of what this process has attached.
 func resultsLostAtRestart(a *assembly) {
-	a.onStart(func() error { return os.RemoveAll(filepath.Join(a.config.CNIDir, "results")) })
+	var own sync.Map
+	a.onRecords(func(r *records, next attach.Ledger) {
+		r.begin = func(rec *ledger.Record) error {
+			own.Store(rec.ContainerID, true)
+			return next.Begin(rec)
+		}
+		r.load = func(containerID string) (*ledger.Record, error) {
+			rec, err := next.Load(containerID)
+			if _, known := own.Load(containerID); err == nil && !known {
+				for i := range rec.Attachments {
+					rec.Attachments[i].Result = nil
+				}
+			}
+			return rec, err
+		}
+	})
 }
 
 func delStopsAtFirstError(a *assembly) {

@@ -3,18 +3,14 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/containernetworking/cni/pkg/skel"
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
-	"github.com/thicket-cni/thicket/pkg/daemon"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
@@ -27,8 +23,8 @@ func init() {
 		mutant{name: "record-directory-open", cases: []string{"SEC-03"}, daemon: afterWriting(func(a *assembly, _ *ledger.Record) {
 			_ = os.Chmod(filepath.Join(a.config.CNIDir, "ledger"), 0o755)
 		}), fault: "the directory of the records has mode 0755"},
-		mutant{name: "results-readable", cases: []string{"SEC-03"}, daemon: resultsReadable,
-			fault: "the cached results have mode 0644"},
+		mutant{name: "results-readable", cases: []string{"SEC-03"}, daemon: resultsCached(0o644, false),
+			fault: "results are cached beside the records, with mode 0644"},
 		mutant{name: "records-of-nobody", cases: []string{"SEC-03"}, daemon: afterWriting(func(a *assembly, rec *ledger.Record) {
 			_ = os.Chown(recordPath(a.config.CNIDir, rec.ContainerID), 65534, 65534)
 		}), fault: "records belong to nobody"},
@@ -39,13 +35,10 @@ func init() {
 		mutant{name: "temporary-record-through-link", cases: []string{"SEC-03"}, daemon: beforeWriting(func(a *assembly, rec *ledger.Record) {
 			writeThrough(filepath.Join(a.config.CNIDir, "ledger", "."+rec.ContainerID+".tmp"), rec)
 		}), fault: "the temporary file of a record is written through a symlink that lies there"},
-		mutant{name: "results-through-link", cases: []string{"SEC-03"}, daemon: linksStay(func(a *assembly, containerID string) []string {
-			paths, _ := filepath.Glob(filepath.Join(a.config.CNIDir, "results", "*-"+containerID+"-*"))
-			return paths
-		}), fault: "results are cached through a symlink that lies in their place"},
-		mutant{name: "results-directory-through-link", cases: []string{"SEC-03"}, daemon: linksStay(func(a *assembly, _ string) []string {
-			return []string{filepath.Join(a.config.CNIDir, "results")}
-		}), fault: "results are cached in the directory that a symlink in its place points to"},
+		mutant{name: "results-through-link", cases: []string{"SEC-03"}, daemon: resultsCached(0o600, false),
+			fault: "results are cached beside the records, through a symlink that lies in their place"},
+		mutant{name: "results-directory-through-link", cases: []string{"SEC-03"}, daemon: resultsCached(0o600, true),
+			fault: "results are cached in the directory that a symlink in its place points to"},
 		mutant{name: "record-directory-through-link", cases: []string{"SEC-03"}, daemon: recordDirectoryThroughLink,
 			fault: "records are written into the directory that a symlink in its place points to"},
 		mutant{name: "pending-through-link", cases: []string{"SEC-03"}, shim: shimWith(func(s *skel.CNIFuncs) { s.Del = pendingThroughLink(s.Del) }),
@@ -94,43 +87,29 @@ func recordInPlace(a *assembly) {
 	beforeWriting(func(a *assembly, rec *ledger.Record) { writeThrough(recordPath(a.config.CNIDir, rec.ContainerID), rec) })(a)
 }
 
-func resultsReadable(a *assembly) {
-	a.hook(func(h *hooks, next daemon.Engine, _ attach.Options) {
-		h.add = func(ctx context.Context, r *attach.Request) (*types100.Result, error) {
-			result, err := next.Add(ctx, r)
-			paths, _ := filepath.Glob(filepath.Join(a.config.CNIDir, "results", "*-"+r.ContainerID+"-*"))
-			for _, path := range paths {
-				_ = os.Chmod(path, 0o644)
-			}
-			return result, err
-		}
-	})
-}
-
-// linksStay has symlinks at some paths survive what the engine does about them
-// before ADD.
-func linksStay(paths func(a *assembly, containerID string) []string) func(*assembly) {
+// resultsCached keeps a copy of every record in the directory where libcni
+// keeps results, and removes it at DEL. With clear, what lies in the place of a
+// file is removed before; the directory is never looked at.
+func resultsCached(mode os.FileMode, clear bool) func(*assembly) {
 	return func(a *assembly) {
-		var links sync.Map // from a path to what the link there points to
-		a.hook(func(h *hooks, next daemon.Engine, _ attach.Options) {
-			h.add = func(ctx context.Context, r *attach.Request) (*types100.Result, error) {
-				for _, path := range paths(a, r.ContainerID) {
-					if target, err := os.Readlink(path); err == nil {
-						links.Store(path, target)
+		dir := filepath.Join(a.config.CNIDir, "results")
+		path := func(containerID string) string { return filepath.Join(dir, "net-"+containerID+"-eth0") }
+		a.onRecords(func(r *records, next attach.Ledger) {
+			r.save = func(rec *ledger.Record) error {
+				if rec.State == ledger.StateAdded {
+					_ = os.MkdirAll(dir, 0o700)
+					if clear {
+						_ = os.Remove(path(rec.ContainerID))
 					}
+					writeThrough(path(rec.ContainerID), rec)
+					_ = os.Chmod(path(rec.ContainerID), mode)
 				}
-				defer links.Clear()
-				return next.Add(ctx, r)
+				return next.Save(rec)
 			}
-		})
-		a.onPlugin(func(ctx context.Context, p *plugin, run runPlugin) ([]byte, error) {
-			if p.command() == "ADD" {
-				links.Range(func(path, target any) bool {
-					_ = os.Symlink(target.(string), path.(string))
-					return true
-				})
+			r.remove = func(containerID string) error {
+				_ = os.Remove(path(containerID))
+				return next.Remove(containerID)
 			}
-			return run(ctx, p)
 		})
 	}
 }

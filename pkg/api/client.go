@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"syscall"
 	"time"
 
@@ -107,16 +106,11 @@ func post(ctx context.Context, url string, req any, socket string) (*answer, err
 		return nil, err
 	}
 
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", socket)
+	conn, err := dialSocket(ctx, socket)
 	if err != nil {
-		return nil, &noAnswer{socket: socket, err: bare(err)}
+		return nil, &noAnswer{socket: socket, err: err}
 	}
 	defer func() { _ = conn.Close() }()
-	// Ending the context wakes whoever reads or writes, whether by deadline or by cancellation.
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
 	a, err := exchange(conn, request)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -134,18 +128,9 @@ func explain(err, writeErr error, limited *io.LimitedReader) error {
 	case limited.N <= 0:
 		return fmt.Errorf("its answer is longer than %d bytes", maxAnswer)
 	case writeErr != nil:
-		return fmt.Errorf("the request could not be sent: %w", bare(writeErr))
+		return fmt.Errorf("the request could not be sent: %w", writeErr)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("it closed the connection before it had answered: %w", err)
-	}
-	return bare(err)
-}
-
-// bare takes the layers off a network error that repeat the socket's path.
-func bare(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return op.Err
 	}
 	return err
 }

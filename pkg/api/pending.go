@@ -3,11 +3,11 @@
 package api
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -137,8 +137,11 @@ func pendingName(r *Request) (string, error) {
 	}
 	name := container + ":" + ifName
 	if len(name)+len(pendingSuffix) > maxPendingName {
-		sum := sha256.Sum256([]byte(name))
-		name = hex.EncodeToString(sum[:])
+		// Names are the runtime's, which is root: they need to differ, not to be kept secret. A cryptographic hash
+		// would cost the start of every shim.
+		sum := fnv.New128a()
+		_, _ = sum.Write([]byte(name))
+		name = hex.EncodeToString(sum.Sum(nil))
 	}
 	return name + pendingSuffix, nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/textproto"
 	"net/url"
 	"strconv"
@@ -40,7 +39,7 @@ func wireRequest(address string, body []byte) ([]byte, error) {
 }
 
 // exchange writes a request and reads the answer to it.
-func exchange(conn net.Conn, request []byte) (*answer, error) {
+func exchange(conn io.ReadWriter, request []byte) (*answer, error) {
 	// A daemon may refuse a request before it has read all of it (EP-09), so a failed write is not the last word.
 	_, writeErr := conn.Write(request)
 	limited := &io.LimitedReader{R: conn, N: maxAnswer}

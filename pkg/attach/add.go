@@ -42,9 +42,8 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	e.adding.RLock()
 	attached := sync.OnceFunc(e.adding.RUnlock)
 	defer attached()
-	if err := e.begin(ctx, rec); err != nil {
-		// Not one delegate has run: the runtime may simply try again (RES-03).
-		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+	if err := e.beginFree(ctx, rec); err != nil {
+		return nil, err // not one delegate has run
 	}
 	result, err := e.attachAll(ctx, rec, pod)
 	attached()
@@ -96,11 +95,9 @@ func describe(rec *ledger.Record) string {
 // daemon has changed when it fails.
 func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster.Pod, error) {
 	defer timed(ctx, PhasePlan)()
-	space, err := openNetns(r.Netns)
-	if err != nil {
+	if err := findNetns(r.Netns); err != nil {
 		return nil, nil, err
 	}
-	defer space.Close()
 	pod, err := e.pod(ctx, r)
 	if err != nil {
 		return nil, nil, err
@@ -124,7 +121,26 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 		rec.Attachments = append(rec.Attachments, attachment(&delegates[i]))
 	}
 	e.nameDeviceInfo(rec)
-	return rec, pod, checkFree(space, rec.Attachments)
+	return rec, pod, nil
+}
+
+// beginFree records what is to be attached and looks, while the disk is waited
+// for, whether the namespace has room for it (ADD-07). What cannot be attached
+// does not stay recorded. When the disk is what fails, the runtime may simply
+// try again (RES-03).
+func (e *Engine) beginFree(ctx context.Context, rec *ledger.Record) error {
+	recorded := make(chan error, 1)
+	go func() { recorded <- e.begin(ctx, rec) }()
+	taken := checkFree(rec.Netns, rec.Attachments)
+	if err := <-recorded; err != nil && taken == nil {
+		return types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+	}
+	if taken != nil {
+		if err := e.remove(ctx, rec.ContainerID); err != nil {
+			e.log.Warn("an ADD that was refused stays recorded until DEL", "sandbox", rec.ContainerID, "error", err)
+		}
+	}
+	return taken
 }
 
 func attachment(d *network.Delegate) ledger.Attachment {
@@ -155,7 +171,11 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 		}
 		_, err = e.add(ctx, c)
 		if err == nil {
-			err = e.moveDefaultRoute(rec, i)
+			err = moveDefaultRoute(rec, i)
+		}
+		if err == nil && i+1 < len(rec.Attachments) {
+			// A crash from here on leaves to DEL what this one has answered (DEL-05).
+			err = e.saveStep(ctx, rec)
 		}
 		if err != nil {
 			e.attachFailed(pod, &rec.Attachments[i], err)
@@ -171,6 +191,14 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 	return first, nil
 }
 
+// saveStep records what has been attached so far.
+func (e *Engine) saveStep(ctx context.Context, rec *ledger.Record) error {
+	if err := e.save(ctx, rec); err != nil {
+		return types.NewError(types.ErrTryAgainLater, "the attachments cannot be recorded", err.Error())
+	}
+	return nil
+}
+
 // commit makes the success durable and public, both at once: neither needs the
 // other, as what Begin has recorded is enough to delete everything, and the
 // answer waits for both. A request that ended meanwhile is not committed:
@@ -178,10 +206,10 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
 	saved := make(chan error, 1)
-	go func() { saved <- e.save(ctx, rec) }()
+	go func() { saved <- e.saveStep(ctx, rec) }()
 	published := e.publish(ctx, rec, pod)
 	if err := <-saved; err != nil {
-		return types.NewError(types.ErrTryAgainLater, "the attachments cannot be recorded", err.Error())
+		return err
 	}
 	if published != nil {
 		return published

@@ -21,11 +21,9 @@ func (e *Engine) Check(ctx context.Context, r *Request) error {
 		return err
 	}
 	defer release()
-	space, err := openNetns(r.Netns)
-	if err != nil {
+	if err := findNetns(r.Netns); err != nil {
 		return err
 	}
-	defer space.Close()
 	for i := range rec.Attachments {
 		c, err := e.call(rec, &rec.Attachments[i], r.Netns)
 		if err != nil {

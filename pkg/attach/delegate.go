@@ -7,9 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
@@ -19,7 +16,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
-// call is one attachment together with what libcni needs to act on it.
+// call is one attachment together with what is needed to act on it.
 type call struct {
 	list *libcni.NetworkConfigList
 	rt   *libcni.RuntimeConf
@@ -64,40 +61,10 @@ func (e *Engine) findPlugins(c *call) error {
 	return nil
 }
 
-// clearResult makes sure that libcni writes its cached result into a file of
-// its own: it would write through a symbolic link (SEC-03).
-func (e *Engine) clearResult(c *call) error {
-	file := e.resultFile(c.list.Name, c.rt.ContainerID, c.rt.IfName)
-	return errors.Join(e.clearUnless(e.results, fs.FileMode.IsDir), e.clearUnless(file, fs.FileMode.IsRegular))
-}
-
-// resultFile is where libcni caches the result of an attachment.
-func (e *Engine) resultFile(network, containerID, ifName string) string {
-	return filepath.Join(e.results, fmt.Sprintf("%s-%s-%s", network, containerID, ifName))
-}
-
-// clearUnless removes what lies at a path, unless it is of the right kind.
-func (e *Engine) clearUnless(path string, right func(fs.FileMode) bool) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case right(info.Mode()):
-		return nil
-	}
-	e.log.Warn("what lies in the place of libcni's results is removed", "path", path, "mode", info.Mode())
-	return os.Remove(path)
-}
-
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
 func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
-	if err := e.clearResult(c); err != nil {
-		return nil, cniError(err, c.where())
-	}
 	e.prepareDeviceInfo(c.rt.ContainerID, c.at)
-	raw, err := e.cni.AddNetworkList(ctx, c.list, c.rt)
+	raw, err := e.addPlugins(ctx, c)
 	if err != nil {
 		return nil, cniError(err, c.where())
 	}
@@ -112,14 +79,19 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 	return result, nil
 }
 
-// del runs DEL of one attachment. libcni's cached result of the ADD becomes
-// prevResult; one that libcni cannot read is dropped by it, and does not keep
-// the attachment from being deleted (DEL-07).
+// del runs DEL of one attachment. The recorded result of the ADD becomes
+// prevResult (DEL-05); one that cannot be expressed in the configuration's
+// version does not keep the attachment from being deleted (DEL-07). Where none
+// is recorded, libcni may have cached one.
 func (e *Engine) del(ctx context.Context, c *call) error {
-	if err := e.cni.DelNetworkList(ctx, c.list, c.rt); err != nil {
-		return cniError(err, c.where())
+	if c.at.Result == nil {
+		return cniError(e.cni.DelNetworkList(ctx, c.list, c.rt), c.where())
 	}
-	return nil
+	prev, err := c.prevResult()
+	if err != nil {
+		e.log.Warn("the delegates get no result of their ADD", "sandbox", c.rt.ContainerID, "network", c.at.Network, "error", err)
+	}
+	return cniError(e.delPlugins(ctx, c, prev), c.where())
 }
 
 // check runs CHECK of one attachment, unless its configuration switches it off
@@ -131,7 +103,14 @@ func (e *Engine) check(ctx context.Context, c *call) error {
 	if known, err := version.GreaterThanOrEqualTo(configVersion(c.list), "0.4.0"); err != nil || !known {
 		return cniError(err, c.where())
 	}
-	return cniError(e.cni.CheckNetworkList(ctx, c.list, c.rt), c.where())
+	if c.at.Result == nil {
+		return cniError(e.cni.CheckNetworkList(ctx, c.list, c.rt), c.where())
+	}
+	prev, err := c.prevResult()
+	if err != nil {
+		return cniError(err, c.where())
+	}
+	return cniError(e.checkPlugins(ctx, c, prev), c.where())
 }
 
 func configVersion(list *libcni.NetworkConfigList) string {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,8 +36,8 @@ type Options struct {
 	// BinDirs are the directories that plugins are looked for in; they become
 	// the delegates' CNI_PATH.
 	BinDirs []string
-	// CacheDir is where libcni keeps the results of ADD (its "results"
-	// directory is made below it).
+	// CacheDir is where a Multus that ran before had libcni keep the results of
+	// ADD, in its directory "results". Nothing is written there.
 	CacheDir string
 	// DeviceInfo is where DeviceInfo files are; empty for devices.DefaultInfoDir.
 	DeviceInfo devices.InfoDir
@@ -53,8 +52,6 @@ type Engine struct {
 	cni     *libcni.CNIConfig
 	exec    invoke.Exec
 	binDirs []string
-	// results is where libcni caches what ADD answered.
-	results string
 	bootID  string
 	info    devices.InfoDir
 	locks   locks
@@ -81,7 +78,6 @@ func New(o Options) *Engine {
 		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec),
 		exec:    o.Exec,
 		binDirs: o.BinDirs,
-		results: filepath.Join(o.CacheDir, "results"),
 		bootID:  strings.TrimSpace(string(id)),
 		info:    cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
 		log:     o.Log,

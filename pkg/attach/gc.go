@@ -35,8 +35,8 @@ func (e *Engine) GC(ctx context.Context, r *Request) error {
 		valid[v] = true
 	}
 	stale, failures := e.gcContainers(ctx, valid)
-	// From here to the end no ADD is under way: libcni's GC deletes every cached
-	// attachment that it is not told of, and one that came in between would be.
+	// From here to the end no ADD is under way: delegates delete every attachment
+	// that they are not told of, and one that came in between would be.
 	e.adding.Lock()
 	defer e.adding.Unlock()
 	networks := e.newNetworks(ctx)

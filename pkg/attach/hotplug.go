@@ -60,11 +60,9 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	if err != nil {
 		return nil, err
 	}
-	space, err := openNetns(r.Netns)
-	if err != nil {
+	if err := findNetns(r.Netns); err != nil {
 		return nil, err
 	}
-	defer space.Close()
 	if at := rec.Find(r.Interface); at >= 0 {
 		return nil, types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
@@ -87,7 +85,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	}
 	rec.Attachments = append(rec.Attachments, a)
 	e.nameDeviceInfo(rec)
-	return pod, checkFree(space, rec.Attachments[len(rec.Attachments)-1:])
+	return pod, checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:])
 }
 
 // selectedAs is the definition that a pod asks an interface for. Who plugs
@@ -117,8 +115,8 @@ func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) 
 	if err != nil {
 		return nil, err
 	}
-	if err := e.save(ctx, rec); err != nil {
-		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+	if err := e.saveStep(ctx, rec); err != nil {
+		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, cniError(context.Cause(ctx), "ADD was cancelled")

@@ -35,6 +35,15 @@ func openNetns(path string) (ns.NetNS, error) {
 	}
 }
 
+// findNetns says whether there is a namespace at a path; its error is openNetns'.
+func findNetns(path string) error {
+	space, err := openNetns(path)
+	if err == nil {
+		err = space.Close()
+	}
+	return err
+}
+
 func invalidNetns(path, what string) error {
 	return invalidRequest(fmt.Sprintf("CNI_NETNS: %s %s", path, what))
 }
@@ -68,7 +77,12 @@ func linkNames(space ns.NetNS) (map[string]bool, error) {
 
 // checkFree refuses an attachment whose interface name the namespace already
 // has, before any delegate runs (ADD-07).
-func checkFree(space ns.NetNS, attachments []ledger.Attachment) error {
+func checkFree(netnsPath string, attachments []ledger.Attachment) error {
+	space, err := openNetns(netnsPath)
+	if err != nil {
+		return err
+	}
+	defer space.Close()
 	names, err := linkNames(space)
 	if err != nil {
 		return cniError(err, "CNI_NETNS")
@@ -76,7 +90,7 @@ func checkFree(space ns.NetNS, attachments []ledger.Attachment) error {
 	for _, a := range attachments {
 		if names[a.Interface] {
 			return types.NewError(types.ErrInvalidNetworkConfig,
-				fmt.Sprintf("network %q cannot be attached as %s: %s already has an interface of that name", a.Network, a.Interface, space.Path()), "")
+				fmt.Sprintf("network %q cannot be attached as %s: %s already has an interface of that name", a.Network, a.Interface, netnsPath), "")
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -24,10 +23,9 @@ var families = []int{netlink.FAMILY_V4, netlink.FAMILY_V6}
 
 // moveDefaultRoute sees to it, after the delegates of attachment n have run,
 // that the default route is where the pod asked for it (default-route in a
-// selection; NPWG standard, section 4.1.2.1.9; NET-03). It changes routes, the
-// attachments' results and what libcni cached of them alike: CHECK compares
-// them, and the status shows them.
-func (e *Engine) moveDefaultRoute(rec *ledger.Record, n int) error {
+// selection; NPWG standard, section 4.1.2.1.9; NET-03). It changes routes and
+// the attachments' results alike: CHECK compares them, and the status shows them.
+func moveDefaultRoute(rec *ledger.Record, n int) error {
 	if !slices.ContainsFunc(rec.Attachments, func(a ledger.Attachment) bool { return a.DefaultRoute != nil }) {
 		return nil
 	}
@@ -41,7 +39,7 @@ func (e *Engine) moveDefaultRoute(rec *ledger.Record, n int) error {
 		return cniError(err, "default-route")
 	}
 	defer handle.Close()
-	m := &routeMove{engine: e, rec: rec, handle: handle}
+	m := &routeMove{rec: rec, handle: handle}
 	for _, family := range families {
 		if err := m.settle(n, family); err != nil {
 			return types.NewError(types.ErrInternal, fmt.Sprintf("default-route of network %q: %v", rec.Attachments[n].Network, err), "")
@@ -52,7 +50,6 @@ func (e *Engine) moveDefaultRoute(rec *ledger.Record, n int) error {
 
 // routeMove is one sandbox's default routes being moved.
 type routeMove struct {
-	engine *Engine
 	rec    *ledger.Record
 	handle *netlink.Handle
 }
@@ -170,61 +167,5 @@ func (m *routeMove) rewrite(a *ledger.Attachment, family int, gateway net.IP) er
 		return err
 	}
 	a.Result = encoded
-	return m.engine.recache(a, m.rec.ContainerID, &result)
-}
-
-// recache replaces the result in libcni's cache, which becomes the prevResult
-// of CHECK and DEL. The rest of the file stays as libcni wrote it.
-func (e *Engine) recache(a *ledger.Attachment, containerID string, result *types100.Result) error {
-	path := e.resultFile(a.Network, containerID, a.Interface)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	var cached map[string]json.RawMessage
-	if err := json.Unmarshal(data, &cached); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	var shape struct {
-		CNIVersion string `json:"cniVersion"`
-	}
-	if err := json.Unmarshal(cached["result"], &shape); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	version := shape.CNIVersion
-	if version == "" {
-		version = "0.1.0"
-	}
-	inVersion, err := result.GetAsVersion(version)
-	if err != nil {
-		return err
-	}
-	if cached["result"], err = json.Marshal(inVersion); err != nil {
-		return err
-	}
-	if data, err = json.Marshal(cached); err != nil {
-		return err
-	}
-	return replaceFile(path, data)
-}
-
-// replaceFile writes a file anew beside its old self, so that no symbolic link
-// is followed and no reader sees half of it (SEC-03).
-func replaceFile(path string, data []byte) error {
-	tmp := path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-	}
-	return err
+	return nil
 }

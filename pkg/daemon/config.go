@@ -42,7 +42,7 @@ func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Durat
 type Config struct {
 	// SocketDir is the run directory; the socket is multus.sock in it.
 	SocketDir string `json:"socketDir"`
-	// CNIDir holds the ledger, libcni's results and the pending DELs.
+	// CNIDir holds the ledger, the pending DELs and what a Multus before has cached.
 	CNIDir string `json:"cniDir"`
 	// BinDir holds the delegate plugins; several directories are separated by ':'.
 	BinDir string `json:"binDir"`

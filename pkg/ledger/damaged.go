@@ -56,39 +56,53 @@ func (s *Store) setAside(containerID string, in *os.Root, name string, reason er
 	if err := in.Rename(name, to); err != nil {
 		damaged.Kept = filepath.Join(in.Name(), name)
 		damaged.Reason = errors.Join(reason, err)
-	} else if err := s.writeNew(kept+".reason", []byte(reason.Error()+"\n"), true); err != nil {
-		s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
+	} else {
+		s.mu.Lock()
+		s.aside[containerID] = append(s.aside[containerID], kept)
+		s.mu.Unlock()
+		if err := s.writeReason(kept+".reason", reason); err != nil {
+			s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
+		}
 	}
 	s.log.Error("damaged record set aside", "sandbox", containerID, "kept", damaged.Kept, "reason", reason)
 	return damaged
+}
+
+func (s *Store) writeReason(name string, reason error) error {
+	f, err := s.createNew(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(reason.Error() + "\n")
+	return errors.Join(err, f.Close())
 }
 
 // missing says what it means that a container has no record: that it never had
 // one, or that the one which it had was set aside, perhaps by an earlier
 // daemon, and that its DEL is still to come.
 func (s *Store) missing(containerID string) error {
-	files, err := s.damagedOf(containerID)
-	if err != nil {
-		return fmt.Errorf("the damaged records in %s cannot be listed: %w", s.path, err)
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := s.aside[containerID]
 	if len(files) == 0 {
 		return ErrNotFound
 	}
 	return &DamagedError{ContainerID: containerID, Kept: filepath.Join(s.path, files[0]), Reason: errors.New("it was set aside earlier")}
 }
 
-// damagedOf lists the damaged files of a container that is not deleted yet.
-func (s *Store) damagedOf(containerID string) ([]string, error) {
-	entries, err := fs.ReadDir(s.root.FS(), damagedDirectory)
+// damagedFiles lists the damaged files, by container, of those that are not
+// deleted yet. It is asked once: only the daemon that serves adds to them.
+func damagedFiles(root *os.Root) (map[string][]string, error) {
+	entries, err := fs.ReadDir(root.FS(), damagedDirectory)
 	if err != nil {
 		return nil, err
 	}
-	var files []string
+	files := map[string][]string{}
 	for _, e := range entries {
 		// The name is <container id>.<time>.json, and ids may contain dots.
 		name, isRecord := strings.CutSuffix(e.Name(), suffix)
-		if at := strings.LastIndexByte(name, '.'); isRecord && at >= 0 && name[:at] == containerID {
-			files = append(files, filepath.Join(damagedDirectory, e.Name()))
+		if at := strings.LastIndexByte(name, '.'); isRecord && at >= 0 {
+			files[name[:at]] = append(files[name[:at]], filepath.Join(damagedDirectory, e.Name()))
 		}
 	}
 	return files, nil
@@ -97,9 +111,15 @@ func (s *Store) damagedOf(containerID string) ([]string, error) {
 // settle keeps the damaged files of a container that was deleted, under names
 // that say so.
 func (s *Store) settle(containerID string) {
-	files, err := s.damagedOf(containerID)
+	s.mu.Lock()
+	files := s.aside[containerID]
+	delete(s.aside, containerID)
+	s.mu.Unlock()
+	var err error
 	for _, f := range files {
-		err = errors.Join(err, s.root.Rename(f, f+settledSuffix))
+		if renamed := s.root.Rename(f, f+settledSuffix); !errors.Is(renamed, fs.ErrNotExist) {
+			err = errors.Join(err, renamed) // a person may have cleared them away
+		}
 	}
 	if err != nil {
 		s.log.Warn("a damaged record stays marked as not deleted", "sandbox", containerID, "error", err)

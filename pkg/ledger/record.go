@@ -49,7 +49,7 @@ type Attachment struct {
 	Default bool `json:"default,omitempty"`
 	// HotPlugged marks an attachment that came through /delegate.
 	HotPlugged bool `json:"hotPlugged,omitempty"`
-	// Config is the network configuration list, byte for byte as libcni got
+	// Config is the network configuration list, byte for byte as it was used
 	// it. A string, because a JSON encoder would re-indent embedded JSON.
 	Config string `json:"config"`
 	// Args are the CNI_ARGS of this attachment where they are not the record's.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,9 @@ const (
 	temporarySuffix  = ".tmp"
 	// maxRecordSize bounds what a damaged or foreign file can cost to read.
 	maxRecordSize = 16 << 20
+	// maxVersions is how large a file may become before its last version alone
+	// is kept: a DEL that fails for days adds one with every attempt.
+	maxVersions = 128 << 10
 )
 
 // ErrNotFound says that the ledger has no record of the container.
@@ -40,6 +44,11 @@ type Store struct {
 	cni *os.Root
 	dir *dirSync
 	log *slog.Logger
+
+	mu sync.Mutex
+	// aside lists, by container, the damaged files of those that are not
+	// deleted yet, as paths in root.
+	aside map[string][]string
 }
 
 // Open opens the ledger below cniDir and creates it when it is missing. A
@@ -60,7 +69,11 @@ func Open(cniDir string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log}, nil
+	s := &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log}
+	if s.aside, err = damagedFiles(root); err != nil {
+		return nil, fmt.Errorf("the damaged records in %s cannot be listed: %w", path, err)
+	}
+	return s, nil
 }
 
 func ensurePrivate(dir string) error {
@@ -85,27 +98,20 @@ func ensurePrivate(dir string) error {
 
 // Begin writes the record durably: file and directory are synced before it
 // returns. It is called before the first delegate runs, so that nothing can
-// exist which the ledger does not know (RES-01).
+// exist which the ledger does not know (RES-01). Of a record that cannot be
+// made durable nothing stays, unless there was one before (RES-03).
 func (s *Store) Begin(r *Record) error {
 	r.Created = time.Now().UTC()
-	if err := s.write(r, true); err != nil {
-		return err
-	}
-	if err := s.keepBegun(r.ContainerID); err != nil {
-		return err
-	}
-	if err := s.dir.wait(); err != nil {
-		return fmt.Errorf("ledger %s cannot be synced: %w", s.path, err)
-	}
-	return nil
+	return s.write(r, true)
 }
 
-// Save replaces the record and syncs nothing: a killed daemon loses nothing by
-// that, and after a power cut every sandbox is gone and what Begin has synced
-// is enough to delete all that it lists. Waiting for the disk here would cost
-// every ADD and DEL more than all the rest of the ledger.
+// Save adds the record as it is now and syncs nothing: a killed daemon loses
+// nothing by that, and after a power cut every sandbox is gone and what Begin
+// has synced is enough to delete all that it lists. Waiting for the disk here
+// would cost every ADD and DEL more than all the rest of the ledger.
 func (s *Store) Save(r *Record) error { return s.write(r, false) }
 
+// write adds a version of a record to its file, or begins that file.
 func (s *Store) write(r *Record, synced bool) error {
 	if err := utils.ValidateContainerID(r.ContainerID); err != nil {
 		return err
@@ -119,40 +125,97 @@ func (s *Store) write(r *Record, synced bool) error {
 	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("the record of container %s cannot be encoded: %w", r.ContainerID, err)
 	}
-	// The temporary name is the container's own: its lock is held, and a
-	// leftover of a crash is simply written over.
-	tmp := temporary(r.ContainerID)
-	if err := s.writeNew(tmp, buf.Bytes(), synced); err != nil {
-		_ = s.root.Remove(tmp)
-		return fmt.Errorf("the record of container %s cannot be written to %s: %w", r.ContainerID, s.path, err)
+	added, err := s.appendVersion(r.ContainerID, buf.Bytes(), synced)
+	if err == nil && !added {
+		err = s.begin(r.ContainerID, buf.Bytes(), synced)
 	}
-	if err := s.root.Rename(tmp, r.ContainerID+suffix); err != nil {
-		_ = s.root.Remove(tmp)
-		return fmt.Errorf("the record of container %s cannot be put in place: %w", r.ContainerID, err)
+	if err != nil {
+		return fmt.Errorf("the record of container %s cannot be written to %s: %w", r.ContainerID, s.path, err)
 	}
 	return nil
 }
 
-func temporary(containerID string) string { return "." + containerID + temporarySuffix }
-
-func (s *Store) writeNew(name string, data []byte, synced bool) error {
-	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// appendVersion adds a version to a record's file. It is false when there is no
+// such file, none of the right kind, or one that has grown too long: then the
+// version has to begin a file. Of a version that does not fit on the disk
+// nothing stays.
+func (s *Store) appendVersion(containerID string, version []byte, synced bool) (added bool, err error) {
+	f, err := s.root.OpenFile(containerID+suffix, os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false, nil //nolint:nilerr // what keeps it from being opened keeps it from being replaced, or does not matter
 	}
-	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size()+int64(len(version)) > maxVersions {
+		return false, err
+	}
+	if _, err := f.Write(version); err != nil {
+		return false, errors.Join(err, f.Truncate(info.Size()))
+	}
+	if synced {
+		return true, f.Sync()
+	}
+	return true, nil
+}
+
+// begin makes a record's file, in place of the one that may lie there, of its
+// first version.
+func (s *Store) begin(containerID string, version []byte, synced bool) error {
+	// The temporary name is the container's own: its lock is held, and a
+	// leftover of a crash is simply written over.
+	tmp := temporary(containerID)
+	f, err := s.createNew(tmp)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil && synced {
-		err = f.Sync()
+	_, err = f.Write(version)
+	if err == nil {
+		err = s.place(f, tmp, containerID+suffix, synced)
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = s.root.Remove(tmp)
+	}
+	return err
 }
 
-// Load reads the record of a container. It returns ErrNotFound when there is
-// none, and a *DamagedError when there was one that cannot be used; the
-// damaged file has then been set aside, now or earlier. Remove ends that.
+// place gives a file its name, and makes both durable. A file that replaces
+// another is synced before: a power cut must leave one of them. Where there is
+// none before, file and directory are synced at once, which costs the disk once.
+func (s *Store) place(f *os.File, tmp, name string, synced bool) error {
+	_, err := s.root.Lstat(name)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if synced && !fresh {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := s.root.Rename(tmp, name); err != nil || !synced {
+		return err
+	}
+	directory := s.dir.ask()
+	err = f.Sync()
+	<-directory.done
+	if err = errors.Join(err, directory.err); err != nil && fresh {
+		err = errors.Join(err, s.root.Remove(name))
+	}
+	return err
+}
+
+func temporary(containerID string) string { return "." + containerID + temporarySuffix }
+
+// createNew makes a file of its own, in place of whatever has its name.
+func (s *Store) createNew(name string) (*os.File, error) {
+	if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+}
+
+// Load reads the record of a container: its last version. It returns
+// ErrNotFound when there is none, and a *DamagedError when there was one that
+// cannot be used; the damaged file has then been set aside, now or earlier.
+// Remove ends that. Where only the last versions are damaged, the file is set
+// aside too, and the last good one takes its place.
 func (s *Store) Load(containerID string) (*Record, error) {
 	if err := utils.ValidateContainerID(containerID); err != nil {
 		return nil, err
@@ -165,7 +228,7 @@ func (s *Store) Load(containerID string) (*Record, error) {
 		return nil, s.missing(containerID)
 	case isDamage(err):
 		damaged := s.setAside(containerID, s.root, containerID+suffix, err)
-		if r, err := s.restoreBegun(containerID); err == nil {
+		if r != nil && s.restore(r) == nil {
 			return r, nil
 		}
 		return nil, damaged
@@ -174,12 +237,23 @@ func (s *Store) Load(containerID string) (*Record, error) {
 	}
 }
 
-func (s *Store) read(containerID string) (*Record, error) {
-	return s.readFile(containerID, containerID+suffix)
+// restore puts the last good version in the place of a damaged file. It counts
+// as added: its sandbox may be running, and must not be taken for the half of
+// an ADD that a replay would delete.
+func (s *Store) restore(r *Record) error {
+	r.State = StateAdded
+	if err := s.Save(r); err != nil {
+		return err
+	}
+	s.settle(r.ContainerID)
+	s.log.Warn("an earlier version of the record takes the place of a damaged one", "sandbox", r.ContainerID)
+	return nil
 }
 
-func (s *Store) readFile(containerID, name string) (*Record, error) {
-	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// read returns the last version in a container's file. When that is damaged,
+// the error says so, and the record is the last good one, nil when there is none.
+func (s *Store) read(containerID string) (*Record, error) {
+	f, err := s.root.OpenFile(containerID+suffix, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -191,12 +265,42 @@ func (s *Store) readFile(containerID, name string) (*Record, error) {
 	if len(data) > maxRecordSize {
 		return nil, fmt.Errorf("%w: larger than %d bytes", errUnusable, maxRecordSize)
 	}
+	var damage error
+	for {
+		last := lastVersion(data)
+		r, err := parseVersion(containerID, data[last:])
+		if damage == nil {
+			damage = err
+		}
+		if r != nil || last == 0 {
+			return r, damage
+		}
+		data = data[:last]
+	}
+}
+
+// lastVersion is where the last version in a record's file begins: at a line
+// that is an opening brace and nothing else, of which each has one.
+func lastVersion(data []byte) int {
+	if at := bytes.LastIndex(data, []byte("\n{\n")); at >= 0 {
+		return at + 1
+	}
+	return 0
+}
+
+// parseVersion decodes one version. It may return both a version and an error,
+// which then is about what follows it: a power cut leaves zeros there.
+func parseVersion(containerID string, data []byte) (*Record, error) {
 	var r Record
-	if err := json.Unmarshal(data, &r); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if err := decoder.Decode(&r); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnusable, err)
 	}
 	if err := r.validate(containerID); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	if rest := bytes.TrimSpace(data[decoder.InputOffset():]); len(rest) > 0 {
+		return &r, fmt.Errorf("%w: %d bytes after its last version are none", errUnusable, len(rest))
 	}
 	return &r, nil
 }
@@ -206,10 +310,6 @@ func (s *Store) readFile(containerID, name string) (*Record, error) {
 func (s *Store) Remove(containerID string) error {
 	if err := utils.ValidateContainerID(containerID); err != nil {
 		return err
-	}
-	// In this order: what a crash leaves in between is still a record.
-	if err := s.root.Remove(begun(containerID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the first record of container %s cannot be removed: %w", containerID, err)
 	}
 	if err := s.root.Remove(containerID + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the record of container %s cannot be removed: %w", containerID, err)

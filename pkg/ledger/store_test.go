@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -171,25 +172,45 @@ func TestContainerIDsNeverLeaveTheDirectory(t *testing.T) {
 	}
 }
 
-// TestAnEmptyRecordIsReplacedByItsFirst is what a power cut after Save leaves
-// on file systems that do not order a rename after the data.
-func TestAnEmptyRecordIsReplacedByItsFirst(t *testing.T) {
-	s, dir := open(t)
-	r := sample("c1")
-	must(t, s.Begin(r))
-	r.State = StateDeleting
-	r.Attachments = nil
-	must(t, s.Save(r))
-	must(t, os.Truncate(filepath.Join(dir, "c1.json"), 0))
-	got, err := s.Load("c1")
-	must(t, err)
-	if got.State != StateAdded || len(got.Attachments) != len(sample("c1").Attachments) {
-		t.Errorf("got %+v", got)
+// TestADamagedVersionIsReplacedByTheOneBefore is what a crash in the middle of
+// a Save leaves, or a power cut after it.
+func TestADamagedVersionIsReplacedByTheOneBefore(t *testing.T) {
+	for name, spoil := range map[string]func(whole []byte, first int) []byte{
+		"cut":    func(whole []byte, first int) []byte { return whole[:first+(len(whole)-first)/2] },
+		"zeroed": func(whole []byte, first int) []byte { clear(whole[first:]); return whole },
+		"more":   func(whole []byte, _ int) []byte { return append(whole, "{\n"...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, dir := open(t)
+			path := filepath.Join(dir, "c1.json")
+			r := sample("c1")
+			must(t, s.Begin(r))
+			begun, err := os.ReadFile(path)
+			must(t, err)
+			r.State = StateDeleting
+			must(t, s.Save(r))
+			whole, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, spoil(whole, len(begun)), 0o600))
+			got, err := s.Load("c1")
+			must(t, err)
+			if got.State != StateAdded || len(got.Attachments) != len(sample("c1").Attachments) {
+				t.Errorf("got %+v", got)
+			}
+			if kept, damaged := s.Count(); kept != 1 || damaged != 0 {
+				t.Errorf("%d records, %d damaged", kept, damaged)
+			}
+			if again, err := s.Load("c1"); err != nil || again.State != StateAdded {
+				t.Errorf("again: %+v, %v", again, err)
+			}
+			must(t, s.Remove("c1"))
+			nothingButDirectories(t, dir)
+		})
 	}
-	if kept, damaged := s.Count(); kept != 1 || damaged != 0 {
-		t.Errorf("%d records, %d damaged", kept, damaged)
-	}
-	must(t, s.Remove("c1"))
+}
+
+func nothingButDirectories(t *testing.T, dir string) {
+	t.Helper()
 	entries, err := os.ReadDir(dir)
 	must(t, err)
 	for _, e := range entries {
@@ -197,4 +218,57 @@ func TestAnEmptyRecordIsReplacedByItsFirst(t *testing.T) {
 			t.Errorf("%s is left", e.Name())
 		}
 	}
+}
+
+// TestARecordDoesNotGrowForEver is a DEL that fails again and again.
+func TestARecordDoesNotGrowForEver(t *testing.T) {
+	s, dir := open(t)
+	r := sample("c1")
+	must(t, s.Begin(r))
+	r.State = StateDeleting
+	for range 1000 {
+		must(t, s.Save(r))
+	}
+	info, err := os.Stat(filepath.Join(dir, "c1.json"))
+	must(t, err)
+	if info.Size() > maxVersions {
+		t.Errorf("the file has %d bytes", info.Size())
+	}
+	if got, err := s.Load("c1"); err != nil || got.State != StateDeleting {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// TestADiskWithoutRoom keeps what was there, whole (RES-03).
+func TestADiskWithoutRoom(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("thicket-test", dir, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+		t.Skipf("mounting a small file system needs root: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
+	s, err := Open(dir, slog.New(slog.DiscardHandler))
+	must(t, err)
+	r := sample("c1")
+	must(t, s.Begin(r))
+	t.Cleanup(func() { _, _ = s.root.Close(), s.cni.Close() })
+	r.State, r.Attachments[0].Config = StateAdded, strings.Repeat("x", maxVersions/2)
+	if err := s.Save(r); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got %v", err)
+	}
+	if err := s.Begin(r); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got %v", err)
+	}
+	other := sample("c2")
+	other.Attachments = r.Attachments
+	if err := s.Begin(other); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got %v", err)
+	}
+	if got, err := s.Load("c1"); err != nil || got.State != StateAdding {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := s.Load("c2"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	must(t, s.Remove("c1"))
+	nothingButDirectories(t, filepath.Join(dir, directory))
 }

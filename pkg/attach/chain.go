@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/utils"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+// The plugins of one network are executed here as the CNI spec, section 4,
+// has it, and not by libcni, which writes each result into a cache of its own:
+// the ledger has it already, and the second copy costs every attachment more
+// than the ledger itself. What libcni has cached for a Multus that ran here
+// before is still libcni's to delete.
+
+// addPlugins runs ADD of a network's plugins in order. Each gets the result of
+// the one before; the last one's is the network's.
+func (e *Engine) addPlugins(ctx context.Context, c *call) (types.Result, error) {
+	if err := utils.ValidateNetworkName(c.list.Name); err != nil {
+		return nil, err
+	}
+	var result types.Result
+	for _, p := range c.list.Plugins {
+		path, stdin, err := e.prepare(c, p, result)
+		if err != nil {
+			return nil, err
+		}
+		if result, err = invoke.ExecPluginWithResult(ctx, path, stdin, e.arguments("ADD", c), e.exec); err != nil {
+			return nil, fmt.Errorf("plugin %q: %w", p.Network.Type, err) // what it printed may be no result
+		}
+	}
+	return result, nil
+}
+
+// delPlugins runs DEL of a network's plugins in reverse order, up to the first
+// that fails. All of them get what the ADD had answered, nil where that is not
+// known.
+func (e *Engine) delPlugins(ctx context.Context, c *call, prevResult types.Result) error {
+	for _, p := range slices.Backward(c.list.Plugins) {
+		if err := e.execute(ctx, "DEL", c, p, prevResult); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPlugins runs CHECK of a network's plugins in order, up to the first that
+// fails. All of them get what the ADD had answered.
+func (e *Engine) checkPlugins(ctx context.Context, c *call, prevResult types.Result) error {
+	for _, p := range c.list.Plugins {
+		if err := e.execute(ctx, "CHECK", c, p, prevResult); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// execute runs one plugin with a command that answers nothing.
+func (e *Engine) execute(ctx context.Context, command string, c *call, p *libcni.PluginConfig, prevResult types.Result) error {
+	path, stdin, err := e.prepare(c, p, prevResult)
+	if err != nil {
+		return err
+	}
+	return invoke.ExecPluginWithoutResult(ctx, path, stdin, e.arguments(command, c), e.exec)
+}
+
+// prepare finds a plugin and makes the configuration that it reads (CNI spec,
+// section 4, "Deriving execution configuration from plugin configuration").
+func (e *Engine) prepare(c *call, p *libcni.PluginConfig, prevResult types.Result) (path string, stdin []byte, err error) {
+	if path, err = e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
+		return "", nil, err
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(p.Bytes, &keys); err != nil {
+		return "", nil, types.NewError(types.ErrDecodingFailure, fmt.Sprintf("plugin %q: %v", p.Network.Type, err), "")
+	}
+	inject := map[string]any{"name": c.list.Name, "cniVersion": c.list.CNIVersion}
+	if prevResult != nil {
+		inject["prevResult"] = prevResult
+	}
+	wanted := map[string]any{}
+	for capability, supported := range p.Network.Capabilities {
+		if value, given := c.rt.CapabilityArgs[capability]; supported && given {
+			wanted[capability] = value
+		}
+	}
+	if len(wanted) > 0 {
+		inject["runtimeConfig"] = wanted
+	}
+	for key, value := range inject {
+		if keys[key], err = json.Marshal(value); err != nil {
+			return "", nil, fmt.Errorf("%s of plugin %q: %w", key, p.Network.Type, err)
+		}
+	}
+	stdin, err = json.Marshal(keys)
+	return path, stdin, err
+}
+
+// arguments are a plugin's environment variables (CNI spec, section 2).
+func (e *Engine) arguments(command string, c *call) *invoke.Args {
+	return &invoke.Args{
+		Command:     command,
+		ContainerID: c.rt.ContainerID,
+		NetNS:       c.rt.NetNS,
+		PluginArgs:  c.rt.Args,
+		IfName:      c.rt.IfName,
+		Path:        strings.Join(e.binDirs, ":"),
+	}
+}
+
+// prevResult is the recorded result of a network's ADD in the version of its
+// configuration; nil for configurations older than 0.4.0, whose plugins know
+// none at DEL.
+func (c *call) prevResult() (types.Result, error) {
+	known, err := version.GreaterThanOrEqualTo(configVersion(c.list), "0.4.0")
+	if err != nil || !known {
+		return nil, err
+	}
+	var result types100.Result
+	if err := json.Unmarshal(c.at.Result, &result); err != nil {
+		return nil, fmt.Errorf("the recorded result: %w", err)
+	}
+	return result.GetAsVersion(c.list.CNIVersion)
+}
