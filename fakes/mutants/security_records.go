@@ -88,9 +88,9 @@ func recordInPlace(a *assembly) {
 }
 
 // resultsCached keeps a copy of every record in the directory where libcni
-// keeps results, and removes it at DEL. With clear, what lies in the place of a
+// keeps results, and removes it at DEL. With clears, what lies in the place of a
 // file is removed before; the directory is never looked at.
-func resultsCached(mode os.FileMode, clear bool) func(*assembly) {
+func resultsCached(mode os.FileMode, clears bool) func(*assembly) {
 	return func(a *assembly) {
 		dir := filepath.Join(a.config.CNIDir, "results")
 		path := func(containerID string) string { return filepath.Join(dir, "net-"+containerID+"-eth0") }
@@ -98,7 +98,7 @@ func resultsCached(mode os.FileMode, clear bool) func(*assembly) {
 			r.save = func(rec *ledger.Record) error {
 				if rec.State == ledger.StateAdded {
 					_ = os.MkdirAll(dir, 0o700)
-					if clear {
+					if clears {
 						_ = os.Remove(path(rec.ContainerID))
 					}
 					writeThrough(path(rec.ContainerID), rec)

@@ -97,8 +97,8 @@ func (e *Engine) detachOne(ctx context.Context, rec *ledger.Record, a *ledger.At
 }
 
 // delWithoutRecord deletes what can be known of a sandbox whose record is
-// damaged (DEL-07): what libcni cached at ADD, and beside it the plan that an
-// ADD would make now, or at least the default network.
+// damaged (DEL-07): what libcni cached for a Multus, and beside it the plan that
+// an ADD would make now, or at least the default network.
 func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 	rec := &ledger.Record{ContainerID: r.ContainerID, Netns: r.Netns, Interface: r.Interface, Args: r.Args, Pod: r.Pod}
 	// No API server is waited for (DEL-09).

@@ -43,7 +43,7 @@ var (
 	errOutputLimit = errors.New("output limit")
 )
 
-// Exec runs delegate plugins for libcni. Each gets a process group of its own,
+// Exec runs delegate plugins. Each gets a process group of its own,
 // which is killed as a whole when the request is cancelled, when the time
 // limit passes, or when it prints too much (ADD-08, ADD-09). It implements
 // invoke.Exec.
@@ -214,7 +214,7 @@ func killGroup(pid int) error {
 	return err
 }
 
-// delegateEnvironment keeps the CNI variables that libcni set and the daemon's
+// delegateEnvironment keeps the CNI variables of the plugin and the daemon's
 // own PATH, which plugins need for iptables and the like; nothing else of the
 // daemon's environment, and nothing of the client's, reaches a plugin (SEC-01).
 func delegateEnvironment(environ []string) []string {

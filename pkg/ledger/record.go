@@ -49,8 +49,8 @@ type Attachment struct {
 	Default bool `json:"default,omitempty"`
 	// HotPlugged marks an attachment that came through /delegate.
 	HotPlugged bool `json:"hotPlugged,omitempty"`
-	// Config is the network configuration list, byte for byte as it was used
-	// it. A string, because a JSON encoder would re-indent embedded JSON.
+	// Config is the network configuration list, byte for byte as it was
+	// used. A string, because a JSON encoder would re-indent embedded JSON.
 	Config string `json:"config"`
 	// Args are the CNI_ARGS of this attachment where they are not the record's.
 	Args [][2]string `json:"args,omitempty"`

@@ -142,7 +142,7 @@ func (s *Store) write(r *Record, synced bool) error {
 func (s *Store) appendVersion(containerID string, version []byte, synced bool) (added bool, err error) {
 	f, err := s.root.OpenFile(containerID+suffix, os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false, nil //nolint:nilerr // what keeps it from being opened keeps it from being replaced, or does not matter
+		return false, nil // what keeps it from being opened keeps it from being replaced, too, or does not matter
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
