@@ -13,6 +13,7 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
@@ -59,7 +60,7 @@ func inode(path string) uint64 {
 
 // linkNames lists the interfaces of a namespace.
 func linkNames(space ns.NetNS) (map[string]bool, error) {
-	h, err := netlink.NewHandleAt(netns.NsHandle(space.Fd()))
+	h, err := netlink.NewHandleAt(netns.NsHandle(space.Fd()), unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("interfaces of %s: %w", space.Path(), err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
@@ -34,7 +35,7 @@ func moveDefaultRoute(rec *ledger.Record, n int) error {
 		return cniError(err, "default-route")
 	}
 	defer func() { _ = space.Close() }()
-	handle, err := netlink.NewHandleAt(netns.NsHandle(space.Fd()))
+	handle, err := netlink.NewHandleAt(netns.NsHandle(space.Fd()), unix.NETLINK_ROUTE)
 	if err != nil {
 		return cniError(err, "default-route")
 	}
