@@ -45,6 +45,9 @@ func runBenchChild(s Settings) {
 	if result.State != Passed {
 		b.report.Failure = result.Reason + "\n" + result.Story()
 	}
+	if len(b.report.Sides) > 0 {
+		b.report.Goals = goals(b.report)
+	}
 	data, err := json.Marshal(b.report)
 	if err == nil {
 		err = os.WriteFile(os.Getenv(envResult), data, 0o600)
@@ -82,7 +85,6 @@ func (b *bench) run(ctx context.Context, e *Env) {
 			scenario(ctx)
 		}
 	}
-	b.report.Goals = goals(b.report)
 }
 
 // open makes a world for each side. The peer's is torn down like the target's.

@@ -66,9 +66,9 @@ func burstOf(s *BenchSide) float64 {
 func memoryGoals(t *BenchSide) []Goal {
 	var all []Goal
 	if t.Storm != nil {
-		all = append(all, Goal{What: "storm: 150 ADDs at once in 50 MiB", Goal: "all succeed, no OOM kill, within 2 minutes",
-			Measured: fmt.Sprintf("%d failed, %d killed, %.1f s", t.Storm.Failed, t.Storm.Killed, t.Storm.Seconds),
-			Met:      t.Storm.Failed == 0 && t.Storm.Killed == 0 && t.Storm.Seconds <= runtimeDeadline.Seconds()})
+		s := t.Storm
+		all = append(all, Goal{What: "storm: 150 ADDs at once in 50 MiB", Goal: "all succeed, no OOM kill, within 2 minutes", Measured: s.String(),
+			Met: s.Failed == 0 && s.Killed == 0 && s.Left == 0 && s.Seconds <= runtimeDeadline.Seconds()})
 	}
 	if n := len(t.Long); n > 4 {
 		// The first quarter fills pools and caches.

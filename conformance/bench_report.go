@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -91,8 +92,16 @@ type Storm struct {
 	Seconds float64 `json:"seconds"`
 	Failed  int     `json:"failed"`
 	Killed  int     `json:"killed"`
+	// Left is how many files and interfaces are left after the DELs, which a
+	// daemon without the limit has served.
+	Left int `json:"left"`
 	// Memory is the cgroup's usage over time.
 	Memory []Sample `json:"memory"`
+}
+
+// String says what became of the sandboxes.
+func (s *Storm) String() string {
+	return fmt.Sprintf("%d failed, %d killed, %d left, %.1f s", s.Failed, s.Killed, s.Left, s.Seconds)
 }
 
 // Sample is a daemon at one moment.

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -82,13 +83,14 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	report, err := conformance.RunBench(ctx, conformance.BenchOptions{Settings: settings, Progress: progress,
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) }})
-	if err != nil {
+	if report == nil {
 		return err
 	}
-	if err := f.write(report); err != nil {
-		return err
-	}
+	// What was measured before a failure took minutes, too.
 	printBench(out, report)
+	if err := errors.Join(err, f.write(report)); err != nil {
+		return err
+	}
 	for _, g := range report.Goals {
 		if f.strict && !g.Met {
 			return errFailed
@@ -149,6 +151,9 @@ func printBench(out io.Writer, r *conformance.BenchReport) {
 		}
 		for _, b := range s.Bursts {
 			fmt.Fprintf(out, "%s: 150 ADDs of two networks, %d at a time: %.2f s\n", s.Name, b.Concurrency, b.Seconds)
+		}
+		if s.Storm != nil {
+			fmt.Fprintf(out, "%s: storm: %s\n", s.Name, s.Storm)
 		}
 	}
 }
