@@ -99,7 +99,9 @@ func gcFailing(ctx context.Context, e *Env, w way) {
 
 	ginkgo.By("the next GC tries again")
 	install()
+	e.ResetCalls()
 	expectServed(w.ask(ctx, gcRequest(e, kept)), "the next GC")
+	Expect(placesOf(e.CallsFor("DEL", stuckForLong))).To(ContainElement(waiting+" net2"), "DEL of what had failed")
 	for _, s := range append(stale, stuckForLong) {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what the next GC left")
 	}

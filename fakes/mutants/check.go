@@ -109,6 +109,11 @@ func checkLastFailure(a *assembly) {
 	})
 }
 
+// runtimeOf is one attachment of a sandbox, as libcni wants to be told of it.
+func runtimeOf(rec *ledger.Record, at *ledger.Attachment) *libcni.RuntimeConf {
+	return &libcni.RuntimeConf{ContainerID: rec.ContainerID, NetNS: rec.Netns, IfName: at.Interface, Args: rec.Args}
+}
+
 // cniOf is libcni as the engine uses it.
 func cniOf(o attach.Options) *libcni.CNIConfig {
 	return libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec)
@@ -130,8 +135,7 @@ func checkInSpite(which func(list *libcni.NetworkConfigList) bool) func(*assembl
 				if err != nil || !which(list) {
 					continue
 				}
-				rt := &libcni.RuntimeConf{ContainerID: rec.ContainerID, NetNS: rec.Netns, IfName: at.Interface, Args: rec.Args}
-				if err := cniOf(o).CheckNetworkList(ctx, list, rt); err != nil {
+				if err := cniOf(o).CheckNetworkList(ctx, list, runtimeOf(rec, &at)); err != nil {
 					return err
 				}
 			}

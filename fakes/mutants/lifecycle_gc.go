@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/containernetworking/cni/libcni"
@@ -137,8 +138,18 @@ func listsOf(o attach.Options) map[string]*libcni.NetworkConfigList {
 func gcFurtherInterfaces(a *assembly) {
 	a.onGC(func(ctx context.Context, r *attach.Request, next daemon.Engine, o attach.Options) error {
 		failures := []error{next.GC(ctx, r)}
-		for _, list := range listsOf(o) {
-			failures = append(failures, cniOf(o).GCNetworkList(ctx, list, &libcni.GCArgs{ValidAttachments: validOf(r.Config)}))
+		valid := validOf(r.Config)
+		for _, rec := range recordsOf(o.Ledger) {
+			for _, at := range rec.Attachments {
+				if slices.Contains(valid, types.GCAttachment{ContainerID: rec.ContainerID, IfName: at.Interface}) {
+					continue
+				}
+				list, err := libcni.NetworkConfFromBytes([]byte(at.Config))
+				if err == nil {
+					err = cniOf(o).DelNetworkList(ctx, list, runtimeOf(rec, &at))
+				}
+				failures = append(failures, err)
+			}
 		}
 		return errors.Join(failures...)
 	})

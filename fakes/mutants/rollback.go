@@ -69,6 +69,9 @@ func onRollback(f func(rec, planned *ledger.Record)) func(*assembly) {
 				return next.Begin(rec)
 			}
 			r.save = func(rec *ledger.Record) error {
+				if rec.State == ledger.StateAdding {
+					return next.Save(rec) // it goes on
+				}
 				planned, adding := plans.LoadAndDelete(rec.ContainerID)
 				if adding && rec.State == ledger.StateDeleting {
 					f(rec, planned.(*ledger.Record))
