@@ -5,6 +5,8 @@ package conformance
 import (
 	"context"
 	"encoding/json"
+	"path/filepath"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
@@ -110,7 +112,7 @@ func delPrevResult(ctx context.Context, e *Env) {
 		result := e.MustOK(answer).Result()
 		Expect(result.DNS.Domain).To(Equal("example.org"), "the result of ADD is the scripted one")
 		if s == second {
-			restarted(ctx, e, d)
+			d = restarted(ctx, e, d)
 		}
 		e.MustOK(e.Del(ctx, s))
 		expectDeleted(e, s)
@@ -121,6 +123,31 @@ func delPrevResult(ctx context.Context, e *Env) {
 		expectPrevResultOf(blue, deleted[1:4])
 		expectPrevResultOf(result, deleted[4:])
 	}
+	if e.Supports(FeatureKill) {
+		killedWithResults(ctx, e, d, blue)
+	}
+}
+
+// killedWithResults kills the daemon while the last of a sandbox's networks is
+// being attached: what the others have answered is not lost by that.
+func killedWithResults(ctx context.Context, e *Env, d *Daemon, blue map[string]any) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a daemon that is killed during ADD")
+	gate := filepath.Join(e.Dir, "gate-"+randomHex(3))
+	e.Definition("slow", e.FakeList("slow", Fake{Add: FakeStep{WaitFor: gate}}))
+	s := e.Sandbox(Networks("blue,slow"))
+	flying := e.Async(ctx, e.Request("ADD", s))
+	e.AwaitCalls(ctx, 1, callOf(s, "ADD", "slow"))
+	d.Kill()
+	Eventually(flying).WithContext(ctx).Should(Receive())
+	e.Start(ctx)
+	e.MustOK(e.Del(ctx, s))
+	e.Touch(gate)
+	deleted := slices.DeleteFunc(e.CallsFor("DEL", s), func(c Call) bool { return c.Network == "slow" })
+	Expect(placesOf(deleted)).To(Equal([]string{"blue net1 plugin 2", "blue net1 plugin 1", "blue net1 plugin 0",
+		"default eth0 plugin 1", "default eth0 plugin 0"}))
+	expectPrevResultOf(blue, deleted[:3])
+	expectPrevResultOf(fullResult("eth0", "02:00:00:00:01:02", "203.0.113.12/24"), deleted[3:])
 }
 
 // chainedResults makes the default network and "blue" lists of plugins that

@@ -52,6 +52,8 @@ func init() {
 			fault: "delegates get no prevResult at DEL"},
 		mutant{name: "results-lost-at-restart", cases: []string{"DEL-05", "CHECK-02"}, daemon: resultsLostAtRestart,
 			fault: "the results of ADD do not survive a restart"},
+		mutant{name: "results-lost-when-killed", cases: []string{"DEL-05"}, daemon: resultsWhenAdded,
+			fault: "the results of an ADD are recorded when all its delegates have run"},
 		mutant{name: "del-stops-at-first-error", cases: []string{"DEL-06"}, daemon: delStopsAtFirstError,
 			fault: "a delegate that fails at DEL ends the DEL"},
 		mutant{name: "del-error-swallowed", cases: []string{"DEL-06"}, daemon: delErrorSwallowed,
@@ -192,6 +194,17 @@ func resultsLostAtRestart(a *assembly) {
 				}
 			}
 			return rec, err
+		}
+	})
+}
+
+func resultsWhenAdded(a *assembly) {
+	a.onRecords(func(r *records, next attach.Ledger) {
+		r.save = func(rec *ledger.Record) error {
+			if rec.State == ledger.StateAdding {
+				return nil
+			}
+			return next.Save(rec)
 		}
 	})
 }

@@ -68,7 +68,10 @@ func recordAfterDelegates(a *assembly) {
 	a.onRecords(func(r *records, next attach.Ledger) {
 		r.begin = func(*ledger.Record) error { return nil }
 		r.save = func(rec *ledger.Record) error {
-			if rec.State == ledger.StateAdded {
+			switch rec.State {
+			case ledger.StateAdding:
+				return nil
+			case ledger.StateAdded:
 				return next.Begin(rec)
 			}
 			return next.Save(rec)
