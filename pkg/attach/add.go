@@ -129,13 +129,16 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 // does not stay recorded. When the disk is what fails, the runtime may simply
 // try again (RES-03).
 func (e *Engine) beginFree(ctx context.Context, rec *ledger.Record) error {
-	recorded := make(chan error, 1)
-	go func() { recorded <- e.begin(ctx, rec) }()
-	taken := checkFree(rec.Netns, rec.Attachments)
-	if err := <-recorded; err != nil && taken == nil {
+	looked := make(chan error, 1)
+	go func(netns string, attachments []ledger.Attachment) {
+		looked <- checkFree(netns, attachments)
+	}(rec.Netns, rec.Attachments) // while begin has the record
+	err := e.begin(ctx, rec)
+	taken := <-looked
+	if err != nil && taken == nil {
 		return types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
-	if taken != nil {
+	if err == nil && taken != nil {
 		if err := e.remove(ctx, rec.ContainerID); err != nil {
 			e.log.Warn("an ADD that was refused stays recorded until DEL", "sandbox", rec.ContainerID, "error", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -106,15 +107,27 @@ func (e *Engine) prepare(c *call, p *libcni.PluginConfig, prevResult types.Resul
 	return path, stdin, err
 }
 
-// arguments are a plugin's environment variables (CNI spec, section 2).
-func (e *Engine) arguments(command string, c *call) *invoke.Args {
-	return &invoke.Args{
-		Command:     command,
-		ContainerID: c.rt.ContainerID,
-		NetNS:       c.rt.NetNS,
-		PluginArgs:  c.rt.Args,
-		IfName:      c.rt.IfName,
-		Path:        strings.Join(e.binDirs, ":"),
+// arguments are a plugin's environment variables (CNI spec, section 2). They
+// implement invoke.CNIArgs without the daemon's whole environment, which
+// invoke.Args begins with and of which a plugin gets PATH alone (SEC-01).
+type arguments []string
+
+// AsEnv implements invoke.CNIArgs.
+func (a arguments) AsEnv() []string { return a }
+
+func (e *Engine) arguments(command string, c *call) arguments {
+	args := make([]string, len(c.rt.Args))
+	for i, pair := range c.rt.Args {
+		args[i] = pair[0] + "=" + pair[1]
+	}
+	return arguments{
+		"PATH=" + os.Getenv("PATH"),
+		"CNI_COMMAND=" + command,
+		"CNI_CONTAINERID=" + c.rt.ContainerID,
+		"CNI_NETNS=" + c.rt.NetNS,
+		"CNI_ARGS=" + strings.Join(args, ";"),
+		"CNI_IFNAME=" + c.rt.IfName,
+		"CNI_PATH=" + strings.Join(e.binDirs, ":"),
 	}
 }
 

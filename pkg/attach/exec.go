@@ -9,12 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,9 +31,6 @@ const (
 	DefaultOutputLimit = 4 << 20
 	// stderrTail is how much of a plugin's stderr is kept for the error.
 	stderrTail = 2 << 10
-	// pipeGrace is how long a plugin's pipes may stay open after it ended,
-	// held by a process that it left behind.
-	pipeGrace = 2 * time.Second
 )
 
 var (
@@ -97,13 +92,13 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	if err != nil {
 		return nil, run.failure(types.ErrTryAgainLater, "was not run: "+err.Error())
 	}
-	defer func() { leave(run.peak.Load()) }()
+	defer func() { leave(run.peak) }()
 	return e.limited(ctx, run, environ)
 }
 
 // limited runs the plugin within its limits of time and output.
 func (e *Exec) limited(ctx context.Context, run *run, environ []string) ([]byte, error) {
-	defer timed(ctx, PhaseDelegates)()
+	defer timedDelegate(ctx, variable(environ, "CNI_IFNAME"))()
 	limit := e.TimeLimit
 	if limit == 0 {
 		limit = DefaultTimeLimit
@@ -150,34 +145,20 @@ func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	cmd := exec.CommandContext(ctx, r.path)
-	cmd.Env = delegateEnvironment(environ)
-	cmd.Stdin = bytes.NewReader(r.stdin)
-	cmd.Stdout = &r.stdout
-	cmd.Stderr = &r.stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Chroot: e.Chroot}
-	if e.Chroot != "" {
-		cmd.Dir = "/"
+	p, err := startProcess(r.path, delegateEnvironment(environ), r.stdin, e.Chroot)
+	if err != nil {
+		return err
 	}
-	cmd.WaitDelay = pipeGrace
-	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
-	r.stdout.begun = func() { r.peak.Store(highWater(cmd.Process.Pid)) }
-	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		// It ended well and left a process that holds its pipes: a plugin may
-		// start a service (a DHCP client, say). What it printed counts.
-		return nil
-	}
-	if err != nil && cmd.Process != nil {
-		_ = killGroup(cmd.Process.Pid)
-	}
-	return err
+	look := func() { r.peak = max(r.peak, highWater(p.pid)) }
+	// A plugin prints its result last. It may end before it is looked at, which
+	// is why it is looked at while it runs, too.
+	r.stdout.begun = look
+	return p.run(ctx, &r.stdout, &r.stderr, look)
 }
 
 // highWater is the most memory that a running plugin has had, in bytes, 0 when
-// that cannot be read. It is asked for when the plugin prints its result, which
-// is the last thing that plugins do: what the kernel reports after the end
-// (ru_maxrss) counts the daemon too, whose memory the child shared until exec.
+// that cannot be read. What the kernel reports after the end (ru_maxrss) counts
+// the daemon too, whose memory the child shared until exec.
 func highWater(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -205,23 +186,16 @@ func variable(environ []string, name string) string {
 	return ""
 }
 
-// killGroup ends a plugin and all that it started in its process group.
-func killGroup(pid int) error {
-	err := syscall.Kill(-pid, syscall.SIGKILL)
-	if errors.Is(err, syscall.ESRCH) {
-		return os.ErrProcessDone
-	}
-	return err
-}
-
 // delegateEnvironment keeps the CNI variables of the plugin and the daemon's
 // own PATH, which plugins need for iptables and the like; nothing else of the
 // daemon's environment, and nothing of the client's, reaches a plugin (SEC-01).
+// Of a variable that is there twice the last one counts.
 func delegateEnvironment(environ []string) []string {
-	var env []string
-	for _, kv := range environ {
-		if strings.HasPrefix(kv, "CNI_") || strings.HasPrefix(kv, "PATH=") {
-			env = append(env, kv)
+	var env, names []string
+	for _, kv := range slices.Backward(environ) {
+		name, _, _ := strings.Cut(kv, "=")
+		if (strings.HasPrefix(name, "CNI_") || name == "PATH") && !slices.Contains(names, name) {
+			env, names = append(env, kv), append(names, name)
 		}
 	}
 	return env
@@ -235,7 +209,7 @@ type run struct {
 	stdout limited
 	stderr tail
 	// peak is the most memory that it had, in bytes, 0 when that is not known.
-	peak atomic.Int64
+	peak int64
 }
 
 // explain turns what went wrong into the CNI error that the caller reports.

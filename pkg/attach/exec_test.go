@@ -107,7 +107,7 @@ func await(t *testing.T, done func() bool) {
 
 func TestExecEnvironment(t *testing.T) {
 	out, err := (&Exec{}).ExecPlugin(t.Context(), plugin(t, "env"), stdin,
-		[]string{"CNI_COMMAND=ADD", "LD_PRELOAD=/evil.so", "PATH=/usr/bin:/bin", "KUBECONFIG=/secret"})
+		[]string{"CNI_COMMAND=DEL", "CNI_COMMAND=ADD", "LD_PRELOAD=/evil.so", "PATH=/usr/bin:/bin", "KUBECONFIG=/secret"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestExecEnvironment(t *testing.T) {
 			t.Errorf("%s reached the plugin", bad)
 		}
 	}
-	if !strings.Contains(string(out), "CNI_COMMAND=ADD") {
+	if !strings.Contains(string(out), "CNI_COMMAND=ADD") || strings.Contains(string(out), "CNI_COMMAND=DEL") {
 		t.Errorf("CNI_COMMAND did not: %s", out)
 	}
 }
@@ -126,6 +126,43 @@ func TestExecKeepsOutputOfAPluginThatLeavesAService(t *testing.T) {
 	if err != nil || strings.TrimSpace(string(out)) != "{}" {
 		t.Errorf("%q, %v", out, err)
 	}
+}
+
+// TestExecPassesLargeConfigurations is about what does not fit into a pipe.
+func TestExecPassesLargeConfigurations(t *testing.T) {
+	large := []byte(`{"name":"` + strings.Repeat("x", 1<<20) + `"}`)
+	out, err := (&Exec{}).ExecPlugin(t.Context(), plugin(t, `wc -c`), large, os.Environ())
+	if err != nil || strings.TrimSpace(string(out)) != strconv.Itoa(len(large)) {
+		t.Errorf("%q, %v", out, err)
+	}
+	if _, err := (&Exec{}).ExecPlugin(t.Context(), plugin(t, `exit 0`), large, os.Environ()); err != nil {
+		t.Errorf("a plugin that does not read: %v", err)
+	}
+}
+
+// TestExecLeavesNothingOpen counts the daemon's descriptors.
+func TestExecLeavesNothingOpen(t *testing.T) {
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	scripts := []string{`echo '{}'`, `exit 1`, `exec cat /dev/zero`, `sleep 1000`, `cat >&2 /dev/zero | head -c 1000000`}
+	run := func(script string) {
+		e := &Exec{TimeLimit: 200 * time.Millisecond, OutputLimit: 1 << 16}
+		_, _ = e.ExecPlugin(t.Context(), plugin(t, script), stdin, os.Environ())
+	}
+	run(scripts[0])
+	before := open()
+	for _, script := range scripts {
+		run(script)
+	}
+	if _, err := (&Exec{}).ExecPlugin(t.Context(), filepath.Join(t.TempDir(), "none"), stdin, os.Environ()); err == nil {
+		t.Error("a plugin that does not exist has run")
+	}
+	await(t, func() bool { return open() <= before })
 }
 
 func TestFindInPathRefusesPaths(t *testing.T) {
@@ -181,18 +218,12 @@ func TestPeakMemoryIsThePluginsOwn(t *testing.T) {
 	for i := range ballast {
 		ballast[i] = 1
 	}
-	var peak int64
-	for range 100 { // one that ends at once is not always read in time
-		r := &run{path: "/bin/sh", stdin: []byte("echo '{}'"), limit: DefaultTimeLimit}
-		r.stdout = limited{limit: 100}
-		if err := (&Exec{}).start(t.Context(), r, nil); err != nil {
-			t.Fatal(err)
-		}
-		if peak = r.peak.Load(); peak > 0 {
-			break
-		}
+	r := &run{path: "/bin/sh", stdin: []byte("sleep 0.5; echo '{}'"), limit: DefaultTimeLimit}
+	r.stdout = limited{limit: 100}
+	if err := (&Exec{}).start(t.Context(), r, []string{"PATH=/usr/bin:/bin"}); err != nil {
+		t.Fatal(err)
 	}
-	if peak <= 0 || peak > int64(len(ballast))/4 {
-		t.Errorf("a shell has used %d bytes beside %d of this process", peak, len(ballast))
+	if r.peak <= 0 || r.peak > int64(len(ballast))/4 {
+		t.Errorf("a shell has used %d bytes beside %d of this process", r.peak, len(ballast))
 	}
 }

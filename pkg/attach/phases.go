@@ -35,6 +35,14 @@ var AllPhases = []Phase{PhaseLock, PhasePlan, PhaseLedger, PhaseQueue, PhaseDele
 type Phases struct {
 	mu    sync.Mutex
 	spent map[Phase]time.Duration
+	// delegates are the parts of PhaseDelegates, in the order of their beginning.
+	delegates []delegateTime
+}
+
+// delegateTime is what the plugins of one attachment took.
+type delegateTime struct {
+	interfaceName string
+	spent         time.Duration
 }
 
 type phasesKey struct{}
@@ -52,7 +60,8 @@ func (p *Phases) Spent(phase Phase) time.Duration {
 	return p.spent[phase]
 }
 
-// LogValue implements slog.LogValuer: the phases that took any time.
+// LogValue implements slog.LogValuer: the phases that took any time, and of the
+// delegates each interface's.
 func (p *Phases) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, phase := range AllPhases {
@@ -60,20 +69,43 @@ func (p *Phases) LogValue() slog.Value {
 			attrs = append(attrs, slog.Duration(string(phase), d.Round(time.Microsecond)))
 		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.delegates {
+		attrs = append(attrs, slog.Duration("delegate."+d.interfaceName, d.spent.Round(time.Microsecond)))
+	}
 	return slog.GroupValue(attrs...)
 }
 
 // timed measures until the function that it returns is called; without
 // WithPhases it measures nothing.
 func timed(ctx context.Context, phase Phase) (done func()) {
+	return timing(ctx, func(p *Phases, took time.Duration) { p.spent[phase] += took })
+}
+
+// timedDelegate measures the plugins of one interface, as timed does.
+func timedDelegate(ctx context.Context, interfaceName string) (done func()) {
+	return timing(ctx, func(p *Phases, took time.Duration) {
+		p.spent[PhaseDelegates] += took
+		if last := len(p.delegates) - 1; last >= 0 && p.delegates[last].interfaceName == interfaceName {
+			p.delegates[last].spent += took
+			return
+		}
+		p.delegates = append(p.delegates, delegateTime{interfaceName, took})
+	})
+}
+
+// timing calls add, with p locked, when the function that it returns is called.
+func timing(ctx context.Context, add func(p *Phases, took time.Duration)) (done func()) {
 	p, ok := ctx.Value(phasesKey{}).(*Phases)
 	if !ok {
 		return func() {}
 	}
 	start := time.Now()
 	return func() {
+		took := time.Since(start)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.spent[phase] += time.Since(start)
+		add(p, took)
 	}
 }
