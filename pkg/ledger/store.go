@@ -258,7 +258,7 @@ func (s *Store) read(containerID string) (*Record, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxRecordSize+1))
+	data, err := readWhole(f)
 	if err != nil {
 		return nil, err
 	}
@@ -277,6 +277,18 @@ func (s *Store) read(containerID string) (*Record, error) {
 		}
 		data = data[:last]
 	}
+}
+
+// readWhole reads a file up to one byte more than it may have.
+func readWhole(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(min(info.Size(), maxRecordSize)) + bytes.MinRead) // so that it is one read
+	_, err = buf.ReadFrom(io.LimitReader(f, maxRecordSize+1))
+	return buf.Bytes(), err
 }
 
 // lastVersion is where the last version in a record's file begins: at a line
