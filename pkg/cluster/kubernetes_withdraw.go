@@ -109,16 +109,13 @@ func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
 	if !ok || known.terminating || !known.HasUID(pod.UID) || len(status) == 0 {
 		return
 	}
-	text, err := statusText(status)
-	if err != nil {
-		return
-	}
 	k.withdrawals.begin(at, func(ctx context.Context) {
 		now, ok := k.pods.get(at)
-		if !ok || now.terminating || now.UID != known.UID {
+		text, err := statusText(status)
+		if err != nil || !ok || now.terminating || now.UID != known.UID {
 			return
 		}
-		err := k.withdraw(ctx, known, text)
+		err = k.withdraw(ctx, known, text)
 		// Others write it too, with another layout: who plugs networks later.
 		if apierrors.IsInvalid(err) && now.status != "" && now.status != text {
 			err = k.withdraw(ctx, known, now.status)
@@ -136,11 +133,7 @@ func (k *Kubernetes) withdraw(ctx context.Context, pod *Pod, text string) error 
 	if err != nil {
 		return err
 	}
-	what := "network status of pod " + pod.Namespace + "/" + pod.Name
-	return k.ask(ctx, "patch pods/status, for", what, func(ctx context.Context) error {
-		return k.clients.core.Patch(types.JSONPatchType).Namespace(pod.Namespace).Resource(podResource.Resource).
-			Name(pod.Name).SubResource("status").Body(patch).Do(ctx).Error()
-	})
+	return k.patchStatus(ctx, pod, types.JSONPatchType, patch)
 }
 
 func withdrawPatch(uid, text string) ([]byte, error) {
