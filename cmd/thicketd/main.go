@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
@@ -117,6 +118,7 @@ func serve(config *daemon.Config) error {
 	defer func() { _ = closeLog() }()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	leaveProcessors()
 	if err := admission.FollowMemory(ctx, log); err != nil {
 		log.Warn("the garbage collector does not know the node's memory limit", "error", err)
 	}
@@ -127,4 +129,18 @@ func serve(config *daemon.Config) error {
 	context.AfterFunc(ctx, stop)
 	log.Info("thicketd", "version", version)
 	return d.Run(ctx)
+}
+
+// mostProcessors is how many processors the daemon's own work needs in the
+// worst storm: a sandbox takes it about a millisecond.
+const mostProcessors = 4
+
+// leaveProcessors has the runtime use half of the processors at most. The
+// plugins need the others: each goroutine that becomes ready would have the
+// scheduler wake a thread on a processor that a plugin is about to run on.
+// GOMAXPROCS in the environment is an operator's word.
+func leaveProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(min(max(1, runtime.GOMAXPROCS(0)/2), mostProcessors))
+	}
 }
