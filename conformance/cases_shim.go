@@ -67,5 +67,9 @@ func init() {
 			ID: "SHIM-13", Profile: "shim", Level: Should, Source: "OPS", Body: shimSmall,
 			Title: "The shim imports nothing of Kubernetes; its binary is under 8 MiB, its memory under 16 MiB",
 		},
+		Case{
+			ID: "SHIM-15", Profile: "shim", Level: Should, Source: "CNI", Body: shimOwnNamespace,
+			Title: "ADD and DEL in the namespace that the shim itself runs in are refused before any delegate runs",
+		},
 	)
 }

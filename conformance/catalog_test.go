@@ -12,7 +12,7 @@ import (
 // TestCatalogIsTheContract counts the rows: a requirement that lost its case
 // would otherwise be noticed by nobody.
 func TestCatalogIsTheContract(t *testing.T) {
-	rows := map[string]int{"socket": 12, "ready": 9, "endpoint": 14, "shim": 14, "add": 15, "del": 9, "check": 7, "hotplug": 8,
+	rows := map[string]int{"socket": 12, "ready": 9, "endpoint": 14, "shim": 15, "add": 15, "del": 9, "check": 7, "hotplug": 8,
 		"multinet": 17, "resilience": 8, "security": 4}
 	prefixes := map[string]string{"socket": "SOCK", "ready": "READY", "endpoint": "EP", "shim": "SHIM", "add": "ADD", "del": "DEL",
 		"check": "CHECK", "hotplug": "HOT", "multinet": "NET", "resilience": "RES", "security": "SEC"}
@@ -21,7 +21,7 @@ func TestCatalogIsTheContract(t *testing.T) {
 			t.Errorf("%s has no case in the profile lifecycle", id)
 		}
 	}
-	should := map[string]bool{"EP-14": true, "SHIM-13": true, "SHIM-14": true, "ADD-11": true, "CHECK-06": true, "HOT-07": true, "HOT-08": true, "NET-17": true, "NET-14": true, "NET-15": true, "NET-16": true}
+	should := map[string]bool{"EP-14": true, "SHIM-13": true, "SHIM-14": true, "SHIM-15": true, "ADD-11": true, "CHECK-06": true, "HOT-07": true, "HOT-08": true, "NET-17": true, "NET-14": true, "NET-15": true, "NET-16": true}
 	got := map[string]int{}
 	for _, c := range Catalog() {
 		got[c.Profile]++

@@ -136,15 +136,17 @@ func TestUnusableConfigurationsNeverReachTheDaemon(t *testing.T) {
 	}
 }
 
-// skel would refuse it only after the result is on standard output.
-func TestAddIntoTheShimsOwnNamespace(t *testing.T) {
+// skel would refuse it only after the result is on standard output, or the node's interfaces are deleted.
+func TestTheShimsOwnNamespaceIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.serve(answerWith(200, result))
-	got := w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net")
-	if e := got.cniError(t); e.Code != types.ErrInvalidNetNS || len(w.posted()) != 0 {
-		t.Errorf("got %+v, %d requests", got, len(w.posted()))
+	for _, command := range []string{"ADD", "DEL"} {
+		got := w.exec(command, w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net")
+		if e := got.cniError(t); e.Code != types.ErrInvalidNetNS || len(w.posted()) != 0 {
+			t.Errorf("%s: got %+v, %d requests", command, got, len(w.posted()))
+		}
 	}
-	got = w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net", "CNI_NETNS_OVERRIDE=true")
+	got := w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net", "CNI_NETNS_OVERRIDE=true")
 	if got.exit != 0 || len(w.posted()) != 1 {
 		t.Errorf("with CNI_NETNS_OVERRIDE: got %+v, %d requests", got, len(w.posted()))
 	}

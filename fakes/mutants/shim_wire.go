@@ -39,6 +39,10 @@ func init() {
 		}), fault: "log lines go to stderr although nobody asked for them"},
 		mutant{name: "shim-log-file-ignored", cases: []string{"SHIM-03"}, shim: withConf(func(conf map[string]any) { delete(conf, "logFile") }),
 			fault: "logFile is ignored"},
+		mutant{name: "shim-own-namespace", cases: []string{"SHIM-15"}, shim: around(anyNamespace),
+			fault: "the shim passes on what is asked for in the network namespace that it runs in"},
+		mutant{name: "shim-own-namespace-late", cases: []string{"SHIM-15"}, shim: around(ownNamespaceLate),
+			fault: "the network namespace that the shim runs in is refused after the delegates have run"},
 		mutant{name: "shim-config-compacted", cases: []string{"SHIM-04"}, shim: around(func(next command) command {
 			return func(args *skel.CmdArgs) error { args.StdinData = compacted(args.StdinData); return next(args) }
 		}), fault: "the configuration reaches the daemon without its white space"},
@@ -128,5 +132,27 @@ func trimVariables() {
 		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "CNI_") {
 			_ = os.Setenv(name, strings.TrimSpace(value))
 		}
+	}
+}
+
+// anyNamespace leaves out what the shim and skel look at.
+func anyNamespace(next command) command {
+	return func(args *skel.CmdArgs) error {
+		args.NetnsOverride = "1"
+		return next(args)
+	}
+}
+
+func ownNamespaceLate(next command) command {
+	return func(args *skel.CmdArgs) error {
+		own, err := os.Stat("/proc/self/ns/net")
+		its, missing := os.Stat(args.Netns)
+		if err := errors.Join(err, anyNamespace(next)(args)); err != nil {
+			return err
+		}
+		if missing == nil && os.SameFile(own, its) {
+			return types.NewError(types.ErrInvalidNetNS, "the shim runs in "+args.Netns, "")
+		}
+		return nil
 	}
 }

@@ -3,7 +3,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,14 +33,12 @@ const (
 // A non-200 answer that carries a CNI error is returned as that *types.Error, unchanged (EP-05, EP-10). Any other
 // failure is an error that names the socket.
 func DoCNI(url string, req interface{}, socketPath string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-	defer cancel()
-	return do(ctx, url, req, socketPath)
+	return do(patient(requestTimeout), url, req, socketPath)
 }
 
-// do is DoCNI under the limits of ctx.
-func do(ctx context.Context, url string, req any, socket string) ([]byte, error) {
-	a, err := post(ctx, url, req, socket)
+// do is DoCNI with another patience.
+func do(p patience, url string, req any, socket string) ([]byte, error) {
+	a, err := post(p, url, req, socket)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +93,7 @@ func nobodyListens(err error) bool {
 }
 
 // post sends one request on a connection of its own and reads the answer: there is nothing to pool, redirect or retry.
-func post(ctx context.Context, url string, req any, socket string) (*answer, error) {
+func post(p patience, url string, req any, socket string) (*answer, error) {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return nil, fmt.Errorf("encode the request to %s: %w", url, err)
@@ -106,16 +103,13 @@ func post(ctx context.Context, url string, req any, socket string) (*answer, err
 		return nil, err
 	}
 
-	conn, err := dialSocket(ctx, socket)
+	conn, err := dialSocket(socket, p)
 	if err != nil {
 		return nil, &noAnswer{socket: socket, err: err}
 	}
 	defer func() { _ = conn.Close() }()
 	a, err := exchange(conn, request)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return nil, &noAnswer{socket: socket, sent: true, err: err}
 	}
 	return a, nil

@@ -185,16 +185,30 @@ func TestDoCNILimitsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestPostEndsWithItsContext(t *testing.T) {
+func TestPostIsPatient(t *testing.T) {
 	dir := rundir(t)
 	silent(t, dir)
-	cause := errors.New("enough")
-	ctx, cancel := context.WithCancelCause(context.Background())
-	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
-	_, err := post(ctx, GetAPIEndpoint("/cni"), nil, SocketPath(dir))
-	var lost *noAnswer
-	if !errors.Is(err, cause) || !errors.As(err, &lost) || !lost.sent {
-		t.Errorf("got %v", err)
+	enough := errors.New("enough")
+	large := &Request{Config: bytes.Repeat([]byte("x"), 8<<20)} // more than a socket takes that nobody reads
+	for name, test := range map[string]struct {
+		doubt error
+		want  error
+	}{
+		"given up":         {nil, context.DeadlineExceeded},
+		"given up earlier": {enough, enough},
+	} {
+		for _, req := range []*Request{{}, large} {
+			t.Run(name, func(t *testing.T) {
+				doubts := 0
+				p := patience{until: time.Now().Add(100 * time.Millisecond), doubtAt: time.Now().Add(50 * time.Millisecond),
+					doubt: func() error { doubts++; return test.doubt }}
+				_, err := post(p, GetAPIEndpoint("/cni"), req, SocketPath(dir))
+				var lost *noAnswer
+				if !errors.Is(err, test.want) || !errors.As(err, &lost) || !lost.sent || doubts != 1 {
+					t.Errorf("got %v after %d doubts", err, doubts)
+				}
+			})
+		}
 	}
 }
 

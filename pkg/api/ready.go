@@ -18,7 +18,7 @@ const checkTimeout = 900 * time.Millisecond
 // cause (READY-01, READY-05).
 func CheckAPIReadyNow(socketPath string) error {
 	socket := SocketPath(socketPath)
-	a, err := ask(context.Background(), MultusHealthAPIEndpoint, socket)
+	a, err := ask(MultusHealthAPIEndpoint, socket)
 	if err == nil && a.status != statusOK {
 		err = a.failure(socket)
 	}
@@ -50,7 +50,7 @@ func waitReady(ctx context.Context, socket string) error {
 	answers := make(chan error)
 	question := func() {
 		select {
-		case answers <- checkReady(asking, socket):
+		case answers <- checkReady(socket):
 		case <-asking.Done():
 		}
 	}
@@ -75,10 +75,10 @@ func waitReady(ctx context.Context, socket string) error {
 }
 
 // checkReady asks once whether the daemon can serve an ADD.
-func checkReady(ctx context.Context, socket string) error {
-	a, err := ask(ctx, MultusReadyAPIEndpoint, socket)
+func checkReady(socket string) error {
+	a, err := ask(MultusReadyAPIEndpoint, socket)
 	if err == nil && a.status == statusNotFound {
-		a, err = ask(ctx, MultusHealthAPIEndpoint, socket)
+		a, err = ask(MultusHealthAPIEndpoint, socket)
 	}
 	if err == nil && a.status != statusOK {
 		err = a.failure(socket)
@@ -87,8 +87,6 @@ func checkReady(ctx context.Context, socket string) error {
 }
 
 // ask posts null to one of the readiness endpoints and returns whatever is answered within checkTimeout.
-func ask(ctx context.Context, endpoint, socket string) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	return post(ctx, GetAPIEndpoint(endpoint), nil, socket)
+func ask(endpoint, socket string) (*answer, error) {
+	return post(patient(checkTimeout), GetAPIEndpoint(endpoint), nil, socket)
 }
