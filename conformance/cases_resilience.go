@@ -50,6 +50,11 @@ func rebooted(ctx context.Context, e *Env) {
 	Expect(taken.InterfaceNames()).To(ConsistOf("eth0", "net1"), "the namespace that stands where a lost sandbox's was")
 	taken.RemoveNetns()
 	Expect(e.CallsFor("DEL", lost[1])).NotTo(HaveLen(1), "a DEL that failed at the replay is tried again")
+	// A bridge changes its address when ports go, which CHECK would find, and the
+	// kernel takes its time with those of namespaces that are gone.
+	for _, bridge := range []string{"br-def", "br-more"} {
+		Eventually(bridgePorts).WithArguments(bridge).WithContext(ctx).WithTimeout(20*time.Second).Should(BeZero(), "ports of %s", bridge)
+	}
 	again := e.Sandbox(Networks("more"))
 	e.MustOK(e.Add(ctx, again))
 	e.MustOK(e.Check(ctx, again))
