@@ -50,7 +50,7 @@ func init() {
 			fault: "delegates get no CNI_ARGS at DEL"},
 		mutant{name: "del-prev-result-missing", cases: []string{"DEL-05"}, daemon: onConf("DEL", dropPrevResult),
 			fault: "delegates get no prevResult at DEL"},
-		mutant{name: "results-lost-at-restart", cases: []string{"DEL-05", "CHECK-02"}, daemon: resultsLostAtRestart,
+		mutant{name: "results-lost-at-restart", cases: []string{"DEL-05", "CHECK-02"}, daemon: onFormerRecord(withoutResults),
 			fault: "the results of ADD do not survive a restart"},
 		mutant{name: "results-lost-when-killed", cases: []string{"DEL-05"}, daemon: resultsWhenAdded,
 			fault: "the results of an ADD are recorded when all its delegates have run"},
@@ -178,24 +178,10 @@ func configOfNow(command string) func(*assembly) {
 	}
 }
 
-// resultsLostAtRestart knows the results of what this process has attached.
-func resultsLostAtRestart(a *assembly) {
-	var own sync.Map
-	a.onRecords(func(r *records, next attach.Ledger) {
-		r.begin = func(rec *ledger.Record) error {
-			own.Store(rec.ContainerID, true)
-			return next.Begin(rec)
-		}
-		r.load = func(containerID string) (*ledger.Record, error) {
-			rec, err := next.Load(containerID)
-			if _, known := own.Load(containerID); err == nil && !known {
-				for i := range rec.Attachments {
-					rec.Attachments[i].Result = nil
-				}
-			}
-			return rec, err
-		}
-	})
+func withoutResults(rec *ledger.Record) {
+	for i := range rec.Attachments {
+		rec.Attachments[i].Result = nil
+	}
 }
 
 func resultsWhenAdded(a *assembly) {

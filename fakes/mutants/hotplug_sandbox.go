@@ -69,23 +69,27 @@ func unplugEverywhere(ctx context.Context, next daemon.Engine, o attach.Options)
 	return err
 }
 
-// hotForgottenAtRestart keeps what this process has written in mind, and
-// forgets what an earlier one hot-plugged.
-func hotForgottenAtRestart(a *assembly) {
-	var own sync.Map
-	a.onRecords(func(r *records, next attach.Ledger) {
-		r.begin = func(rec *ledger.Record) error {
-			own.Store(rec.ContainerID, true)
-			return next.Begin(rec)
-		}
-		r.load = func(containerID string) (*ledger.Record, error) {
-			rec, err := next.Load(containerID)
-			if _, known := own.Load(containerID); err == nil && !known {
-				withoutHotPlugged(rec)
+// hotForgottenAtRestart forgets what an earlier process hot-plugged.
+func hotForgottenAtRestart(a *assembly) { onFormerRecord(withoutHotPlugged)(a) }
+
+// onFormerRecord changes the records of an earlier process as they are read.
+func onFormerRecord(f func(rec *ledger.Record)) func(*assembly) {
+	return func(a *assembly) {
+		var own sync.Map
+		a.onRecords(func(r *records, next attach.Ledger) {
+			r.begin = func(rec *ledger.Record) error {
+				own.Store(rec.ContainerID, true)
+				return next.Begin(rec)
 			}
-			return rec, err
-		}
-	})
+			r.load = func(containerID string) (*ledger.Record, error) {
+				rec, err := next.Load(containerID)
+				if _, known := own.Load(containerID); err == nil && !known {
+					f(rec)
+				}
+				return rec, err
+			}
+		})
+	}
 }
 
 func hotRemovedAtRestart(a *assembly) {
