@@ -15,6 +15,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/thicket-cni/thicket/conformance/apiserver"
 )
 
 // benchCase is the id by which the runner's child knows that it measures.
@@ -62,7 +64,7 @@ func RunBench(ctx context.Context, o BenchOptions) (*BenchReport, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	variable, closeAPI, err := o.hostAPI(ctx, work)
+	variable, closeAPI, err := o.givenAPI(ctx, work)
 	if err != nil {
 		return nil, err
 	}
@@ -87,25 +89,39 @@ func RunBench(ctx context.Context, o BenchOptions) (*BenchReport, error) {
 	if err := json.Unmarshal(data, report); err != nil {
 		return nil, err
 	}
+	if report.Failure != "" && len(report.Sides) == 0 {
+		return nil, errors.New(report.Failure)
+	}
 	if report.Failure != "" {
 		return report, errors.New(report.Failure)
 	}
 	return report, removed
 }
 
-// hostAPI gives the sides an API server when one of them needs it, and returns
-// the variable that tells the child of it.
-func (o *BenchOptions) hostAPI(ctx context.Context, work string) (variable string, end func(), err error) {
+// clustered are the sides that need an API server.
+func (s *Settings) clustered() []Target {
 	var targets []Target
-	for _, t := range []Target{o.Target, o.Bench.Peer} {
+	for _, t := range []Target{s.Target, s.Bench.Peer} {
 		if t != nil && slices.Contains(t.Features(), FeatureKubernetes) {
 			targets = append(targets, t)
 		}
 	}
-	if len(targets) == 0 {
-		return envKubernetes + "=", func() {}, nil
+	return targets
+}
+
+// givenAPI prepares the API server of a kubeconfig for the sides that need one,
+// and returns the variable that tells the child of it. Without a kubeconfig the
+// child starts one, in its own namespaces.
+func (o *BenchOptions) givenAPI(ctx context.Context, work string) (variable string, end func(), err error) {
+	none := envKubernetes + "="
+	if len(o.clustered()) == 0 {
+		return none, func() {}, nil
 	}
-	api, err := hostAPI(ctx, &o.Settings, work, targets...)
+	if o.Kubeconfig == "" {
+		_, err := apiserver.Assets(o.KubernetesAssets)
+		return none, func() {}, err
+	}
+	api, err := hostAPI(ctx, &o.Settings, work, o.clustered()...)
 	if err != nil {
 		return "", nil, err
 	}

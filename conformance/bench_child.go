@@ -41,10 +41,13 @@ func runBenchChild(s Settings) {
 	s.WorkDir = os.Getenv(envWorkDir)
 	b := &bench{settings: s.Bench, report: &BenchReport{Started: time.Now().UTC(), Machine: machine(), Alone: map[string]Latency{}}}
 	c := &Case{ID: benchCase, Profile: "bench", Level: Should, Timeout: benchDeadline, Body: b.run}
-	result := runSpec(c, s)
-	if result.State != Passed {
+	endAPI, err := ownAPI(&s)
+	if err != nil {
+		b.report.Failure = err.Error()
+	} else if result := runSpec(c, s); result.State != Passed {
 		b.report.Failure = result.Reason + "\n" + result.Story()
 	}
+	endAPI()
 	if len(b.report.Sides) > 0 {
 		b.report.Goals = goals(b.report)
 	}
@@ -57,6 +60,20 @@ func runBenchChild(s Settings) {
 		os.Exit(exitBroken)
 	}
 	os.Exit(0)
+}
+
+// ownAPI starts an API server beside the sides that need one, unless there is
+// one already. They reach it as they would on a node: nothing stands between.
+func ownAPI(s *Settings) (end func(), err error) {
+	if os.Getenv(envKubernetes) != "" || len(s.clustered()) == 0 {
+		return func() {}, nil
+	}
+	fmt.Fprintln(os.Stderr, "bench: starting an API server")
+	api, err := hostAPI(context.Background(), s, s.WorkDir, s.clustered()...)
+	if err != nil {
+		return func() {}, err
+	}
+	return func() { _ = api.close() }, os.Setenv(envKubernetes, api.file)
 }
 
 // machine says where the numbers come from.
@@ -80,6 +97,7 @@ func (b *bench) progress(format string, args ...any) {
 
 func (b *bench) run(ctx context.Context, e *Env) {
 	b.open(ctx, e)
+	b.settle(ctx)
 	for i, scenario := range []func(context.Context){b.shims, b.singles, b.phases, b.bursts, b.idle, b.storms, b.long} {
 		if len(b.settings.Scenarios) == 0 || slices.Contains(b.settings.Scenarios, BenchScenarios[i]) {
 			scenario(ctx)

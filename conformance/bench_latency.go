@@ -104,6 +104,8 @@ func (b *bench) singles(ctx context.Context) {
 			boxes[s] = append(boxes[s], s.Sandbox(Networks(networks)))
 		}
 	}
+	var writes []time.Duration
+	write := b.statusWrite(ctx)
 	plugin := filepath.Join(b.sides[0].BinDir, "nop")
 	config := []byte(`{"cniVersion":"1.0.0","name":"default","type":"nop"}`)
 	for round := range b.settings.Rounds + 5 {
@@ -119,6 +121,9 @@ func (b *bench) singles(ctx context.Context) {
 			took, _ := timeProcess(ctx, plugin, boxes[b.sides[0]][0].Env(command), config)
 			record("alone "+command, took)
 		}
+		if write != nil {
+			writes = append(writes, write(round))
+		}
 		for n := range 3 {
 			for _, s := range b.sides {
 				for _, command := range []string{"ADD", "DEL"} {
@@ -126,6 +131,10 @@ func (b *bench) singles(ctx context.Context) {
 				}
 			}
 		}
+	}
+	if write != nil {
+		l := latencyOf(writes)
+		b.report.StatusWrite = &l
 	}
 	for key, all := range times {
 		who, what, _ := strings.Cut(key, " ")

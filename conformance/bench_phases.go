@@ -13,7 +13,11 @@ import (
 
 // phaseAttribute is how a daemon's log gives a request's phases: as slog's text
 // or JSON handler writes a group of durations.
-var phaseAttribute = regexp.MustCompile(`phases\.(\w+)=([0-9.]+(?:ns|µs|ms|s))`)
+var phaseAttribute = regexp.MustCompile(`phases\.([^=\s]+)=([0-9.]+(?:ns|µs|ms|s))`)
+
+// delegatePart begins the name of what one interface's delegates took, which is
+// a part of the phase "delegates".
+const delegatePart = "delegate."
 
 // phases asks the target for its own account of an ADD of two networks, which
 // is in its log, and adds what only the outside sees: the shim's start, and
@@ -47,8 +51,13 @@ func (b *bench) phases(ctx context.Context) {
 	phases := map[string]float64{"shim until first byte": s.side.Shim.FirstByte.P50}
 	rest := latencyOf(whole).P50 - s.side.Shim.FirstByte.P50
 	for phase, all := range spent {
-		phases[phase] = latencyOf(all).P50
-		rest -= phases[phase]
+		p50 := latencyOf(all).P50
+		if name, part := strings.CutPrefix(phase, delegatePart); part {
+			phases["delegates, of which "+name] = p50
+			continue
+		}
+		phases[phase] = p50
+		rest -= p50
 	}
 	phases["decoding, answer, shim's end"] = rest
 	s.side.Phases = phases

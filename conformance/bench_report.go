@@ -18,7 +18,11 @@ type BenchReport struct {
 	Sides []BenchSide `json:"sides"`
 	// Alone are the delegate's own times, by command.
 	Alone map[string]Latency `json:"alone"`
-	Goals []Goal             `json:"goals"`
+	// StatusWrite is the API server's own time for the write that is a part of
+	// every ADD of a pod, asked for by the benchmark between the ADDs; nil where
+	// no API server stands beside the sides.
+	StatusWrite *Latency `json:"statusWrite,omitempty"`
+	Goals       []Goal   `json:"goals"`
 	// Failure is why the measurement is incomplete, "" when it is not.
 	Failure string `json:"failure,omitempty"`
 }

@@ -63,6 +63,9 @@ type Env struct {
 	notes    []string
 	// unserved is set while a daemon that was started does not serve yet.
 	unserved bool
+	// before are the processes that ran before the target did: a benchmark's API
+	// server.
+	before []string
 	// allowed is why leftovers are no failure, "" when they are.
 	allowed string
 }
@@ -78,6 +81,9 @@ func newEnv(s Settings, c Case) *Env {
 		InstallDir: filepath.Join(dir, "install"), CNIConfDir: filepath.Join(dir, "cni"),
 	}
 	e.PendingDir = filepath.Join(e.CacheDir, "pending")
+	if isolated() {
+		e.before = foreignProcesses()
+	}
 	for _, d := range []string{e.BinDir, e.ConfDir, e.ClusterDir, e.CallsDir, e.CacheDir, e.InstallDir, e.CNIConfDir, filepath.Join(dir, "netns")} {
 		Expect(os.Mkdir(d, 0o700)).To(Succeed())
 	}
@@ -204,7 +210,9 @@ func (e *Env) teardown(ctx context.Context) {
 	}
 	processes := func() []string { return nil }
 	if isolated() {
-		processes = foreignProcesses
+		processes = func() []string {
+			return slices.DeleteFunc(foreignProcesses(), func(p string) bool { return slices.Contains(e.before, p) })
+		}
 	}
 	// What the target has started may need a moment to end.
 	_ = await(processes, 5*time.Second)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,10 +50,13 @@ type apiAccess struct {
 	Admin string `json:"admin"`
 	// Client is a socket that passes requests on with their own credentials.
 	Client string `json:"client"`
-	// Raw is a socket that passes bytes on to the suite's own API server, whose
-	// certificate CA is for: what is measured does not go through the suite.
-	Raw string `json:"raw,omitempty"`
-	CA  []byte `json:"ca,omitempty"`
+	// Address is the suite's own API server's, with the certificate CA, for a
+	// benchmark, which has it in its own network namespace: what is measured does
+	// not go through the suite.
+	Address string `json:"address,omitempty"`
+	CA      []byte `json:"ca,omitempty"`
+	// Token is an administrator's, for the benchmark's own measurements there.
+	Token string `json:"token,omitempty"`
 	// ClusterRoles are what the daemons may do, by the target's name.
 	ClusterRoles map[string]string `json:"clusterRoles"`
 	// AuditLog is empty when the API server is not the suite's own.
@@ -70,6 +74,7 @@ type hostedAPI struct {
 	sockets   []net.Listener
 	installed bool // the definitions' CRD is the suite's
 	shared    bool // other runs use it too, and it is not this one's to end
+	unaudited bool // it is there to be measured
 	file      string
 }
 
@@ -84,6 +89,7 @@ func hostAPI(ctx context.Context, s *Settings, work string, targets ...Target) (
 	h := &hostedAPI{file: filepath.Join(dir, "access.json"), access: apiAccess{
 		Run: randomHex(4), Admin: filepath.Join(dir, "admin.sock"), Client: filepath.Join(dir, "client.sock"),
 	}}
+	h.unaudited = os.Getenv(envCase) == benchCase
 	err := h.open(ctx, s, dir, targets)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("the Kubernetes API: %w", err), h.close())
@@ -139,11 +145,18 @@ func (h *hostedAPI) startOwn(ctx context.Context, assets, dir string) error {
 	if err != nil {
 		return err
 	}
-	if h.own, err = apiserver.Start(ctx, assets, dir); err != nil {
+	if h.own, err = apiserver.Start(ctx, apiserver.Options{Assets: assets, Dir: dir, Audit: !h.unaudited}); err != nil {
 		return err
 	}
 	h.config, h.access.AuditLog = h.own.Config, h.own.AuditLog
-	h.access.Raw, h.access.CA = filepath.Join(dir, "raw.sock"), h.own.Config.CAData
+	server, err := url.Parse(h.config.Host)
+	if err != nil {
+		return err
+	}
+	h.access.Address, h.access.CA = server.Host, h.config.CAData
+	if h.unaudited {
+		h.access.Token = h.config.BearerToken
+	}
 	return nil
 }
 

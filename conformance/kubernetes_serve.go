@@ -3,11 +3,9 @@
 package conformance
 
 import (
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"os"
 
 	"k8s.io/client-go/rest"
@@ -41,41 +39,5 @@ func (h *hostedAPI) serveSockets() error {
 		}
 		go func() { _ = (&http.Server{Handler: proxy, ErrorLog: noLog}).Serve(l) }() // it ends when the socket is closed
 	}
-	if h.access.Raw == "" {
-		return nil
-	}
-	l, err := net.Listen("unix", h.access.Raw) //nolint:noctx // close ends it
-	if err != nil {
-		return err
-	}
-	h.sockets = append(h.sockets, l)
-	server, err := url.Parse(h.config.Host)
-	if err != nil {
-		return err
-	}
-	go passOn(l, server.Host)
 	return nil
-}
-
-// passOn connects whoever comes by a listener with a TCP address.
-func passOn(l net.Listener, address string) {
-	for {
-		client, err := l.Accept()
-		if err != nil {
-			return // closed
-		}
-		go func() {
-			defer client.Close()
-			server, err := net.Dial("tcp", address) //nolint:noctx // on the loopback interface
-			if err != nil {
-				return
-			}
-			defer server.Close()
-			go func() {
-				_, _ = io.Copy(server, client)
-				_ = server.Close()
-			}()
-			_, _ = io.Copy(client, server)
-		}()
-	}
 }

@@ -167,7 +167,7 @@ func TestForeignClusterIsLeftClean(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := apiserver.Start(t.Context(), assets, t.TempDir())
+	server, err := apiserver.Start(t.Context(), apiserver.Options{Assets: assets, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

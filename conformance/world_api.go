@@ -60,8 +60,8 @@ func newAPIWorld(accessFile, kubeconfig, target string, c Case, namespace, node 
 	Expect(err).NotTo(HaveOccurred())
 	w.dynamic, err = dynamic.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
-	if c.ID == benchCase && w.access.Raw != "" {
-		w.front, err = newRawFront(w.access.Raw, w.access.CA)
+	if c.ID == benchCase && w.access.Address != "" {
+		w.front = direct(w.access.Address, w.access.CA)
 	} else {
 		w.front, err = newFront(w.access.Client)
 	}

@@ -139,6 +139,9 @@ func printBench(out io.Writer, r *conformance.BenchReport) {
 	for _, what := range slices.Sorted(maps.Keys(r.Alone)) {
 		printLatency(t, "delegate alone, "+what, r.Alone[what])
 	}
+	if r.StatusWrite != nil {
+		printLatency(t, "API server alone, write of a status", *r.StatusWrite)
+	}
 	for _, s := range r.Sides {
 		for _, what := range slices.Sorted(maps.Keys(s.Latency)) {
 			printLatency(t, s.Name+", "+what, s.Latency[what])

@@ -28,27 +28,40 @@ const readyTimeout = 90 * time.Second
 //go:embed audit.yaml
 var auditPolicy []byte
 
+// Options are what Start needs.
+type Options struct {
+	// Assets is the directory of etcd and kube-apiserver; see Assets.
+	Assets string
+	// Dir is where all their files go.
+	Dir string
+	// Audit has the requests of service accounts logged, each before it is
+	// handled; what is to be measured does without.
+	Audit bool
+}
+
 // Server is a running API server.
 type Server struct {
 	// Config is that of an administrator.
 	Config *rest.Config
 	// AuditLog is the file with one event per line (audit.k8s.io/v1): the
-	// requests of service accounts.
+	// requests of service accounts. Empty without Options.Audit.
 	AuditLog string
 
 	dir       string
 	processes []*process
 }
 
-// Start starts etcd and kube-apiserver from the binaries in assets, with all
-// their files below dir, and returns when the API server is ready. Stop ends
-// both; so does the end of this process.
-func Start(ctx context.Context, assets, dir string) (*Server, error) {
+// Start starts etcd and kube-apiserver and returns when the API server is
+// ready. Stop ends both; so does the end of this process.
+func Start(ctx context.Context, o Options) (*Server, error) {
 	var err error
 	// A port is free when it is looked for, and may not be when it is used.
 	for range 3 {
-		s := &Server{dir: dir, AuditLog: filepath.Join(dir, "audit.log")}
-		if err = s.start(ctx, assets); err == nil {
+		s := &Server{dir: o.Dir}
+		if o.Audit {
+			s.AuditLog = s.file("audit.log")
+		}
+		if err = s.start(ctx, o.Assets); err == nil {
 			return s, nil
 		}
 		err = errors.Join(err, s.Stop())
@@ -77,20 +90,27 @@ func (s *Server) start(ctx context.Context, assets string) error {
 	}
 	s.processes = append(s.processes, etcd)
 	host, port, _ := net.SplitHostPort(ports[2])
-	api, err := start(s.dir, filepath.Join(assets, "kube-apiserver"), "--etcd-servers", client,
-		"--bind-address", host, "--secure-port", port, "--cert-dir", s.file("certs"), "--authorization-mode", "RBAC",
+	api, err := start(s.dir, filepath.Join(assets, "kube-apiserver"), append(s.auditFlags(), "--etcd-servers", client,
+		// Of itself it would look for a default route.
+		"--bind-address", host, "--advertise-address", host, "--secure-port", port, "--cert-dir", s.file("certs"), "--authorization-mode", "RBAC",
 		// The kubelets and controllers that these need are not there.
 		"--disable-admission-plugins", "ServiceAccount", "--endpoint-reconciler-type", "none",
 		"--service-cluster-ip-range", "10.255.0.0/24", "--token-auth-file", s.file("tokens.csv"),
 		"--service-account-issuer", "https://kubernetes.default.svc", "--api-audiences", "https://kubernetes.default.svc",
 		"--service-account-key-file", s.file("accounts.pem"), "--service-account-signing-key-file", s.file("accounts.pem"),
-		"--audit-policy-file", s.file("audit.yaml"), "--audit-log-path", s.AuditLog, "--audit-log-mode", "blocking",
-		"--enable-priority-and-fairness=false", "--profiling=false")
+		"--enable-priority-and-fairness=false", "--profiling=false")...)
 	if err != nil {
 		return err
 	}
 	s.processes = append(s.processes, api)
 	return s.awaitReady(ctx, "https://"+ports[2], token)
+}
+
+func (s *Server) auditFlags() []string {
+	if s.AuditLog == "" {
+		return nil
+	}
+	return []string{"--audit-policy-file", s.file("audit.yaml"), "--audit-log-path", s.AuditLog, "--audit-log-mode", "blocking"}
 }
 
 func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }

@@ -35,7 +35,7 @@ func TestServesAndEnds(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	s, err := Start(t.Context(), assets, t.TempDir())
+	s, err := Start(t.Context(), Options{Assets: assets, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestStartTellsWhyNot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Start(t.Context(), assets, t.TempDir()); err == nil || !strings.Contains(err.Error(), "it is broken") {
+	if _, err := Start(t.Context(), Options{Assets: assets, Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "it is broken") {
 		t.Errorf("err = %v", err)
 	}
 }
