@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,10 +40,19 @@ func startProcess(command, env []string, log string) (*process, error) {
 }
 
 // Terminate implements Process.
-func (p *process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+func (p *process) Terminate() error { return unlessDone(p.cmd.Process.Signal(syscall.SIGTERM)) }
 
 // Kill implements Process.
-func (p *process) Kill() error { return p.cmd.Process.Kill() }
+func (p *process) Kill() error { return unlessDone(p.cmd.Process.Kill()) }
+
+// unlessDone is no error for a process that has ended by itself: that is what
+// was wanted of it.
+func unlessDone(err error) error {
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
 
 // Done implements Process.
 func (p *process) Done() <-chan struct{} { return p.done }

@@ -167,6 +167,10 @@ func (g *Gate) leave(w *waiter, peak int64) {
 	g.admit()
 }
 
+// Bounded says whether memory decides how many plugins run: then it is worth
+// knowing what each of them uses.
+func (g *Gate) Bounded() bool { return g.o.Budget() > 0 }
+
 // State is what a Gate is doing, for metrics and logs.
 type State struct {
 	// Running and Waiting count plugins.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/thicket-cni/thicket/pkg/admission"
 )
 
 // plugin writes a shell script that stands for a delegate.
@@ -220,7 +222,8 @@ func TestPeakMemoryIsThePluginsOwn(t *testing.T) {
 	}
 	r := &run{path: "/bin/sh", stdin: []byte("sleep 0.5; echo '{}'"), limit: DefaultTimeLimit}
 	r.stdout = limited{limit: 100}
-	if err := (&Exec{}).start(t.Context(), r, []string{"PATH=/usr/bin:/bin"}); err != nil {
+	e := &Exec{Gate: admission.New(admission.Options{Budget: func() int64 { return 1 << 30 }})}
+	if err := e.start(t.Context(), r, []string{"PATH=/usr/bin:/bin"}); err != nil {
 		t.Fatal(err)
 	}
 	if r.peak <= 0 || r.peak > int64(len(ballast))/4 {

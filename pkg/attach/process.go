@@ -120,7 +120,7 @@ func closeAll(fds ...int) {
 
 // run reads what the plugin prints until it has ended, and says how. When ctx
 // ends, the plugin is killed with all that it started in its group. look is
-// called now and then as long as it runs.
+// called now and then as long as it runs, unless it is nil.
 func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()) error {
 	killed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -151,11 +151,14 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 // process that it left behind holds them, until it has ended for pipeGrace: a
 // plugin may start a service (a DHCP client, say). What it printed counts. A
 // writer that fails gets no more; it has seen to it that the plugin is stopped.
-// Meanwhile look is called, ever more seldom.
+// Meanwhile look is called, unless it is nil, ever more seldom.
 func (p *process) read(stdout, stderr io.Writer, look func()) {
 	fds := []unix.PollFd{readable(p.stdout), readable(p.stderr), readable(p.pidfd)}
 	buffer := make([]byte, 8<<10)
-	pause := firstLook
+	pause := p.longestPause()
+	if look != nil {
+		pause = firstLook
+	}
 	var ended time.Time
 	for fds[0].Fd >= 0 || fds[1].Fd >= 0 {
 		n, err := unix.Poll(fds, int(pause.Milliseconds()))
@@ -165,7 +168,9 @@ func (p *process) read(stdout, stderr io.Writer, look func()) {
 		case err != nil, !ended.IsZero() && time.Since(ended) >= pipeGrace:
 			return
 		case n == 0:
-			look()
+			if look != nil {
+				look()
+			}
 			pause = min(2*pause, p.longestPause())
 		}
 		copyOne(&fds[0], stdout, buffer)
