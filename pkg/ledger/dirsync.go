@@ -28,14 +28,8 @@ type round struct {
 	err  error
 }
 
-// wait returns when the directory, as it is now, is on the disk.
-func (d *dirSync) wait() error {
-	r := d.ask()
-	<-r.done
-	return r.err
-}
-
-// ask returns the next sync to begin, and has it begin.
+// ask returns the next sync to begin, and has it begin: when it is done, the
+// directory, as it is now, is on the disk.
 func (d *dirSync) ask() *round {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,6 +10,13 @@ import (
 	"testing"
 )
 
+// wait returns when the directory, as it is now, is on the disk.
+func (d *dirSync) wait() error {
+	r := d.ask()
+	<-r.done
+	return r.err
+}
+
 // TestSyncsAreShared holds the first sync until many have asked: none of them
 // may be served by it, since it began before they asked, and one more is enough
 // for all.
