@@ -89,13 +89,13 @@ func RunBench(ctx context.Context, o BenchOptions) (*BenchReport, error) {
 	if err := json.Unmarshal(data, report); err != nil {
 		return nil, err
 	}
-	if report.Failure != "" && len(report.Sides) == 0 {
+	switch {
+	case report.Failure == "":
+		return report, removed
+	case len(report.Sides) == 0:
 		return nil, errors.New(report.Failure)
 	}
-	if report.Failure != "" {
-		return report, errors.New(report.Failure)
-	}
-	return report, removed
+	return report, errors.New(report.Failure)
 }
 
 // clustered are the sides that need an API server.

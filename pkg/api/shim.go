@@ -152,8 +152,9 @@ func (c *call) foreignNetns() error {
 
 // sameFile says whether two paths lead to one file.
 func sameFile(a, b string) bool {
-	var its, other syscall.Stat_t
-	return syscall.Stat(a, &its) == nil && syscall.Stat(b, &other) == nil && its.Dev == other.Dev && its.Ino == other.Ino
+	its, errA := os.Stat(a)
+	other, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(its, other)
 }
 
 // sendWaiting posts the request. When nobody listens, and only then, it waits until the daemon is ready and posts

@@ -125,7 +125,7 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 	killed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(killed)
-		_ = killGroup(p.pid)
+		killGroup(p.pid)
 	})
 	p.read(stdout, stderr, look)
 	// The number is another process' only when the plugin has been waited for:
@@ -143,7 +143,7 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 		return nil
 	}
 	// What it leaves in its group is not left running by a plugin that failed.
-	_ = killGroup(p.pid)
+	killGroup(p.pid)
 	return errors.New(describeEnd(status))
 }
 
@@ -245,11 +245,6 @@ func describeEnd(status syscall.WaitStatus) string {
 	}
 }
 
-// killGroup ends a plugin and all that it started in its process group.
-func killGroup(pid int) error {
-	err := syscall.Kill(-pid, syscall.SIGKILL)
-	if errors.Is(err, syscall.ESRCH) {
-		return os.ErrProcessDone
-	}
-	return err
-}
+// killGroup ends a plugin and all that it started in its process group, of
+// which nothing may be left.
+func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
