@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -128,11 +129,15 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 		killGroup(p.pid)
 	})
 	p.read(stdout, stderr, look)
-	// The number is another process' only when the plugin has been waited for:
-	// until then it is the plugin's group that is killed.
-	p.await()
+	// The number can become another process' once the plugin has been waited
+	// for. Until then it is the plugin's group that is killed: on request, and
+	// what a plugin that failed leaves in it.
+	failed := p.await()
 	if !stop() {
 		<-killed
+	}
+	if failed {
+		killGroup(p.pid)
 	}
 	status, err := p.wait()
 	p.close()
@@ -142,8 +147,6 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 	case status.Exited() && status.ExitStatus() == 0:
 		return nil
 	}
-	// What it leaves in its group is not left running by a plugin that failed.
-	killGroup(p.pid)
 	return errors.New(describeEnd(status))
 }
 
@@ -216,11 +219,26 @@ func hasEnded(pid int) bool {
 	return err == nil && info.Signo != 0
 }
 
-// await returns when the plugin has ended, and leaves it to be waited for.
-func (p *process) await() {
-	for errors.Is(unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
+// await returns when the plugin has ended, and leaves it to be waited for. It
+// reports whether the plugin failed: whether it ended in any way but with exit
+// status 0.
+func (p *process) await() (failed bool) {
+	var info unix.Siginfo
+	for errors.Is(unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
 		continue
 	}
+	return info.Code != cldExited || exitStatus(&info) != 0
+}
+
+// cldExited is the code of a process that called exit (CLD_EXITED, waitid(2)).
+const cldExited = 1
+
+// exitStatus returns si_status, which package unix has no name for. It follows
+// the pid and the uid, in a union that is aligned as a pointer is.
+func exitStatus(info *unix.Siginfo) int32 {
+	const align = unsafe.Sizeof(uintptr(0))
+	const union = (3*unsafe.Sizeof(int32(0)) + align - 1) / align * align
+	return *(*int32)(unsafe.Add(unsafe.Pointer(info), union+2*unsafe.Sizeof(int32(0)))) //nolint:gosec // within the structure, whose size is 128 bytes
 }
 
 // wait returns how the plugin has ended.
