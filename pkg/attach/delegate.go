@@ -25,7 +25,7 @@ type call struct {
 
 // call prepares the delegates of one attachment of a sandbox.
 func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*call, error) {
-	list, err := libcni.NetworkConfFromBytes([]byte(a.Config))
+	list, err := readList([]byte(a.Config))
 	if err == nil && len(list.Plugins) == 0 {
 		err = errors.New("it has no plugins") // libcni would do nothing, and call it a success
 	}

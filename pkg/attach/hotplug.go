@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
@@ -192,9 +191,9 @@ func (e *Engine) HotStatus(ctx context.Context, r *Request) error {
 	if err != nil {
 		return cniError(err, "configuration")
 	}
-	list, err := libcni.NetworkConfFromBytes(d.Config)
+	list, err := readList(d.Config)
 	if err != nil {
 		return types.NewError(types.ErrInvalidNetworkConfig, err.Error(), "")
 	}
-	return cniError(e.cni.GetStatusNetworkList(ctx, list), "network "+name.Name)
+	return cniError(e.statusPlugins(ctx, list), "network "+name.Name)
 }

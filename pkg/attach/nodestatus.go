@@ -5,7 +5,6 @@ package attach
 import (
 	"context"
 
-	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
 )
 
@@ -24,9 +23,9 @@ func (e *Engine) Status(ctx context.Context) error {
 	if err != nil {
 		return types.NewError(errPluginNotAvailable, "the default network has no usable configuration", err.Error())
 	}
-	list, err := libcni.NetworkConfFromBytes(d.Config)
+	list, err := readList(d.Config)
 	if err != nil {
 		return types.NewError(errPluginNotAvailable, "the default network has no usable configuration", err.Error())
 	}
-	return cniError(e.cni.GetStatusNetworkList(ctx, list), "network "+d.Network)
+	return cniError(e.statusPlugins(ctx, list), "network "+d.Network)
 }

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,13 +56,27 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*api.Requ
 	// From here on the connection is watched for the client's going away.
 	_ = ctl.SetReadDeadline(time.Time{})
 	var req *api.Request
-	if err := json.Unmarshal(data, &req); err != nil {
+	if err := decodeExact(data, &req); err != nil {
 		return nil, badRequest(types.ErrDecodingFailure, "the request is not valid JSON of the API: "+err.Error())
 	}
 	if req == nil {
 		return nil, badRequest(types.ErrDecodingFailure, "the request is null")
 	}
 	return req, nil
+}
+
+// decodeExact decodes JSON and keeps the digits of numbers whose type is open:
+// cni-args and runtimeConfig reach delegates as they were written (ADD-16).
+func decodeExact(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after the closing brace")
+	}
+	return nil
 }
 
 // drain reads and forgets what is left of a body, up to a multiple of the limit.
@@ -186,7 +201,7 @@ func readConfig(r *attach.Request) error {
 	var conf struct {
 		RuntimeConfig map[string]any `json:"runtimeConfig"`
 	}
-	if err := json.Unmarshal(r.Config, &conf); err != nil {
+	if err := decodeExact(r.Config, &conf); err != nil {
 		return badRequest(types.ErrDecodingFailure, "config is not a valid network configuration: "+err.Error())
 	}
 	r.RuntimeConfig = conf.RuntimeConfig

@@ -305,6 +305,7 @@ func lastVersion(data []byte) int {
 func parseVersion(containerID string, data []byte) (*Record, error) {
 	var r Record
 	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber() // capability arguments keep their digits (ADD-16)
 	if err := decoder.Decode(&r); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnusable, err)
 	}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+func init() {
+	register(Case{
+		ID: "ADD-16", Profile: "add", Level: Should, Source: "CNI §1", Body: addNumbersIntact,
+		Title: "Numbers of a configuration and of cni-args reach the delegate as they were written, also beyond 2^53",
+	})
+}
+
+// exactNumbers are numbers that a float64 cannot hold. The first one is 2^53+1.
+func exactNumbers() map[string]json.Number {
+	return map[string]json.Number{
+		"vni": "9007199254740993", "below": "-9007199254740993", "cookie": "18446744073709551615",
+		"id": "123456789012345678901234567890", "ratio": "0.12345678901234567890123",
+	}
+}
+
+// addNumbersIntact is ADD-16, for the ways in which a number reaches a delegate.
+func addNumbersIntact(ctx context.Context, e *Env) {
+	numbered := Fake{Extra: map[string]any{"x-numbers": exactNumbers(), "x-deep": map[string]any{"list": []any{exactNumbers()}}}}
+	single := e.plugin(numbered)
+	single["cniVersion"], single["name"] = "1.0.0", "single"
+	e.DefaultNetwork(e.FakeList("default", numbered))
+	e.Definition("listed", e.FakeList("listed", numbered, numbered))
+	e.Definition("single", string(mustJSON(single)))
+	e.Start(ctx)
+	args := string(mustJSON(exactNumbers()))
+	s := e.Sandbox(Networks(`[{"name":"listed"},{"name":"single","cni-args":{"x-numbers":` + args + `}}]`))
+	e.MustOK(e.Add(ctx, s))
+	e.MustOK(e.Check(ctx, s))
+	if e.Supports(FeatureHotplug) {
+		r := hotplugRequest(e, s, "ADD", e.FakeList("hot", numbered))
+		r.Env["CNI_IFNAME"] = "hot0"
+		r.InterfaceAttributes = &api.DelegateInterfaceAttributes{CNIArgs: &map[string]any{"x-numbers": exactNumbers()}}
+		e.MustOK(e.Post(ctx, api.MultusDelegateAPIEndpoint, r))
+	}
+	e.MustOK(e.Del(ctx, s))
+	for _, command := range []string{"ADD", "CHECK", "DEL"} {
+		ginkgo.By(command)
+		calls := e.CallsFor(command, s)
+		Expect(networksOf(calls)).To(ContainElements("default", "listed", "single"))
+		for _, c := range calls {
+			expectExactNumbers(c)
+		}
+	}
+}
+
+// expectExactNumbers compares the digits that a delegate got with those that
+// were written.
+func expectExactNumbers(c Call) {
+	ginkgo.GinkgoHelper()
+	var got struct {
+		Numbers map[string]json.Number `json:"x-numbers"`
+		Deep    struct {
+			List []map[string]json.Number `json:"list"`
+		} `json:"x-deep"`
+		Args struct {
+			CNI struct {
+				Numbers map[string]json.Number `json:"x-numbers"`
+			} `json:"cni"`
+		} `json:"args"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(c.Stdin))
+	dec.UseNumber()
+	Expect(dec.Decode(&got)).To(Succeed())
+	Expect(got.Numbers).To(Equal(exactNumbers()), "numbers of the configuration of %s at %s", c.Network, c.Command)
+	Expect(got.Deep.List).To(Equal([]map[string]json.Number{exactNumbers()}), "nested numbers of the configuration of %s at %s", c.Network, c.Command)
+	if c.Network == "single" || c.Network == "hot" {
+		Expect(got.Args.CNI.Numbers).To(Equal(exactNumbers()), "numbers of cni-args of %s at %s", c.Network, c.Command)
+	}
+}
