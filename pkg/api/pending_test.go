@@ -171,7 +171,7 @@ func chown(dir string) error {
 
 func belowFile(dir string) error { return os.WriteFile(filepath.Dir(dir), nil, 0o600) }
 
-func TestRecordPendingTightensAReadableDirectory(t *testing.T) {
+func TestRecordPendingKeepsTheModeOfADirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "pending")
 	if err := mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -179,8 +179,11 @@ func TestRecordPendingTightensAReadableDirectory(t *testing.T) {
 	if err := RecordPending(dir, del("c", "eth0")); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("got %v, %v", info.Mode(), err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "c:eth0.json")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the record: got %v, %v", info, err)
 	}
 }
 

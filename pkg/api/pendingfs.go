@@ -38,7 +38,8 @@ func makeDirDurable(dir string) error {
 }
 
 // openPrivateDir opens dir when nobody else can have put anything into it. The root that it returns stays that
-// directory even if the path is given to another meanwhile.
+// directory even if the path is given to another meanwhile. A directory that others may list is somebody's choice and
+// stays as it is: the files in it are private all the same (SEC-09).
 func openPrivateDir(dir string) (*os.Root, error) {
 	want, err := os.Lstat(dir)
 	if err != nil {
@@ -60,9 +61,6 @@ func openPrivateDir(dir string) (*os.Root, error) {
 	got, err := root.Stat(".")
 	if err == nil && !os.SameFile(want, got) {
 		err = errors.New("it was replaced while it was opened")
-	}
-	if err == nil && want.Mode().Perm() != 0o700 {
-		err = root.Chmod(".", 0o700)
 	}
 	if err != nil {
 		return nil, errors.Join(err, root.Close())

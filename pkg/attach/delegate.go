@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
@@ -14,6 +15,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 // call is one attachment together with what is needed to act on it.
@@ -52,13 +54,37 @@ func (c *call) where() string {
 // findPlugins looks for every plugin of an attachment before the first of them
 // runs. One that is missing then has attached nothing: its network needs no
 // rollback, which could not succeed as long as the plugin is missing (ADD-09).
+// Plugins that these execute are looked for too, because none of them may be a
+// shim (SEC-09); one of those that is missing is its plugin's affair.
 func (e *Engine) findPlugins(c *call) error {
 	for _, p := range c.list.Plugins {
 		if _, err := e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
 			return cniError(err, c.where())
 		}
+		nested, err := network.PluginTypes(p.Bytes)
+		if err != nil {
+			return cniError(err, c.where())
+		}
+		for _, t := range nested {
+			if _, err := e.exec.FindInPath(t, e.binDirs); isShimError(err) {
+				return cniError(err, c.where())
+			}
+		}
 	}
 	return nil
+}
+
+// passOverShims takes the shims out of an attachment that is to be deleted: one
+// that an earlier version recorded has attached nothing, and could never be
+// executed again.
+func (e *Engine) passOverShims(c *call) {
+	c.list.Plugins = slices.DeleteFunc(c.list.Plugins, func(p *libcni.PluginConfig) bool {
+		_, err := e.exec.FindInPath(p.Network.Type, e.binDirs)
+		if isShimError(err) {
+			e.log.Warn("a shim is passed over at DEL", "sandbox", c.rt.ContainerID, "network", c.at.Network, "type", p.Network.Type)
+		}
+		return isShimError(err)
+	})
 }
 
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
@@ -84,6 +110,7 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 // version does not keep the attachment from being deleted (DEL-07). Where none
 // is recorded, libcni may have cached one.
 func (e *Engine) del(ctx context.Context, c *call) error {
+	e.passOverShims(c)
 	if c.at.Result == nil {
 		return cniError(e.cni.DelNetworkList(ctx, c.list, c.rt), c.where())
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 const (
@@ -53,26 +54,32 @@ type Exec struct {
 	// Gate decides when a plugin may run; nil lets every one in at once.
 	Gate *admission.Gate
 	version.PluginDecoder
+	shims shims
 }
 
 var _ invoke.Exec = (*Exec)(nil)
 
 // FindInPath returns the path of a plugin below one of the directories. A type
-// with a path separator is refused (SEC-02).
+// with a path separator is refused (SEC-02), and so is a shim (SEC-09).
 func (e *Exec) FindInPath(plugin string, paths []string) (string, error) {
 	if plugin == "" || plugin == "." || plugin == ".." || strings.ContainsRune(plugin, filepath.Separator) {
 		return "", types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("plugin type %q is not the name of a file", plugin), "")
 	}
-	if e.Chroot == "" {
-		return invoke.FindInPath(plugin, paths)
+	if network.IsShimName(plugin) {
+		return "", refuseShim(plugin)
 	}
 	inside := make([]string, len(paths))
 	for i, p := range paths {
 		inside[i] = filepath.Join(e.Chroot, p)
 	}
 	found, err := invoke.FindInPath(plugin, inside)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
+	case e.shims.has(found):
+		return "", refuseShim(plugin)
+	case e.Chroot == "":
+		return found, nil
 	}
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(found, filepath.Clean(e.Chroot)), "/"), nil
 }

@@ -68,6 +68,9 @@ func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConf
 	if err := utils.ValidateInterfaceName(ifName); err != nil {
 		return nil, invalid("interface %q of %s: %s", ifName, what, err.Msg)
 	}
+	if err := refuseShims(config); err != nil {
+		return nil, invalid("%s: %v", what, err)
+	}
 	list, err := parseList(config, sel.Name)
 	if err != nil {
 		return nil, invalid("%s: %v", what, err)

@@ -84,14 +84,6 @@ func firstConfig(dir string) ([]byte, error) {
 	return nil, fmt.Errorf("%w in directory %s", errNoConfig, dir)
 }
 
-// shims are plugins that hand over to a daemon like this one.
-var shims = []string{"thicket-shim", "multus-shim", "multus"}
-
-func isShim(config []byte) bool {
-	conf, err := libcni.NetworkConfFromBytes(config)
-	return err == nil && len(conf.Plugins) > 0 && slices.Contains(shims, conf.Plugins[0].Network.Type)
-}
-
 // configFile is a configuration file as a list.
 type configFile struct {
 	config []byte
