@@ -60,6 +60,9 @@ const (
 	FeatureCertificate Feature = "certificate"
 	// FeatureNodeConf is that the daemon writes the node's CNI configuration.
 	FeatureNodeConf Feature = "nodeconf"
+	// FeatureChain means that the daemon attaches every pod to an auxiliary chain
+	// of plugins (Multus' auxiliaryCNIChainName).
+	FeatureChain Feature = "chain"
 )
 
 // features are all of them with what a skip says.
@@ -79,6 +82,7 @@ var features = map[Feature]string{
 	FeatureCertificate: "a client certificate for each node",
 	FeatureDevices:     "the devices of pods, from a kubelet whose socket can be named",
 	FeatureNodeConf:    "writing the node's CNI configuration",
+	FeatureChain:       "an auxiliary chain of plugins",
 }
 
 // DefaultTimeout is how long a case may take that sets no Timeout.

@@ -54,7 +54,7 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 		e.rollback(ctx, rec)
 		return nil, err
 	}
-	e.added(pod, rec.Attachments)
+	e.added(rec, pod, rec.Attachments)
 	return result, nil
 }
 
@@ -152,6 +152,7 @@ func attachment(d *network.Delegate) ledger.Attachment {
 		Definition:     d.Definition,
 		Interface:      d.Interface,
 		Default:        d.Default,
+		Auxiliary:      d.Auxiliary,
 		Config:         string(d.Config),
 		CapabilityArgs: d.CapabilityArgs,
 		DefaultRoute:   d.DefaultRoute,

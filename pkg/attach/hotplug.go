@@ -48,7 +48,7 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 		}
 		return nil, err
 	}
-	e.added(pod, rec.Attachments[len(rec.Attachments)-1:])
+	e.added(rec, pod, rec.Attachments[len(rec.Attachments)-1:])
 	return result, nil
 }
 

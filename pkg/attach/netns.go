@@ -89,7 +89,7 @@ func checkFree(netnsPath string, attachments []ledger.Attachment) error {
 		return cniError(err, "CNI_NETNS")
 	}
 	for _, a := range attachments {
-		if names[a.Interface] {
+		if names[a.Interface] && !a.Auxiliary {
 			return types.NewError(types.ErrInvalidNetworkConfig,
 				fmt.Sprintf("network %q cannot be attached as %s: %s already has an interface of that name", a.Network, a.Interface, netnsPath), "")
 		}

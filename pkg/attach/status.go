@@ -16,49 +16,24 @@ import (
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
-// networkStatus is what k8s.v1.cni.cncf.io/network-status says of a sandbox:
-// one element per attachment, in order (NPWG standard, section 5.1; NET-09).
+// networkStatus returns what k8s.v1.cni.cncf.io/network-status says of a
+// sandbox: its attachments in order (NPWG standard, section 5.1; NET-09). The
+// auxiliary chain is not among them: nobody asked for it by name, and it makes
+// no interface (NET-22).
 func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
 	var all []cluster.NetworkStatus
 	for i := range rec.Attachments {
 		a := &rec.Attachments[i]
+		if a.Auxiliary {
+			continue
+		}
 		var result types100.Result
 		if err := json.Unmarshal(a.Result, &result); err != nil {
 			return nil, fmt.Errorf("result of network %q: %w", a.Network, err)
 		}
-		all = append(all, statusOf(a, &result))
+		all = append(all, elementsOf(a, rec.Netns, &result)...)
 	}
 	return all, nil
-}
-
-func statusOf(a *ledger.Attachment, result *types100.Result) cluster.NetworkStatus {
-	s := cluster.NetworkStatus{
-		Name:      a.Definition,
-		Interface: a.Interface,
-		Default:   a.Default,
-		DNS: cluster.DNS{
-			Nameservers: result.DNS.Nameservers,
-			Domain:      result.DNS.Domain,
-			Search:      result.DNS.Search,
-			Options:     result.DNS.Options,
-		},
-		DeviceInfo: a.DeviceInfo,
-	}
-	for _, ip := range result.IPs {
-		s.IPs = append(s.IPs, ip.Address.IP.String())
-	}
-	for _, i := range result.Interfaces {
-		// Host ends have no sandbox; the sandbox's own carries the address.
-		if i.Sandbox != "" && (i.Name == a.Interface || s.Mac == "") {
-			s.Mac, s.MTU = i.Mac, i.Mtu
-		}
-	}
-	for _, route := range result.Routes {
-		if ones, _ := route.Dst.Mask.Size(); ones == 0 && route.Dst.IP.IsUnspecified() && route.GW != nil {
-			s.Gateway = append(s.Gateway, route.GW.String())
-		}
-	}
-	return s
 }
 
 // publish makes the status of a sandbox known.
@@ -97,19 +72,6 @@ func (e *Engine) republish(ctx context.Context, rec *ledger.Record) {
 	if err := e.publish(ctx, rec, pod); err != nil {
 		e.log.Warn("the network status still shows an attachment that is deleted", "pod", podKey(rec.Pod), "error", err)
 	}
-}
-
-// addresses are those of an attachment's result, with their prefix length.
-func addresses(a *ledger.Attachment) []string {
-	var result types100.Result
-	if json.Unmarshal(a.Result, &result) != nil {
-		return nil
-	}
-	all := []string{}
-	for _, ip := range result.IPs {
-		all = append(all, ip.Address.String())
-	}
-	return all
 }
 
 // unpublish takes the status of a pod away when its sandbox is gone, unless

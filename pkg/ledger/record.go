@@ -49,6 +49,9 @@ type Attachment struct {
 	Default bool `json:"default,omitempty"`
 	// HotPlugged marks an attachment that came through /delegate.
 	HotPlugged bool `json:"hotPlugged,omitempty"`
+	// Auxiliary marks the auxiliary chain: it has an interface name as every
+	// attachment has, and no interface.
+	Auxiliary bool `json:"auxiliary,omitempty"`
 	// Config is the network configuration list, byte for byte as it was
 	// used. A string, because a JSON encoder would re-indent embedded JSON.
 	Config string `json:"config"`
@@ -92,10 +95,10 @@ type Record struct {
 }
 
 // Find returns the index of the attachment with the given interface name, or
-// -1 when there is none.
+// -1 when there is none. The auxiliary chain has no interface and is not found.
 func (r *Record) Find(ifName string) int {
 	for i := range r.Attachments {
-		if r.Attachments[i].Interface == ifName {
+		if r.Attachments[i].Interface == ifName && !r.Attachments[i].Auxiliary {
 			return i
 		}
 	}

@@ -4,7 +4,9 @@ package network
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
@@ -45,7 +47,23 @@ func (p *Planner) withChain(plan []Delegate, runtimeConfig map[string]any) ([]De
 	if err != nil {
 		return nil, err
 	}
-	return extend(plan, &source{config: config, what: "the auxiliary chain " + name}, "", runtimeConfig)
+	plan, err = extend(plan, &source{config: config, what: "the auxiliary chain " + name}, freeName(plan), runtimeConfig)
+	if err == nil {
+		plan[len(plan)-1].Auxiliary = true
+	}
+	return plan, err
+}
+
+// freeName returns the first interface name from net1 on, by the chain's place
+// in the plan, that nobody in the plan has asked for: the chain makes no
+// interface, and must not stand in the way of one.
+func freeName(plan []Delegate) string {
+	for n := len(plan); ; n++ {
+		name := fmt.Sprintf("net%d", n)
+		if !slices.ContainsFunc(plan, func(d Delegate) bool { return d.Interface == name }) {
+			return name
+		}
+	}
 }
 
 // oneDefaultRoute refuses a plan in which two networks are to have the default

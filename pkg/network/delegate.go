@@ -25,6 +25,8 @@ type Delegate struct {
 	// Default is true for the pod's default network, whose result is the
 	// sandbox's (ADD-02).
 	Default bool
+	// Auxiliary is true for the auxiliary chain, which makes no interface.
+	Auxiliary bool
 	// Config is a network configuration list (CNI spec, section 1). A single
 	// plugin's configuration has been made a list of one; fields that are not
 	// known here are kept as they were written (ADD-03).
