@@ -20,7 +20,7 @@ const chainHead = "thicket-passthrough"
 // withChain appends the auxiliary chain to a plan: the plugins that lie in the
 // directory <cluster network's directory>/<chain's name>, as a network of their
 // own after all others. Without such plugins there is no chain.
-func (p *Planner) withChain(plan []Delegate, runtimeConfig map[string]any) ([]Delegate, error) {
+func (p *Planner) withChain(plan []Delegate) ([]Delegate, error) {
 	name := p.options.AuxiliaryChain
 	if name == "" {
 		return plan, nil
@@ -47,7 +47,7 @@ func (p *Planner) withChain(plan []Delegate, runtimeConfig map[string]any) ([]De
 	if err != nil {
 		return nil, err
 	}
-	plan, err = extend(plan, &source{config: config, what: "the auxiliary chain " + name}, freeName(plan), runtimeConfig)
+	plan, err = extend(plan, &source{config: config, what: "the auxiliary chain " + name}, freeName(plan))
 	if err == nil {
 		plan[len(plan)-1].Auxiliary = true
 	}

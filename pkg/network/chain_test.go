@@ -40,7 +40,7 @@ func TestAuxiliaryChainComesLast(t *testing.T) {
 		t.Errorf("the chain is %s as %s: %s", got.Network, got.Interface, got.Config)
 	}
 	p = NewPlanner(Options{ClusterNetwork: "main", ConfDir: dir, AuxiliaryChain: "aux"}, nil)
-	if _, err := p.withChain(nil, nil); err == nil || !strings.Contains(err.Error(), "must be a file") {
+	if _, err := p.withChain(nil); err == nil || !strings.Contains(err.Error(), "must be a file") {
 		t.Errorf("beside a name: %v", err)
 	}
 }

@@ -86,8 +86,9 @@ func NewPlanner(o Options, c cluster.Cluster) *Planner {
 // Plan returns what to attach a pod to, in order: the default network as
 // ifName, then the networks that every pod gets, then those that the pod
 // selects; these as net1, net2, … by their place, or as the selection asks
-// (ADD-01). runtimeConfig are the runtime's capability arguments, which a
-// selection's own values replace.
+// (ADD-01). runtimeConfig are the runtime's capability arguments. They are the
+// default network's alone: the runtime means them for the network that it knows
+// (NPWG standard, section 7.5; NET-19).
 //
 // Annotations and configurations that are wrong, and interface names that are
 // asked for twice (ADD-07), are *types.Error with code 7. A definition that
@@ -113,7 +114,7 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 			if err := devices.give(ctx, s); err != nil {
 				return nil, err
 			}
-			if plan, err = extend(plan, s, "", runtimeConfig); err != nil {
+			if plan, err = extend(plan, s, ""); err != nil {
 				return nil, err
 			}
 		}
@@ -126,22 +127,22 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 		if err := devices.give(ctx, s); err != nil {
 			return nil, err
 		}
-		if plan, err = extend(plan, s, sel.InterfaceRequest, runtimeConfig); err != nil {
+		if plan, err = extend(plan, s, sel.InterfaceRequest); err != nil {
 			return nil, err
 		}
 	}
-	if plan, err = p.withChain(plan, runtimeConfig); err != nil {
+	if plan, err = p.withChain(plan); err != nil {
 		return nil, err
 	}
 	return plan, errors.Join(distinct(plan), oneDefaultRoute(plan))
 }
 
 // extend appends an attachment under the requested or the next interface name.
-func extend(plan []Delegate, s *source, ifName string, runtimeConfig map[string]any) ([]Delegate, error) {
+func extend(plan []Delegate, s *source, ifName string) ([]Delegate, error) {
 	if ifName == "" {
 		ifName = fmt.Sprintf("net%d", len(plan))
 	}
-	d, err := s.delegate(ifName, runtimeConfig)
+	d, err := s.delegate(ifName, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func TestPlanPassesArguments(t *testing.T) {
 	if want := map[string]any{"ips": "r", "dns": "r"}; !reflect.DeepEqual(plan[0].CapabilityArgs, want) {
 		t.Errorf("default network: %v", plan[0].CapabilityArgs)
 	}
-	if want := map[string]any{"ips": []string{"10.0.0.1"}, "dns": "r"}; !reflect.DeepEqual(plan[1].CapabilityArgs, want) {
+	if want := map[string]any{"ips": []string{"10.0.0.1"}}; !reflect.DeepEqual(plan[1].CapabilityArgs, want) {
 		t.Errorf("selection: %v", plan[1].CapabilityArgs)
 	}
 	if got := string(plan[1].Config); got != `{"name":"a","plugins":[{"args":{"cni":{"k":"v"}},"name":"a","type":"t"}]}` {
