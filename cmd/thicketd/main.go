@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
@@ -116,6 +117,7 @@ func serve(config *daemon.Config) error {
 		return err
 	}
 	defer func() { _ = closeLog() }()
+	slog.SetDefault(log)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	leaveProcessors()
@@ -126,7 +128,7 @@ func serve(config *daemon.Config) error {
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { stop() })
 	log.Info("thicketd", "version", version)
 	return d.Run(ctx)
 }

@@ -4,7 +4,6 @@ package attach
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
@@ -45,11 +45,15 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	if err := e.beginFree(ctx, rec); err != nil {
 		return nil, err // not one delegate has run
 	}
-	result, err := e.attachAll(ctx, rec, pod)
-	attached()
-	if err == nil {
-		err = e.commit(ctx, rec, pod)
-	}
+	var result *types100.Result
+	err = background.Try(e.log, "ADD", func() (err error) {
+		result, err = e.attachAll(ctx, rec, pod)
+		attached()
+		if err == nil {
+			err = e.commit(ctx, rec, pod)
+		}
+		return err
+	})
 	if err != nil {
 		e.rollback(ctx, rec)
 		return nil, err
@@ -129,10 +133,8 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 // does not stay recorded. When the disk is what fails, the runtime may simply
 // try again (RES-03).
 func (e *Engine) beginFree(ctx context.Context, rec *ledger.Record) error {
-	looked := make(chan error, 1)
-	go func(netns string, attachments []ledger.Attachment) {
-		looked <- checkFree(netns, attachments)
-	}(rec.Netns, rec.Attachments) // while begin has the record
+	netns, attachments := rec.Netns, rec.Attachments // begin has the record meanwhile
+	looked := background.Start(e.log, "looking at the namespace", func() error { return checkFree(netns, attachments) })
 	err := e.begin(ctx, rec)
 	taken := <-looked
 	if err != nil && taken == nil {
@@ -188,11 +190,8 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 			return nil, err
 		}
 	}
-	first := &types100.Result{}
-	if err := json.Unmarshal(rec.Attachments[0].Result, first); err != nil {
-		return nil, cniError(err, "the default network's result")
-	}
-	return first, nil
+	first, err := recordedResult(rec.Attachments[0].Result) // with its routes as they were moved
+	return first, cniError(err, "the default network's result")
 }
 
 // saveStep records what has been attached so far.
@@ -209,9 +208,8 @@ func (e *Engine) saveStep(ctx context.Context, rec *ledger.Record) error {
 // nobody would ever ask for its sandbox again (ADD-14).
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
-	saved := make(chan error, 1)
-	go func() { saved <- e.saveStep(ctx, rec) }()
-	published := e.publish(ctx, rec, pod)
+	saved := background.Start(e.log, "recording the attachments", func() error { return e.saveStep(ctx, rec) })
+	published := background.Try(e.log, "publishing the network status", func() error { return e.publish(ctx, rec, pod) })
 	if err := <-saved; err != nil {
 		return err
 	}

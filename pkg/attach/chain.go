@@ -25,8 +25,8 @@ import (
 // before is still libcni's to delete.
 
 // addPlugins runs ADD of a network's plugins in order. Each gets the result of
-// the one before; the last one's is the network's.
-func (e *Engine) addPlugins(ctx context.Context, c *call) (types.Result, error) {
+// the one before; the last one's, in the newest version, is the network's.
+func (e *Engine) addPlugins(ctx context.Context, c *call) (latest *types100.Result, err error) {
 	if err := utils.ValidateNetworkName(c.list.Name); err != nil {
 		return nil, err
 	}
@@ -36,11 +36,14 @@ func (e *Engine) addPlugins(ctx context.Context, c *call) (types.Result, error) 
 		if err != nil {
 			return nil, err
 		}
-		if result, err = invoke.ExecPluginWithResult(ctx, path, stdin, e.arguments("ADD", c), e.exec); err != nil {
+		if result, err = invoke.ExecPluginWithResult(ctx, path, stdin, e.arguments("ADD", c), answers{e.exec}); err != nil {
 			return nil, fmt.Errorf("plugin %q: %w", p.Network.Type, err) // what it printed may be no result
 		}
+		if latest, err = current(result); err != nil {
+			return nil, fmt.Errorf("plugin %q: %w", p.Network.Type, err)
+		}
 	}
-	return result, nil
+	return latest, nil
 }
 
 // delPlugins runs DEL of a network's plugins in reverse order, up to the first
@@ -139,8 +142,8 @@ func (c *call) prevResult() (types.Result, error) {
 	if err != nil || !known {
 		return nil, err
 	}
-	var result types100.Result
-	if err := json.Unmarshal(c.at.Result, &result); err != nil {
+	result, err := recordedResult(c.at.Result)
+	if err != nil {
 		return nil, fmt.Errorf("the recorded result: %w", err)
 	}
 	return result.GetAsVersion(c.list.CNIVersion)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
@@ -85,7 +86,13 @@ func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string) e
 	return first
 }
 
+// detachOne deletes one attachment. Its panic is an error like another's, so
+// that the other attachments are deleted (SEC-08).
 func (e *Engine) detachOne(ctx context.Context, rec *ledger.Record, a *ledger.Attachment, netns string) error {
+	return background.Try(e.log, "DEL of interface "+a.Interface, func() error { return e.detachDelegates(ctx, rec, a, netns) })
+}
+
+func (e *Engine) detachDelegates(ctx context.Context, rec *ledger.Record, a *ledger.Attachment, netns string) error {
 	c, err := e.call(rec, a, netnsForDel(netns))
 	if err != nil {
 		return err

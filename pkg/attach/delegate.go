@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/containernetworking/cni/libcni"
@@ -14,6 +16,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/version"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -90,11 +93,7 @@ func (e *Engine) passOverShims(c *call) {
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
 func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 	e.prepareDeviceInfo(c.rt.ContainerID, c.at)
-	raw, err := e.addPlugins(ctx, c)
-	if err != nil {
-		return nil, cniError(err, c.where())
-	}
-	result, err := types100.NewResultFromResult(raw)
+	result, err := e.addPlugins(ctx, c)
 	if err != nil {
 		return nil, cniError(err, c.where())
 	}
@@ -112,13 +111,31 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 func (e *Engine) del(ctx context.Context, c *call) error {
 	e.passOverShims(c)
 	if c.at.Result == nil {
-		return cniError(e.cni.DelNetworkList(ctx, c.list, c.rt), c.where())
+		return cniError(e.delCached(ctx, c), c.where())
 	}
 	prev, err := c.prevResult()
 	if err != nil {
 		e.log.Warn("the delegates get no result of their ADD", "sandbox", c.rt.ContainerID, "network", c.at.Network, "error", err)
 	}
 	return cniError(e.delPlugins(ctx, c, prev), c.where())
+}
+
+// delCached runs DEL of an attachment with what libcni cached of its ADD, if
+// anything. The cache is a Multus' that ran here before: a result in it that
+// libcni panics at is removed, and the attachment deleted without (SEC-08).
+func (e *Engine) delCached(ctx context.Context, c *call) error {
+	usable := background.Try(e.log, "libcni's cache", func() error {
+		_, err := e.cni.GetNetworkListCachedResult(c.list, c.rt)
+		return err
+	})
+	var panicked *background.PanicError
+	if errors.As(usable, &panicked) {
+		file := filepath.Join(e.cacheDir, "results", fmt.Sprintf("%s-%s-%s", c.list.Name, c.rt.ContainerID, c.rt.IfName))
+		if err := os.Remove(file); err != nil {
+			return fmt.Errorf("a cached result cannot be used and cannot be removed: %w", err)
+		}
+	}
+	return e.cni.DelNetworkList(ctx, c.list, c.rt)
 }
 
 // check runs CHECK of one attachment, unless its configuration switches it off

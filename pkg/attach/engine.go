@@ -52,9 +52,11 @@ type Engine struct {
 	cni     *libcni.CNIConfig
 	exec    invoke.Exec
 	binDirs []string
-	bootID  string
-	info    devices.InfoDir
-	locks   locks
+	// cacheDir is where libcni's cache of a former Multus is; see Options.CacheDir.
+	cacheDir string
+	bootID   string
+	info     devices.InfoDir
+	locks    locks
 	// adding is held, shared, while a sandbox is attached, so that GC can wait
 	// for a moment without.
 	adding sync.RWMutex
@@ -77,10 +79,10 @@ func New(o Options) *Engine {
 		ledger:  o.Ledger,
 		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec),
 		exec:    o.Exec,
-		binDirs: o.BinDirs,
-		bootID:  strings.TrimSpace(string(id)),
-		info:    cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
-		log:     o.Log,
+		binDirs: o.BinDirs, cacheDir: o.CacheDir,
+		bootID: strings.TrimSpace(string(id)),
+		info:   cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
+		log:    o.Log,
 	}
 }
 

@@ -3,11 +3,8 @@
 package attach
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
@@ -33,17 +30,17 @@ func (e *Engine) event(pod *cluster.Pod, eventType, reason, format string, args 
 func (e *Engine) added(rec *ledger.Record, pod *cluster.Pod, attachments []ledger.Attachment) {
 	for i := range attachments {
 		a := &attachments[i]
-		var result types100.Result
-		if json.Unmarshal(a.Result, &result) != nil {
+		result, err := recordedResult(a.Result)
+		if err != nil {
 			continue
 		}
-		inside := insideOf(&result, rec.Netns)
+		inside := insideOf(result, rec.Netns)
 		if len(inside) == 0 {
 			e.event(pod, cluster.EventNormal, reasonAdded, "Attached to %s, which has no interface in the pod", a.Definition)
 		}
 		for n, index := range inside {
 			e.event(pod, cluster.EventNormal, reasonAdded, "Add %s %v from %s",
-				result.Interfaces[index].Name, prefixesOf(&result, index, n == len(inside)-1), a.Definition)
+				result.Interfaces[index].Name, prefixesOf(result, index, n == len(inside)-1), a.Definition)
 		}
 	}
 }

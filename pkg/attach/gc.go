@@ -11,6 +11,7 @@ import (
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
@@ -152,7 +153,8 @@ func (e *Engine) gcNetworks(ctx context.Context, n *networks) []error {
 		for at := range n.valid[name] {
 			args.ValidAttachments = append(args.ValidAttachments, at)
 		}
-		if err := e.cni.GCNetworkList(ctx, list, args); err != nil {
+		err = background.Try(e.log, "GC", func() error { return e.cni.GCNetworkList(ctx, list, args) })
+		if err != nil {
 			failures = append(failures, fmt.Errorf("network %q: %w", name, err))
 		}
 	}

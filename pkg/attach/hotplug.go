@@ -12,6 +12,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
@@ -36,11 +37,15 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 	if err := e.begin(ctx, rec); err != nil {
 		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
 	}
-	result, err := e.hotAttach(ctx, rec, r)
-	attached()
-	if err == nil {
-		err = e.publish(ctx, rec, pod)
-	}
+	var result *types100.Result
+	err = background.Try(e.log, "hot-plug", func() (err error) {
+		result, err = e.hotAttach(ctx, rec, r)
+		attached()
+		if err == nil {
+			err = e.publish(ctx, rec, pod)
+		}
+		return err
+	})
 	if err != nil {
 		e.attachFailed(pod, &rec.Attachments[len(rec.Attachments)-1], err)
 		if undo := e.dropLast(context.WithoutCancel(ctx), rec, r.Netns); undo != nil {

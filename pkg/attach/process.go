@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 const (
@@ -94,10 +96,10 @@ func (p *process) input(data []byte) (int, error) {
 	}
 	// Closing it ends a write that waits for a plugin which does not read.
 	p.stdin = os.NewFile(uintptr(pipe[1]), "stdin")
-	go func() {
-		_, _ = p.stdin.Write(data[max(n, 0):])
-		_ = p.stdin.Close()
-	}()
+	background.Start(nil, "writing a plugin's configuration", func() error {
+		_, err := p.stdin.Write(data[max(n, 0):])
+		return errors.Join(err, p.stdin.Close())
+	})
 	return pipe[0], nil
 }
 
@@ -126,7 +128,7 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 	killed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(killed)
-		killGroup(p.pid)
+		_ = background.Try(nil, "ending a plugin", func() error { killGroup(p.pid); return nil })
 	})
 	p.read(stdout, stderr, look)
 	// The number can become another process' once the plugin has been waited

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
@@ -79,16 +80,17 @@ func (e *Engine) replayOnce(ctx context.Context) (left int) {
 		return 1
 	}
 	var mu sync.Mutex
-	var workers sync.WaitGroup
+	workers := background.Group{Log: e.log}
 	slots := make(chan struct{}, replayWorkers)
 	for _, id := range ids {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
-		workers.Go(func() {
+		workers.Start("replay", func() {
 			defer func() { <-slots }()
-			if err := e.replaySandbox(ctx, id); err != nil {
+			err := background.Try(e.log, "replay of sandbox "+id, func() error { return e.replaySandbox(ctx, id) })
+			if err != nil {
 				e.log.Error("replay failed", "sandbox", id, "error", err)
 				mu.Lock()
 				defer mu.Unlock()

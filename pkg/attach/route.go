@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -91,8 +90,8 @@ func (m *routeMove) owner(n, family int) (int, error) {
 		if i > n || a.DefaultRoute == nil || len(a.DefaultRoute) > 0 {
 			continue
 		}
-		var result types100.Result
-		if err := json.Unmarshal(a.Result, &result); err != nil {
+		result, err := recordedResult(a.Result)
+		if err != nil {
 			return -1, err
 		}
 		if slices.ContainsFunc(result.Routes, func(r *types.Route) bool { return isDefault(&r.Dst, family) }) {
@@ -150,8 +149,8 @@ func (m *routeMove) replace(i, family int, gateway net.IP) error {
 
 // rewrite changes the attachment's result as its routes were changed.
 func (m *routeMove) rewrite(a *ledger.Attachment, family int, gateway net.IP) error {
-	var result types100.Result
-	if err := json.Unmarshal(a.Result, &result); err != nil {
+	result, err := recordedResult(a.Result)
+	if err != nil {
 		return err
 	}
 	result.Routes = slices.DeleteFunc(result.Routes, func(r *types.Route) bool { return isDefault(&r.Dst, family) })
@@ -163,7 +162,7 @@ func (m *routeMove) rewrite(a *ledger.Attachment, family int, gateway net.IP) er
 		anywhere := net.IPNet{IP: make(net.IP, bits/8), Mask: net.CIDRMask(0, bits)}
 		result.Routes = append(result.Routes, &types.Route{Dst: anywhere, GW: gateway})
 	}
-	encoded, err := json.Marshal(&result)
+	encoded, err := json.Marshal(result)
 	if err != nil {
 		return err
 	}

@@ -4,13 +4,11 @@ package attach
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
@@ -27,11 +25,11 @@ func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
 		if a.Auxiliary {
 			continue
 		}
-		var result types100.Result
-		if err := json.Unmarshal(a.Result, &result); err != nil {
+		result, err := recordedResult(a.Result)
+		if err != nil {
 			return nil, fmt.Errorf("result of network %q: %w", a.Network, err)
 		}
-		all = append(all, elementsOf(a, rec.Netns, &result)...)
+		all = append(all, elementsOf(a, rec.Netns, result)...)
 	}
 	return all, nil
 }

@@ -17,8 +17,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 // The resources that are asked for.
@@ -124,8 +127,9 @@ func (k *Kubernetes) setWaiting(what string) {
 // with growing pauses, for whatever is missing: the server itself, a
 // permission, the definitions' CustomResourceDefinition.
 func (k *Kubernetes) Run(ctx context.Context) error {
-	var background sync.WaitGroup
-	defer background.Wait()
+	surviveClientGo()
+	followers := background.Group{Log: k.log}
+	defer followers.Wait()
 	defer k.events.shutdown()
 	defer k.withdrawals.shutdown()
 	if k.certificate != nil {
@@ -133,7 +137,7 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 		if err := k.certificate.obtain(ctx, k.waitsFor); err != nil {
 			return nil // ctx ended
 		}
-		background.Go(func() { k.certificate.renew(ctx) })
+		followers.Keep(ctx, "renewing the node's certificate", k.certificate.renew)
 	}
 	// Definitions come after the pods, so that no pod of the first list is newer
 	// than what is known of definitions: a restarted node asks nothing more.
@@ -149,7 +153,7 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	}
 	for _, f := range []*kindFollower{pods, definitions} {
 		k.waitsFor(f.what, nil)
-		background.Go(func() { f.run(ctx) })
+		followers.Keep(ctx, "following "+f.what, f.run)
 		select {
 		case <-f.cache.synced():
 		case <-ctx.Done():
@@ -164,6 +168,15 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
+
+// surviveClientGo keeps a panic on one of client-go's own goroutines from ending
+// the daemon (SEC-08).
+var surviveClientGo = sync.OnceFunc(func() {
+	utilruntime.ReallyCrash = false
+	utilruntime.PanicHandlers = []func(context.Context, any){
+		func(_ context.Context, value any) { _ = background.Recovered(nil, "client-go", value) },
+	}
+})
 
 // waitsFor says, in Waiting and in the log, what the daemon waits for and what
 // stands in the way.

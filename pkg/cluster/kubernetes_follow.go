@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 // objectCache is what a follower fills: a reflector's store that hears of bookmarks.
@@ -83,7 +85,7 @@ func (f *kindFollower) watch(ctx context.Context, o metav1.ListOptions) (watch.I
 	}
 	f.cache.setConnected(true)
 	s := &stream{Interface: w, events: make(chan watch.Event), stopped: make(chan struct{})}
-	go s.forward(f)
+	background.Start(f.owner.log, "passing on "+f.what, func() error { s.forward(f); return nil })
 	return s, nil
 }
 

@@ -12,6 +12,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 const (
@@ -30,7 +32,7 @@ const (
 // withdrawals are the statuses that are being taken away, by pod.
 type withdrawals struct {
 	slots   chan struct{}
-	all     sync.WaitGroup
+	all     background.Group
 	mu      sync.Mutex
 	pending map[key]*withdrawal
 }
@@ -52,7 +54,7 @@ func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
 	w.mu.Lock()
 	w.pending[pod] = own
 	w.mu.Unlock()
-	w.all.Go(func() {
+	w.all.Start("taking a status away", func() {
 		defer close(own.done)
 		defer stop()
 		defer w.forget(pod, own)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/devices"
 	"github.com/thicket-cni/thicket/pkg/ledger"
@@ -72,8 +73,9 @@ type Daemon struct {
 	listener func(net.Listener) net.Listener
 	// draining is closed at the first word to stop.
 	draining chan struct{}
-	// replayed is closed when the ledger has been gone through once.
-	replayed chan struct{}
+	// replayed is closed, by sayReplayed, when the ledger has been gone through once.
+	replayed    chan struct{}
+	sayReplayed func()
 	// hard ends when the grace period is over.
 	hard    context.Context
 	hardEnd context.CancelFunc
@@ -103,6 +105,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate}
 	}
 	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
+	d.sayReplayed = sync.OnceFunc(func() { close(d.replayed) })
 	d.hard, d.hardEnd = context.WithCancel(context.Background())
 	d.handler, d.listener = o.Handler, o.Listener
 	if o.Engine == nil {
@@ -192,20 +195,20 @@ type runner interface {
 func (d *Daemon) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	var background sync.WaitGroup
+	work := background.Group{Log: d.log}
 	// Followers live as long as requests are served, which is past ctx.
 	follow, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
 	if r, ok := d.cluster.(runner); ok {
-		background.Go(func() { d.follow(follow, r, fail) })
+		work.Keep(follow, "following the cluster", func(ctx context.Context) { d.follow(ctx, r, fail) })
 	}
-	background.Go(func() { d.replay(follow) })
-	background.Go(func() { d.followPending(follow) })
-	background.Go(func() { d.sayReady(follow) })
-	background.Go(func() { d.serveMetrics(follow) })
-	background.Go(func() { d.serveProbes(follow) })
+	work.Keep(follow, "the replay", d.replay)
+	work.Keep(follow, "pending DELs", d.followPending)
+	work.Keep(follow, "waiting for readiness", d.sayReady)
+	work.Keep(follow, "metrics", d.serveMetrics)
+	work.Keep(follow, "probes", d.serveProbes)
 	followNode, stopNode := context.WithCancel(follow)
 	nodeEnded := make(chan error, 1)
-	go func() { nodeEnded <- d.node.Run(followNode) }()
+	work.Keep(follow, "the node's configuration", func(context.Context) { nodeEnded <- d.node.Run(followNode) })
 
 	server := &http.Server{
 		Handler:           d.routes(),
@@ -218,8 +221,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.listener != nil {
 		listener = d.listener(listener)
 	}
-	background.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	serving := background.Start(d.log, "serving requests", func() error { return server.Serve(listener) })
+	work.Start("serving requests", func() {
+		if err := <-serving; !errors.Is(err, http.ErrServerClosed) {
 			fail(&failure{fmt.Errorf("serving %s: %w", d.socket.path, err)})
 		}
 	})
@@ -230,7 +234,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.withdraw(stopNode, nodeEnded)
 	err := d.close(server)
 	stopFollowing()
-	background.Wait()
+	work.Wait()
 	var broken *failure
 	if errors.As(context.Cause(ctx), &broken) {
 		err = errors.Join(broken.error, err)
@@ -249,15 +253,15 @@ func (d *Daemon) follow(ctx context.Context, r runner, fail context.CancelCauseF
 // the addresses that it frees may be the last; but not for longer than
 // replayPatience: a delegate that keeps failing must not stop a node.
 func (d *Daemon) replay(ctx context.Context) {
-	var once sync.Once
-	done := func() { once.Do(func() { close(d.replayed) }) }
-	late := time.AfterFunc(replayPatience, func() {
-		d.log.Warn("cleaning up after the former daemon takes long and goes on beside new requests")
-		done()
-	})
+	late := time.AfterFunc(replayPatience, func() { d.replayIsLate() })
 	defer late.Stop()
-	d.engine.Replay(ctx, done)
-	done()
+	d.engine.Replay(ctx, d.sayReplayed)
+	d.sayReplayed()
+}
+
+func (d *Daemon) replayIsLate() {
+	d.log.Warn("cleaning up after the former daemon takes long and goes on beside new requests")
+	d.sayReplayed()
 }
 
 // waitingFor says what an ADD waits for, for logs and errors.
@@ -291,12 +295,14 @@ func (d *Daemon) sayReady(ctx context.Context) {
 func (d *Daemon) drain() {
 	close(d.draining)
 	d.log.Info("stopping: no new ADD; waiting for the requests in flight")
-	grace := time.AfterFunc(time.Duration(d.config.GracePeriod), func() {
-		d.log.Warn("the grace period is over; requests in flight are cancelled", "gracePeriod", time.Duration(d.config.GracePeriod))
-		d.hardEnd()
-	})
+	grace := time.AfterFunc(time.Duration(d.config.GracePeriod), func() { d.endHard() })
 	defer grace.Stop()
 	<-d.flight.idle()
+}
+
+func (d *Daemon) endHard() {
+	d.log.Warn("the grace period is over; requests in flight are cancelled", "gracePeriod", time.Duration(d.config.GracePeriod))
+	d.hardEnd()
 }
 
 // close takes the socket away, serves who had connected before, and ends.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
@@ -52,6 +53,7 @@ func newMetrics(gate *admission.Gate, engine Engine, c cluster.Cluster, records 
 	counter := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "thicket_" + name, Help: help}, value))
 	}
+	counter("panics_total", "Panics of the daemon's own code that were recovered.", func() float64 { return float64(background.Panics()) })
 	gauge("delegates_running", "Delegate plugins that run now.", func() float64 { return float64(gate.State().Running) })
 	gauge("delegates_waiting", "Delegate plugins that wait for memory.", func() float64 { return float64(gate.State().Waiting) })
 	gauge("delegates_memory_bytes", "Memory that the running delegates are expected to use.", func() float64 { return float64(gate.State().Used) })

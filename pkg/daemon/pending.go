@@ -17,6 +17,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 const (
@@ -72,18 +73,32 @@ func watchPending(dir string) (<-chan struct{}, func(), error) {
 		return nil, nil, errors.Join(err, w.Close())
 	}
 	changed := make(chan struct{}, 1)
-	go func() {
-		for e := range w.Events {
+	background.Start(nil, "watching pending DELs", func() error { tellCreated(w, changed); return nil })
+	return changed, func() { _ = w.Close() }, nil
+}
+
+// tellCreated tells of new files until w is closed, and of what w may have
+// missed: its error means that events were dropped.
+func tellCreated(w *fsnotify.Watcher, changed chan<- struct{}) {
+	for {
+		select {
+		case e, open := <-w.Events:
+			if !open {
+				return
+			}
 			if !e.Has(fsnotify.Create) {
 				continue
 			}
-			select {
-			case changed <- struct{}{}:
-			default:
+		case _, open := <-w.Errors:
+			if !open {
+				return
 			}
 		}
-	}()
-	return changed, func() { _ = w.Close() }, nil
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // carryOut runs every pending DEL and returns how many must be tried again.
@@ -94,16 +109,17 @@ func (d *Daemon) carryOut(ctx context.Context) (failed int) {
 		return 1
 	}
 	var mu sync.Mutex
-	var workers sync.WaitGroup
+	workers := background.Group{Log: d.log}
 	slots := make(chan struct{}, pendingWorkers)
 	for _, path := range paths {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
-		workers.Go(func() {
+		workers.Start("pending DELs", func() {
 			defer func() { <-slots }()
-			if err := d.carryOutOne(ctx, path); err != nil {
+			err := background.Try(d.log, "pending DEL "+path, func() error { return d.carryOutOne(ctx, path) })
+			if err != nil {
 				d.log.Error("a pending DEL failed and will be tried again", "file", path, "error", err)
 				mu.Lock()
 				defer mu.Unlock()

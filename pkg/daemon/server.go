@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
@@ -66,8 +66,7 @@ func (d *Daemon) guard(next http.Handler) http.Handler {
 		}
 		defer func() {
 			if p := recover(); p != nil {
-				d.log.Error("panic while serving a request", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-				writeError(w, types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "the daemon's log has the stack"))
+				writeError(w, background.Recovered(d.log, "the request on "+r.URL.Path, p))
 			}
 		}()
 		next.ServeHTTP(w, r)

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 // quiet is how long a Watcher waits after a change for the rest of it, so that
@@ -49,7 +51,7 @@ func New(log *slog.Logger, dirs ...string) (*Watcher, error) {
 	if err := w.arm(); err != nil {
 		return nil, errors.Join(err, kernel.Close())
 	}
-	go w.run()
+	background.Start(log, "watching directories", func() error { w.run(); return nil })
 	return w, nil
 }
 

@@ -5,6 +5,8 @@ package ledger
 import (
 	"os"
 	"sync"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 // dirSync syncs a directory for many writers at once. A sync makes durable
@@ -38,7 +40,7 @@ func (d *dirSync) ask() *round {
 	}
 	if !d.running {
 		d.running = true
-		go d.rounds()
+		background.Start(nil, "syncing the ledger", func() error { d.rounds(); return nil })
 	}
 	return d.next
 }
@@ -55,7 +57,7 @@ func (d *dirSync) rounds() {
 			return
 		}
 		d.mu.Unlock()
-		r.err = d.once()
+		r.err = background.Try(nil, "syncing the ledger", d.once)
 		close(r.done)
 	}
 }
