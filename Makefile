@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 GO ?= go
 BIN := bin
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOLANGCI_VERSION := v2.15.0
 
@@ -44,8 +44,9 @@ K8S_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S_VERSION) 
 	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(K8S_VERSION)))
 
 .PHONY: generate
-generate: ## write what is generated and committed: the suite's catalog
+generate: ## write what is generated and committed: the suite's catalog, and what of the standards it judges
 	@$(GO) test ./conformance -count=1 -run 'TestCatalogFile|TestIDsAreKept' -update
+	@$(GO) test ./conformance/trace -count=1 -run TestTraceFile -update
 
 .PHONY: k8s
 k8s: $(BIN)/k8s/etcd $(BIN)/k8s/kube-apiserver ## build etcd and kube-apiserver into bin/k8s/, once

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace
+
+import (
+	"flag"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/thicket-cni/thicket/conformance"
+)
+
+var update = flag.Bool("update", false, "write the generated files anew")
+
+// catalog is what the table needs of the suite's cases.
+func catalog() []Case {
+	var all []Case
+	for _, c := range conformance.Catalog() {
+		all = append(all, Case{ID: c.ID, Source: c.Source})
+	}
+	return all
+}
+
+// TestTable compares the table with the catalog.
+func TestTable(t *testing.T) {
+	documents, pending := load(t)
+	for _, problem := range Check(documents, catalog(), pending) {
+		t.Error(problem)
+	}
+}
+
+// TestTraceFile compares TRACE.md with the table.
+func TestTraceFile(t *testing.T) {
+	documents, pending := load(t)
+	if *update {
+		pending = withoutCases(t, pending)
+	}
+	var b strings.Builder
+	if err := Write(&b, documents, pending); err != nil {
+		t.Fatal(err)
+	}
+	const file = "../TRACE.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if committed, err := os.ReadFile(file); err != nil || string(committed) != b.String() {
+		t.Errorf("TRACE.md is stale (%v); make generate writes it", err)
+	}
+}
+
+func load(t *testing.T) ([]Document, []string) {
+	t.Helper()
+	documents, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending, err := Pending()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return documents, pending
+}
+
+// withoutCases takes the ids that have a case by now out of pending.txt.
+func withoutCases(t *testing.T, pending []string) []string {
+	t.Helper()
+	data, err := os.ReadFile("pending.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]bool{}
+	for _, c := range catalog() {
+		cases[c.ID] = true
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(string(data)) {
+		if !cases[strings.TrimSpace(line)] {
+			kept.WriteString(line)
+		}
+	}
+	if err := os.WriteFile("pending.txt", []byte(kept.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(pending, func(id string) bool { return cases[id] })
+}
+
+// TestReferences reads sources as the contract writes them.
+func TestReferences(t *testing.T) {
+	for source, want := range map[string]map[string][]string{
+		"OPS, #1449, containernetworking/cni#1101": {},
+		"CNI, #323":                                           {"CNI": {}},
+		"CNI §2 GC":                                           {"CNI": {"§2 GC"}},
+		"CNI §1 (fields unchanged), NPWG":                     {"CNI": {"§1"}, "NPWG": {}},
+		"CNI §1, CONVENTIONS":                                 {"CNI": {"§1"}, "CONVENTIONS": {}},
+		"CNI §2 STATUS, §3":                                   {"CNI": {"§2 STATUS", "§3"}},
+		"NPWG §4.1.2.1.3.2, .4.2, .10.2":                      {"NPWG": {"§4.1.2.1.3.2", "§4.1.2.1.4.2", "§4.1.2.1.10.2"}},
+		"NPWG §5.1.1, §5.3.2 to 5.3.5":                        {"NPWG": {"§5.1.1", "§5.3.2", "§5.3.5"}},
+		"NADc CreateNetworkStatuses, #1314, ovn-kubernetes#4": {},
+	} {
+		if got := references(source); !reflect.DeepEqual(got, want) {
+			t.Errorf("references(%q) = %v, want %v", source, got, want)
+		}
+	}
+}
+
+// TestCheckSeesWhatIsWrong breaks a table of one sentence in each way.
+func TestCheckSeesWhatIsWrong(t *testing.T) {
+	for want, broken := range map[string]struct {
+		change  func(*Document)
+		cases   []Case
+		pending []string
+	}{
+		"its source CNI §9 is not in the table":  {cases: []Case{{"A-01", "CNI §9"}}},
+		"no sentence of CNI §2 names it":         {cases: []Case{{"A-01", "CNI"}, {"A-02", "CNI §2"}}},
+		"its source NPWG is not traced":          {cases: []Case{{"A-01", "NPWG"}}},
+		"the catalog has no A-01":                {cases: []Case{}},
+		"A-01 has a case now":                    {pending: []string{"A-01"}},
+		"A-07 is pending, and no sentence names": {pending: []string{"A-07"}},
+		"neither an id for thick nor the reason": {change: func(d *Document) { d.Sections[0].Sentences[0].IDs = nil }},
+		"does not bind thick and has an answer":  {change: func(d *Document) { d.Sections[0].Sentences[0].Binds = []string{"ipam"} }},
+		"has 2 normative words":                  {change: func(d *Document) { d.Sections[0].Words = 2 }},
+		`role "somebody" is unknown`:             {change: func(d *Document) { d.Sections[0].Sentences[0].Binds = []string{"plugin", "somebody"} }},
+		"binds nobody":                           {change: func(d *Document) { d.Sections[0].Sentences[0].Binds = nil }},
+		"neither MUST nor SHOULD":                {change: func(d *Document) { d.Sections[0].Sentences[0].Level = "MAY" }},
+		"stands there twice":                     {change: func(d *Document) { d.Sections = append(d.Sections, d.Sections[0]) }},
+	} {
+		d := Document{Name: "CNI", Sections: []Section{{Name: "§2 DEL", Words: 1, Sentences: []Sentence{
+			{Says: "It succeeds.", Level: "MUST", Binds: []string{"plugin"}, IDs: map[string][]string{"thick": {"A-01"}}},
+		}}}}
+		cases := []Case{{"A-01", "CNI §2"}}
+		if problems := Check([]Document{d}, cases, nil); len(problems) > 0 {
+			t.Fatalf("the table before it was broken: %q", problems)
+		}
+		if broken.change != nil {
+			broken.change(&d)
+		}
+		if broken.cases != nil {
+			cases = broken.cases
+		}
+		problems := Check([]Document{d}, cases, broken.pending)
+		if !slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, want) }) {
+			t.Errorf("no problem has %q: %q", want, problems)
+		}
+	}
+}
