@@ -18,10 +18,11 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/inprocess"
+	"github.com/thicket-cni/thicket/pkg/buildinfo"
 )
 
 // version is set at build time with -ldflags "-X main.version=…".
-var version = "dev"
+var version string
 
 // The exit statuses, for CI to gate on.
 const (
@@ -51,7 +52,7 @@ func root() *cobra.Command {
 		Short: "Judge a thick CNI plugin, requirement by requirement",
 		Long: "thicket-conformance judges thick CNI plugins (a shim that the container runtime executes, and a node daemon)\n" +
 			"requirement by requirement. It exits with 0 when every MUST passed, 1 when one failed, 2 when it could not run.",
-		Version:       fmt.Sprintf("%s (suite %s)", version, conformance.Version),
+		Version:       fmt.Sprintf("%s (suite %s)", buildinfo.Version(version), conformance.Version),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

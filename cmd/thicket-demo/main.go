@@ -17,14 +17,24 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/buildinfo"
 )
+
+// version is set at build time with -ldflags "-X main.version=…".
+var version string
 
 // inside marks the process that runs in the demo's own namespaces.
 const inside = "THICKET_DEMO_INSIDE"
 
 func main() {
 	bin := flag.String("bin", "bin", "the `directory` with the built binaries, and the plugins in cni/ below it")
+	showVersion := flag.Bool("version", false, "print the version and end")
 	flag.Parse()
+	if *showVersion {
+		fmt.Printf("thicket-demo %s\n", buildinfo.Version(version))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error

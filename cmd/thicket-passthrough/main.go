@@ -13,13 +13,18 @@ import (
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/containernetworking/cni/pkg/version"
+	cniversion "github.com/containernetworking/cni/pkg/version"
+
+	"github.com/thicket-cni/thicket/pkg/buildinfo"
 )
+
+// version is set at build time with -ldflags "-X main.version=…".
+var version string
 
 func main() {
 	nothing := func(*skel.CmdArgs) error { return nil }
 	skel.PluginMainFuncs(skel.CNIFuncs{Add: add, Del: nothing, Check: nothing, GC: nothing, Status: nothing},
-		version.All, "thicket-passthrough: passes prevResult on")
+		cniversion.All, "CNI plugin thicket-passthrough "+buildinfo.Version(version)+": passes prevResult on")
 }
 
 func add(args *skel.CmdArgs) error {
@@ -27,7 +32,7 @@ func add(args *skel.CmdArgs) error {
 	if err := json.Unmarshal(args.StdinData, &conf); err != nil {
 		return types.NewError(types.ErrDecodingFailure, fmt.Sprintf("network configuration: %v", err), "")
 	}
-	if err := version.ParsePrevResult(&conf); err != nil {
+	if err := cniversion.ParsePrevResult(&conf); err != nil {
 		return types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("prevResult: %v", err), "")
 	}
 	result := conf.PrevResult

@@ -9,10 +9,11 @@ import (
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/buildinfo"
 )
 
-// version is set at build time: -ldflags "-X main.version=…".
-var version = "devel"
+// version is set at build time with -ldflags "-X main.version=…".
+var version string
 
 func main() {
 	skel.PluginMainFuncs(skel.CNIFuncs{
@@ -21,5 +22,5 @@ func main() {
 		Check:  api.CmdCheck,
 		GC:     api.CmdGC,
 		Status: api.CmdStatus,
-	}, cniversion.All, "CNI plugin thicket-shim v"+version)
+	}, cniversion.All, "CNI plugin thicket-shim "+buildinfo.Version(version))
 }

@@ -17,11 +17,12 @@ import (
 	"syscall"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
+	"github.com/thicket-cni/thicket/pkg/buildinfo"
 	"github.com/thicket-cni/thicket/pkg/daemon"
 )
 
 // version is set at build time with -ldflags "-X main.version=…".
-var version = "dev"
+var version string
 
 // defaultConfigFile is where Multus keeps its daemon's configuration.
 const defaultConfigFile = "/etc/cni/net.d/multus.d/daemon-config.json"
@@ -70,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%q is no command; see thicketd --help", flags.Arg(0))
 	}
 	if *showVersion {
-		_, err := fmt.Fprintf(stdout, "thicketd %s\n", version)
+		_, err := fmt.Fprintf(stdout, "thicketd %s\n", buildinfo.Version(version))
 		return err
 	}
 	config, warnings, err := load(*file)
@@ -129,7 +130,7 @@ func serve(config *daemon.Config) error {
 		return err
 	}
 	context.AfterFunc(ctx, func() { stop() })
-	log.Info("thicketd", "version", version)
+	log.Info("thicketd", "version", buildinfo.Version(version))
 	return d.Run(ctx)
 }
 
