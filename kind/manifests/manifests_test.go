@@ -81,6 +81,20 @@ func TestDefinitions(t *testing.T) {
 	g.Expect(string(deployed)).To(Equal(string(judged)))
 }
 
+// TestDefinitionNames: the definitions answer to every name that Multus' own
+// manifest gives them. Applying ours to a cluster that comes from Multus takes
+// away each short name that is missing here, and breaks the scripts that use it.
+func TestDefinitionNames(t *testing.T) {
+	g := NewWithT(t)
+	data, err := os.ReadFile("base/definitions.yaml")
+	g.Expect(err).NotTo(HaveOccurred())
+	var definition struct {
+		Spec struct{ Names struct{ ShortNames []string } }
+	}
+	g.Expect(k8syaml.Unmarshal(data, &definition)).To(Succeed())
+	g.Expect(definition.Spec.Names.ShortNames).To(ConsistOf("nad", "net-attach-def"))
+}
+
 // TestConfigurations: each overlay's configuration is one that the daemon
 // takes without a warning, and fits the pod that it is mounted into.
 func TestConfigurations(t *testing.T) {
