@@ -55,7 +55,6 @@ BUSYBOX := $(shell command -v busybox || echo /bin/busybox)
 
 .PHONY: pod-image
 pod-image: $(BIN)/tools/image
-	@[ -x "$(BUSYBOX)" ] || { echo "kind: busybox is missing; apt-get install busybox-static brings it"; exit 1; }
 	@$(BIN)/tools/image --output $(BIN)/image/busybox.tar --name docker.io/library/busybox:thicket --env PATH=/bin \
 	  $(foreach p,$(POD_PROGRAMS),--link /bin/$(p)=busybox) $(BUSYBOX)=/bin/busybox
 
@@ -64,8 +63,12 @@ conformance-image: build $(BIN)/tools/image ## the conformance suite's container
 	@$(BIN)/tools/image --output $(BIN)/image/conformance.tar --name docker.io/library/thicket-conformance:dev --entrypoint /thicket-conformance \
 	  $(foreach b,thicket-conformance fake-delegate,$(BIN)/$(b)=/$(b)) $(foreach p,$(wildcard $(BIN)/cni/*),$(p)=/cni/$(notdir $(p)))
 
+.PHONY: kind-check
+kind-check: ## say in one line what a test cluster needs and this machine lacks
+	@GO='$(GO)' kind/missing
+
 .PHONY: kind-engine
-kind-engine: root $(BIN)/tools/noresource
+kind-engine: kind-check $(BIN)/tools/noresource
 	@kind/docker start
 
 .PHONY: kind-image
@@ -75,18 +78,19 @@ kind-image: kind-engine ## the nodes' image, kept by the content of its parts
 .PHONY: kind-image-own
 kind-image-own: $(NODE_PARTS) $(BIN)/tools/image
 	@[ -x $(BIN)/cni/bridge ] || $(MAKE) --no-print-directory build
-	@$(KIND_ENV); kind/node/image
+	@$(KIND_ENV); GO='$(GO)' kind/node/image
 
 .PHONY: kind-up
-kind-up: image pod-image conformance-image kind-image $(BIN)/node/kind $(BIN)/node/kubectl ## a cluster of a control plane and two workers, with Thicket on each
-	@$(KIND_ENV); kind/up
+kind-up: kind-check image pod-image conformance-image kind-image $(BIN)/node/kind $(BIN)/node/kubectl ## a cluster of a control plane and two workers, with Thicket on each
+	@$(KIND_ENV); GO='$(GO)' kind/up
 
 .PHONY: kind-down
 kind-down: ## remove the cluster, and the engine if it was started for it
 	@$(KIND_ENV); kind/down
 
 .PHONY: kind-e2e
-kind-e2e: build ## cluster, deployment, tests with real pods, days in the life of a node; everything removed afterwards
+kind-e2e: kind-check ## cluster, deployment, tests with real pods, days in the life of a node; everything removed afterwards
+	@$(MAKE) --no-print-directory build
 	@status=0; $(MAKE) --no-print-directory kind-up && $(MAKE) --no-print-directory kind-test || status=$$?; \
 	[ $$status = 0 ] || { $(KIND_ENV); kind/logs report/kind-logs; }; \
 	$(MAKE) --no-print-directory kind-down || status=$$?; exit $$status
