@@ -24,6 +24,24 @@ var _ = Describe("a day", Serial, func() {
 		})
 	})
 
+	It("on which Thicket is upgraded", func(ctx SpecContext) {
+		image := the.daemonImage(ctx)
+		next := image + "-next"
+		DeferCleanup(func(ctx SpecContext) { installThicket(ctx, image) })
+		nodes, err := the.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		Expect(err).NotTo(HaveOccurred())
+		for _, node := range nodes.Items {
+			the.do(ctx, node.Name, "ctr --namespace k8s.io images tag --force "+image+" "+next)
+		}
+		churn(ctx, func(ctx context.Context) {
+			before := the.daemons(ctx)
+			installThicket(ctx, next)
+			for node, daemon := range the.daemons(ctx) {
+				Expect(daemon.UID).NotTo(Equal(before[node].UID), "the daemon of %s is the old one", node)
+			}
+		})
+	})
+
 	It("on which the daemon is killed", func(ctx SpecContext) {
 		churn(ctx, func(ctx context.Context) {
 			before := the.daemons(ctx)
@@ -107,6 +125,11 @@ var _ = Describe("a day", Serial, func() {
 				}
 			}
 		}, "4m").WithContext(ctx).Should(Succeed())
+		var tenures []tenure
+		for _, name := range names {
+			tenures = append(tenures, judge(ctx, running(ctx, ns, name)))
+		}
+		Expect(conflicts(tenures)).To(BeEmpty(), "addresses that two pods held at the same time")
 	})
 })
 
@@ -120,69 +143,4 @@ func startMany(ctx context.Context, namespace string, number int) []string {
 		names = append(names, name)
 	}
 	return names
-}
-
-// churn has 60 pods come and go while something happens to the daemon. None may
-// fail to start or to go, and the daemon has to get by with its memory.
-func churn(ctx context.Context, happens func(ctx context.Context)) {
-	GinkgoHelper()
-	ns := newNamespace(ctx)
-	define(ctx, ns, "local", bridgeLocal)
-	started := time.Now()
-	names := startMany(ctx, ns, 60)
-	// The first are there, the last are not.
-	running(ctx, ns, names[0])
-	happens(ctx)
-	for _, name := range names {
-		running(ctx, ns, name)
-	}
-	up := time.Since(started)
-	Expect(the.CoreV1().Pods(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})).To(Succeed())
-	awaitNoPods(ctx, ns)
-	fmt.Printf("%q: 60 pods up within %s, gone after %s more\n", CurrentSpecReport().LeafNodeText,
-		up.Round(time.Second), (time.Since(started) - up).Round(time.Second))
-	printRetries(ctx, ns)
-	for _, node := range the.workers {
-		expectMemory(ctx, node)
-	}
-}
-
-// printRetries says how many sandboxes the kubelet had to try again, and the
-// last reason. A daemon that is killed costs those that it was working on.
-func printRetries(ctx context.Context, namespace string) {
-	GinkgoHelper()
-	events, err := the.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"})
-	Expect(err).NotTo(HaveOccurred())
-	tries, last := 0, "nothing"
-	for _, e := range events.Items {
-		if e.Reason == "FailedCreatePodSandBox" || e.Reason == "FailedKillPod" {
-			tries++
-			last = e.Message
-		}
-	}
-	fmt.Printf("  %d sandboxes were tried again, last because of: %s\n", tries, last)
-}
-
-// expectMemory prints the most memory that a node's daemon has had in its
-// cgroup, with its delegates and its share of the page cache, and expects that
-// nothing was killed for it.
-func expectMemory(ctx context.Context, node string) {
-	GinkgoHelper()
-	var most, limit, kills int64
-	out := the.do(ctx, node, `
-		pid=$(pgrep -x thicketd)
-		if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
-			at=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$pid/cgroup)
-			cat $at/memory.peak $at/memory.max
-			awk '$1 == "oom_kill" {print $2}' $at/memory.events
-		else
-			at=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/$pid/cgroup)
-			cat $at/memory.max_usage_in_bytes $at/memory.limit_in_bytes
-			awk '$1 == "oom_kill" {print $2}' $at/memory.oom_control
-		fi`)
-	_, err := fmt.Sscan(out, &most, &limit, &kills)
-	Expect(err).NotTo(HaveOccurred(), out)
-	fmt.Printf("  %s: at most %.1f MiB of %d MiB, %d killed for memory\n", node, float64(most)/(1<<20), limit>>20, kills)
-	Expect(limit).To(Equal(int64(50 << 20)))
-	Expect(kills).To(BeZero())
 }

@@ -66,6 +66,14 @@ var _ = Describe("pods with several networks", func() {
 		Expect(statusOf(pod)).To(HaveLen(1))
 	})
 
+	It("find their definitions by every name that Multus' manifest gives these", func(ctx SpecContext) {
+		ns := newNamespace(ctx)
+		define(ctx, ns, "local", bridgeLocal)
+		for _, resource := range []string{"nad", "net-attach-def", "network-attachment-definitions"} {
+			Expect(the.kubectl(ctx, "", "get", "-n", ns, resource, "-o", "name")).To(ContainSubstring("/local"), resource)
+		}
+	})
+
 	It("are held to their own namespace's definitions and the global ones'", func(ctx SpecContext) {
 		other := newNamespace(ctx)
 		ns := newNamespace(ctx) // the last one is cleaned up first, and has the pods

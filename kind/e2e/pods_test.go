@@ -53,7 +53,7 @@ func define(ctx context.Context, namespace, name, config string) {
 	the.apply(ctx, string(data))
 }
 
-// podOn describes a pod that waits on a node.
+// podOn describes a pod that waits on a node, and keeps a record of its networks.
 func podOn(node, namespace, name string, annotations map[string]string) *corev1.Pod {
 	return &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
@@ -62,7 +62,7 @@ func podOn(node, namespace, name string, annotations map[string]string) *corev1.
 			NodeName: node, TerminationGracePeriodSeconds: ptr.To[int64](0), AutomountServiceAccountToken: ptr.To(false),
 			EnableServiceLinks: ptr.To(false),
 			Containers: []corev1.Container{{Name: "wait", Image: podImage, ImagePullPolicy: corev1.PullNever,
-				Command: []string{"/bin/sleep", "1000000"}}},
+				Command: []string{"/bin/sh", "-c", lookScript}}},
 		},
 	}
 }
@@ -76,7 +76,8 @@ func start(ctx context.Context, pod *corev1.Pod) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// running waits until a pod is ready and returns it as it is then.
+// running waits until a pod is ready and returns it as it is then: with all the
+// networks that it asked for.
 func running(ctx context.Context, namespace, name string) *corev1.Pod {
 	GinkgoHelper()
 	var pod *corev1.Pod
@@ -86,6 +87,7 @@ func running(ctx context.Context, namespace, name string) *corev1.Pod {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(ready(pod)).To(BeTrue(), "%s is %s", name, pod.Status.Phase)
 	}).WithContext(ctx).Should(Succeed())
+	inside(ctx, pod)
 	return pod
 }
 
