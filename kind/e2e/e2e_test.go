@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/format"
 )
 
 // kubeconfigVariable names the cluster that the tests may use as they like.
@@ -21,6 +22,8 @@ func TestE2E(t *testing.T) {
 		t.Skipf("no cluster: %s is not set; make kind-e2e makes a cluster and runs these tests on it", kubeconfigVariable)
 	}
 	RegisterFailHandler(Fail)
+	// What is left behind is a few lines for each node: none may be cut.
+	format.TruncatedDiff = false
 	// Without this a context's deadline alone would count, and none is set.
 	EnforceDefaultTimeoutsWhenUsingContexts()
 	SetDefaultEventuallyTimeout(2 * time.Minute)
