@@ -123,8 +123,15 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 	}
 	for i := range delegates {
 		rec.Attachments = append(rec.Attachments, attachment(&delegates[i]))
+		err = errors.Join(err, delegates[i].CheckFileNames(r.ContainerID))
 	}
-	e.nameDeviceInfo(rec)
+	if err == nil {
+		err = e.nameDeviceInfo(rec)
+	}
+	if err != nil {
+		e.planFailed(pod, err)
+		return nil, nil, cniError(err, fmt.Sprintf("networks of pod %s/%s", pod.Namespace, pod.Name))
+	}
 	return rec, pod, nil
 }
 

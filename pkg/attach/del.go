@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -93,6 +94,10 @@ func (e *Engine) detachOne(ctx context.Context, rec *ledger.Record, a *ledger.At
 }
 
 func (e *Engine) detachDelegates(ctx context.Context, rec *ledger.Record, a *ledger.Attachment, netns string) error {
+	if strings.ContainsRune(a.Interface, 0) {
+		// An earlier version recorded it; no plugin was ever given such a name (SEC-10).
+		return nil
+	}
 	c, err := e.call(rec, a, netnsForDel(netns))
 	if err != nil {
 		return err
@@ -119,7 +124,9 @@ func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 		rec.Attachments = append(rec.Attachments, attachment(d))
 	}
 	rec.Attachments = append(rec.Attachments, delegates...)
-	e.nameDeviceInfo(rec)
+	if err := e.nameDeviceInfo(rec); err != nil {
+		e.log.Warn("an attachment's device cannot have been described", "sandbox", r.ContainerID, "error", err)
+	}
 	rec.Attachments = e.withCached(rec)
 	e.log.Warn("deleting by configuration, for want of a record", "sandbox", r.ContainerID, "attachments", len(rec.Attachments))
 	// The plan becomes the record, so that what fails now is tried again.

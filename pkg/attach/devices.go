@@ -4,11 +4,13 @@ package attach
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/pkg/devices"
 	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 // The capability arguments of an attachment with a device.
@@ -19,15 +21,23 @@ const (
 
 // nameDeviceInfo gives the attachments of a record that have a device the
 // place where their delegates describe it (NPWG device information
-// specification). It becomes part of the record, for DEL.
-func (e *Engine) nameDeviceInfo(rec *ledger.Record) {
+// specification). It becomes part of the record, for DEL. A name that no file
+// can have is refused here, before anything is attached (SEC-10).
+func (e *Engine) nameDeviceInfo(rec *ledger.Record) error {
 	for i := range rec.Attachments {
 		a := &rec.Attachments[i]
 		if id, _ := a.CapabilityArgs[deviceIDArg].(string); id == "" || deviceInfoFile(rec.ContainerID, a) != "" {
 			continue
 		}
-		a.CapabilityArgs[deviceInfoArg] = e.info.Delegate(a.Definition, rec.ContainerID, a.Interface)
+		path := e.info.Delegate(a.Definition, rec.ContainerID, a.Interface)
+		if name := filepath.Base(path); len(name) > network.MaxFileName {
+			return types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf(
+				"network %q, interface %s: the name of its network definition makes a file name of %d bytes for its device; the most is %d",
+				a.Network, a.Interface, len(name), network.MaxFileName), "")
+		}
+		a.CapabilityArgs[deviceInfoArg] = path
 	}
+	return nil
 }
 
 // deviceInfoFile is the DeviceInfo file of an attachment that is this daemon's,

@@ -72,6 +72,9 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
 	}
 	d, err := network.NewDelegate(r.Config, r.Interface, sel)
+	if err == nil {
+		err = d.CheckFileNames(r.ContainerID)
+	}
 	if err != nil {
 		return nil, cniError(err, "configuration")
 	}
@@ -88,7 +91,9 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		a.Definition = name
 	}
 	rec.Attachments = append(rec.Attachments, a)
-	e.nameDeviceInfo(rec)
+	if err := e.nameDeviceInfo(rec); err != nil {
+		return nil, err
+	}
 	return pod, checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:])
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 const (
@@ -121,7 +122,7 @@ func validate(req *api.Request) (string, *attach.Request, error) {
 		Interface:   req.Env["CNI_IFNAME"],
 		Config:      req.Config,
 	}
-	if err := validateNames(r); err != nil {
+	if err := validateNames(command, r); err != nil {
 		return "", nil, err
 	}
 	if err := parseArgs(req.Env["CNI_ARGS"], r); err != nil {
@@ -130,7 +131,11 @@ func validate(req *api.Request) (string, *attach.Request, error) {
 	return command, r, readConfig(r)
 }
 
-func validateNames(r *attach.Request) error {
+// mostArgs is the longest CNI_ARGS, in bytes. The kernel has a limit for each
+// variable of a program, and a delegate gets a little more than this (SEC-10).
+const mostArgs = 64 << 10
+
+func validateNames(command string, r *attach.Request) error {
 	if r.ContainerID != "" {
 		if err := utils.ValidateContainerID(r.ContainerID); err != nil {
 			return badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %s (%s)", err.Msg, err.Details))
@@ -143,6 +148,12 @@ func validateNames(r *attach.Request) error {
 	if r.Interface != "" {
 		if err := utils.ValidateInterfaceName(r.Interface); err != nil {
 			return badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_IFNAME: %s (%s)", err.Msg, err.Details))
+		}
+	}
+	if command == "ADD" {
+		// What an earlier version has accepted can still be deleted.
+		if err := network.CheckInterfaceName(r.Interface); err != nil {
+			return badRequest(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_IFNAME: %v", err))
 		}
 	}
 	if strings.ContainsRune(r.Netns, 0) {
@@ -162,6 +173,9 @@ var knownArgs = []string{
 func parseArgs(text string, r *attach.Request) error {
 	bad := func(msg string) error {
 		return badRequest(types.ErrInvalidEnvironmentVariables, "CNI_ARGS: "+msg)
+	}
+	if len(text) > mostArgs {
+		return bad(fmt.Sprintf("it has %d bytes; the most is %d", len(text), mostArgs))
 	}
 	values := map[string]string{}
 	for pair := range strings.SplitSeq(text, ";") {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // DefaultInfoDir is the base directory that the NPWG device information
@@ -102,12 +103,14 @@ func Load(path string) (json.RawMessage, error) {
 	return compact.Bytes(), nil
 }
 
-// Remove removes a DeviceInfo file; one that is not there is no error.
+// Remove removes a DeviceInfo file. One that is not there, or whose name no
+// file can have, is not an error.
 func Remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // write puts a file in place whole, with the mode that the specification's

@@ -8,7 +8,6 @@ import (
 	"net"
 
 	"github.com/containernetworking/cni/pkg/types"
-	"github.com/containernetworking/cni/pkg/utils"
 )
 
 // Delegate is one attachment to make: all that a CNI ADD of one network needs
@@ -67,8 +66,8 @@ func NewDelegate(config []byte, ifName string, sel *Selection) (*Delegate, error
 // by, the runtime's own capability arguments, and the id of the device that
 // Kubernetes gave the pod for it, "" for none.
 func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConfig map[string]any, device string) (*Delegate, error) {
-	if err := utils.ValidateInterfaceName(ifName); err != nil {
-		return nil, invalid("interface %q of %s: %s", ifName, what, err.Msg)
+	if err := CheckInterfaceName(ifName); err != nil {
+		return nil, invalid("%s: %v", what, err)
 	}
 	if err := refuseShims(config); err != nil {
 		return nil, invalid("%s: %v", what, err)

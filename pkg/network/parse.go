@@ -10,8 +10,6 @@ import (
 	"net"
 	"strings"
 
-	"github.com/containernetworking/cni/pkg/utils"
-
 	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
@@ -171,8 +169,8 @@ func (s *Selection) checkRequests() error {
 		return invalid("%s: %s", strings.TrimSpace("network selection "+s.definition()), fmt.Sprintf(format, args...))
 	}
 	if s.InterfaceRequest != "" {
-		if err := utils.ValidateInterfaceName(s.InterfaceRequest); err != nil {
-			return fault("interface %q: %s", quote(s.InterfaceRequest), err.Msg)
+		if err := CheckInterfaceName(s.InterfaceRequest); err != nil {
+			return fault("%v", err)
 		}
 	}
 	if _, err := net.ParseMAC(s.MacRequest); s.MacRequest != "" && err != nil {
