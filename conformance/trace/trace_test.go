@@ -120,7 +120,6 @@ func TestCheckSeesWhatIsWrong(t *testing.T) {
 		"its source NPWG is not traced":          {cases: []Case{{"A-01", "NPWG"}}},
 		"the catalog has no A-01":                {cases: []Case{}},
 		"A-01 has a case now":                    {pending: []string{"A-01"}},
-		"A-07 is pending, and no sentence names": {pending: []string{"A-07"}},
 		"neither an id for thick nor the reason": {change: func(d *Document) { d.Sections[0].Sentences[0].IDs = nil }},
 		"does not bind thick and has an answer":  {change: func(d *Document) { d.Sections[0].Sentences[0].Binds = []string{"ipam"} }},
 		"has 2 normative words":                  {change: func(d *Document) { d.Sections[0].Words = 2 }},
