@@ -87,11 +87,12 @@ type Config struct {
 	DelegateTimeout Duration `json:"delegateTimeout"`
 	// RequestLimit is the largest request body, in bytes.
 	RequestLimit int64 `json:"requestLimit"`
-	// ConnectionLimit is how many delegates may run at once; 0 leaves that to
-	// the memory limit of the daemon's cgroup.
+	// ConnectionLimit is how many delegates may run at once; 0 means
+	// admission.MostRunning. The memory limit of the daemon's cgroup may let in
+	// fewer.
 	ConnectionLimit int `json:"connectionLimit,omitempty"`
-	// QueueLimit is how many requests may be in service or wait for it; further
-	// ones are told to try again later.
+	// QueueLimit is how many requests may be in service or wait for it; an ADD
+	// beyond them is told to try again later.
 	QueueLimit int `json:"queueLimit"`
 	// GracePeriod is how long requests may go on after SIGTERM before they are
 	// cancelled and rolled back.
@@ -188,7 +189,7 @@ func (c *Config) validate(data []byte, source string) error {
 	case c.RequestLimit < 1024:
 		return bad("requestLimit", "%d bytes are too few for any request; the default is %d", c.RequestLimit, DefaultConfig().RequestLimit)
 	case c.ConnectionLimit < 0:
-		return bad("connectionLimit", "%d is negative; leave it out for no limit", c.ConnectionLimit)
+		return bad("connectionLimit", "%d is negative; leave it out to have the memory limit decide", c.ConnectionLimit)
 	case c.MetricsPort < 0 || c.MetricsPort > 65535:
 		return bad("metricsPort", "%d is no TCP port", c.MetricsPort)
 	case c.ProbePort < 0 || c.ProbePort > 65535:
