@@ -35,7 +35,7 @@ func init() {
 			Title: "A definition whose list has no plugin, or a plugin without a type, is an error that names it",
 		},
 		Case{
-			ID: "NET-07", Profile: "multinet", Level: Must, Source: "NPWG", Body: malformedSelections,
+			ID: "NET-07", Profile: "multinet", Level: Should, Source: "OPS", Body: malformedSelections,
 			Title: "Malformed selections fail the ADD with a msg that quotes the part at fault",
 		},
 		Case{

@@ -122,6 +122,7 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 		Args:        r.Args,
 	}
 	for i := range delegates {
+		e.undeclared(pod, &delegates[i])
 		rec.Attachments = append(rec.Attachments, attachment(&delegates[i]))
 		err = errors.Join(err, delegates[i].CheckFileNames(r.ContainerID))
 	}

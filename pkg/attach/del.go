@@ -165,7 +165,7 @@ func (e *Engine) replan(ctx context.Context, r *Request) ([]ledger.Attachment, e
 	if err != nil {
 		return nil, err
 	}
-	delegates, err := e.planner.Plan(ctx, pod, r.Interface, r.RuntimeConfig)
+	delegates, err := e.planner.Recall(ctx, pod, r.Interface, r.RuntimeConfig)
 	if err != nil {
 		return nil, fmt.Errorf("networks of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}

@@ -5,9 +5,11 @@ package attach
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 // The reasons of a pod's events; the first two are Multus'.
@@ -15,6 +17,7 @@ const (
 	reasonAdded     = "AddedInterface"
 	reasonNoNetwork = "NoNetworkFound"
 	reasonFailed    = "FailedAddInterface"
+	reasonIgnored   = "RequestIgnored"
 )
 
 // event tells whoever looks at a pod what became of it (NET-12), where the
@@ -53,6 +56,19 @@ func (e *Engine) planFailed(pod *cluster.Pod, err error) {
 		reason = reasonNoNetwork
 	}
 	e.event(pod, cluster.EventWarning, reason, "%v", err)
+}
+
+// undeclared tells of a network that is attached without what the pod asks of
+// it, because the daemon is configured to tolerate that (NET-18).
+func (e *Engine) undeclared(pod *cluster.Pod, d *network.Delegate) {
+	if len(d.Undeclared) == 0 {
+		return
+	}
+	asked := strings.Join(d.Undeclared, ", ")
+	e.log.Warn("a network is attached without what the pod asks of it: none of its plugins declares the capability",
+		"pod", pod.Namespace+"/"+pod.Name, "network", d.Definition, "interface", d.Interface, "capabilities", asked)
+	e.event(pod, cluster.EventWarning, reasonIgnored, "%s from %s: it is asked for %s, which none of its plugins declares; that is ignored",
+		d.Interface, d.Definition, asked)
 }
 
 // attachFailed tells of the network that could not be attached.

@@ -71,13 +71,14 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		return nil, types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
 	}
-	d, err := network.NewDelegate(r.Config, r.Interface, sel)
+	d, err := e.planner.Plug(r.Config, r.Interface, sel)
 	if err == nil {
 		err = d.CheckFileNames(r.ContainerID)
 	}
 	if err != nil {
 		return nil, cniError(err, "configuration")
 	}
+	e.undeclared(pod, d)
 	a := attachment(d)
 	c, err := e.call(rec, &a, r.Netns)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,12 @@ type Config struct {
 	NamespaceIsolation bool     `json:"namespaceIsolation,omitempty"`
 	// GlobalNamespaces are separated by ','.
 	GlobalNamespaces string `json:"globalNamespaces"`
+	// UndeclaredCapabilities says what becomes of a pod that asks a network for
+	// ips, mac, portMappings, bandwidth or infiniband-guid when none of the
+	// network's plugins declares that: "fail", the default, refuses its ADD (NPWG
+	// standard, section 4.1.2.1); "warn" attaches the network without it, as
+	// Multus does, and tells of it by an event of the pod (NET-18).
+	UndeclaredCapabilities string `json:"undeclaredCapabilities,omitempty"`
 
 	// Cluster, Kubeconfig and PerNodeCertificate say where pods and definitions
 	// come from; when all are empty, from the API server of the daemon's own pod.
@@ -110,6 +117,12 @@ type Config struct {
 	LogFile     string `json:"logFile,omitempty"`
 	LogToStderr *bool  `json:"logToStderr,omitempty"`
 }
+
+// The values of UndeclaredCapabilities.
+const (
+	undeclaredFail = "fail"
+	undeclaredWarn = "warn"
+)
 
 // DefaultConfig is what a key has that the configuration does not set.
 func DefaultConfig() *Config {
@@ -200,6 +213,8 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("enablePprof", "profiles are served beside the metrics; set metricsPort too")
 	case c.QueueLimit < 1:
 		return bad("queueLimit", "%d requests are too few; the default is %d", c.QueueLimit, DefaultConfig().QueueLimit)
+	case !slices.Contains([]string{"", undeclaredFail, undeclaredWarn}, c.UndeclaredCapabilities):
+		return bad("undeclaredCapabilities", "%q is neither %q nor %q", c.UndeclaredCapabilities, undeclaredFail, undeclaredWarn)
 	case c.DelegateTimeout == 0:
 		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
 	case c.ClusterNetwork == "" && c.MultusConfigFile == "":

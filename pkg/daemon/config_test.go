@@ -48,6 +48,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"tiny limit":        {string(configWith(`"requestLimit": 3`)), "f.json:4: requestLimit: 3 bytes are too few"},
 		"probe port":        {string(configWith(`"probePort": 70000`)), "f.json:4: probePort: 70000 is no TCP port"},
 		"one port twice":    {string(configWith(`"probePort": 9100, "metricsPort": 9100`)), "f.json:4: probePort: 9100 is metricsPort too"},
+		"undeclared":        {string(configWith(`"undeclaredCapabilities": "ignore"`)), `f.json:4: undeclaredCapabilities: "ignore" is neither "fail" nor "warn"`},
 		"level":             {string(configWith(`"logLevel": "loud"`)), `f.json:4: logLevel: "loud" is not a level`},
 		"no network":        {`{"cluster":{"directory":"/m"}}`, "clusterNetwork is missing"},
 		"syntax":            {"{\n\"a\": ,\n}", "f.json:2: not valid JSON"},

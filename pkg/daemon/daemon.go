@@ -158,6 +158,7 @@ func (d *Daemon) plannerOptions(from cluster.Cluster) network.Options {
 		SystemNamespaces:   c.SystemNamespaces,
 		NamespaceIsolation: c.NamespaceIsolation,
 		GlobalNamespaces:   global,
+		TolerateUndeclared: c.UndeclaredCapabilities == undeclaredWarn,
 		Devices:            devices.NewSource(c.PodResourcesSocket, from),
 	}
 }

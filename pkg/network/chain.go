@@ -65,19 +65,3 @@ func freeName(plan []Delegate) string {
 		}
 	}
 }
-
-// oneDefaultRoute refuses a plan in which two networks are to have the default
-// route of one family: which of them a packet takes would be chance.
-func oneDefaultRoute(plan []Delegate) error {
-	owner := map[bool]string{}
-	for _, d := range plan {
-		for _, gateway := range d.DefaultRoute {
-			v4 := gateway.To4() != nil
-			if other, taken := owner[v4]; taken {
-				return invalid("default-route: %s is a second gateway of its family, network %s has one already; a pod has one default route", gateway, other)
-			}
-			owner[v4] = d.Definition
-		}
-	}
-	return nil
-}

@@ -45,14 +45,21 @@ func TestAuxiliaryChainComesLast(t *testing.T) {
 	}
 }
 
-func TestOneDefaultRoutePerFamily(t *testing.T) {
+func TestOneDefaultRoute(t *testing.T) {
 	v4, v6 := net.ParseIP("10.0.0.1"), net.ParseIP("fd00::1")
-	plan := []Delegate{{Definition: "a"}, {Definition: "b", DefaultRoute: []net.IP{v4}}, {Definition: "c", DefaultRoute: []net.IP{v6}}}
+	plan := []Delegate{{Definition: "a"}, {Definition: "b", DefaultRoute: []net.IP{v4, v6}}, {Definition: "c"}}
 	if err := oneDefaultRoute(plan); err != nil {
 		t.Error(err)
 	}
-	plan[2].DefaultRoute = append(plan[2].DefaultRoute, net.ParseIP("10.0.0.2"))
+	plan[1].DefaultRoute = append(plan[1].DefaultRoute, net.ParseIP("10.0.0.2"))
 	if err := oneDefaultRoute(plan); err == nil || !strings.Contains(err.Error(), "10.0.0.2") || !strings.Contains(err.Error(), "network b") {
-		t.Errorf("got %v", err)
+		t.Errorf("two gateways of a family: %v", err)
+	}
+	plan[1].DefaultRoute = []net.IP{v4}
+	for _, other := range [][]net.IP{{v4}, {v6}, {}} {
+		plan[2].DefaultRoute = other
+		if err := oneDefaultRoute(plan); err == nil || !strings.Contains(err.Error(), "network b") || !strings.Contains(err.Error(), "network c") {
+			t.Errorf("two networks, the second by %v: %v", other, err)
+		}
 	}
 }

@@ -41,19 +41,20 @@ type Delegate struct {
 	// default route. An empty list leaves the gateway to the delegate's result;
 	// nil asks for nothing (NET-03).
 	DefaultRoute []net.IP
+	// Undeclared are the capabilities by which something is asked of the network
+	// and which none of its plugins declares.
+	Undeclared []string
 }
 
 // NewDelegate makes a delegate of a configuration, a single plugin's or a
 // list, for the interface ifName. sel may be nil; what it asks for goes into
 // the configuration (cni-args) and the capability arguments, and its name
-// stands in for the network's when the configuration gives none. Errors are
-// *types.Error with code 7 (invalid network configuration).
+// stands in for the network's when the configuration gives none. What it asks
+// for is not judged: that is Plan's and Plug's. Errors are *types.Error with
+// code 7 (invalid network configuration).
 func NewDelegate(config []byte, ifName string, sel *Selection) (*Delegate, error) {
 	if sel == nil {
 		sel = &Selection{}
-	}
-	if err := sel.checkRequests(); err != nil {
-		return nil, err
 	}
 	what := "the network configuration"
 	if sel.Name != "" {
@@ -82,7 +83,11 @@ func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConf
 	if err := list.addDevice(device); err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}
-	d := &Delegate{Interface: ifName, CapabilityArgs: sel.capabilityArgs(runtimeConfig), DefaultRoute: sel.GatewayRequest}
+	undeclared, err := list.undeclared(sel)
+	if err != nil {
+		return nil, invalid("%s: %v", what, err)
+	}
+	d := &Delegate{Interface: ifName, Undeclared: undeclared, CapabilityArgs: sel.capabilityArgs(runtimeConfig), DefaultRoute: sel.GatewayRequest}
 	if device != "" {
 		// What the pod was given counts, not what it asks for.
 		d.CapabilityArgs["deviceID"] = device

@@ -16,9 +16,25 @@ import (
 // ParseSelections reads the value of k8s.v1.cni.cncf.io/networks in both its
 // forms: a comma-separated list of [namespace/]name[@interface], or a JSON list
 // (NPWG standard, section 4.1; NET-01). namespace is that of selections which
-// give none. A blank annotation selects nothing. Errors are *types.Error with
-// code 7 and quote the part at fault (NET-07); unknown JSON keys are ignored.
+// give none. A blank annotation selects nothing. One malformed element makes
+// the whole annotation malformed (NET-25). Errors are *types.Error with code 7
+// and quote the part at fault (NET-07); unknown JSON keys are ignored.
 func ParseSelections(annotation, namespace string) ([]Selection, error) {
+	selections, err := recallSelections(annotation, namespace)
+	if err != nil {
+		return nil, err
+	}
+	for i := range selections {
+		if err := selections[i].checkRequests(); err != nil {
+			return nil, err
+		}
+	}
+	return selections, nil
+}
+
+// recallSelections is ParseSelections without judging what is asked of the
+// networks: what another daemon has accepted must still be found to be deleted.
+func recallSelections(annotation, namespace string) ([]Selection, error) {
 	annotation = strings.TrimSpace(annotation)
 	if annotation == "" {
 		return nil, nil
@@ -37,9 +53,6 @@ func ParseSelections(annotation, namespace string) ([]Selection, error) {
 			s.Namespace = namespace
 		}
 		if err := s.checkNames(); err != nil {
-			return nil, err
-		}
-		if err := s.checkRequests(); err != nil {
 			return nil, err
 		}
 	}
@@ -63,28 +76,15 @@ func parseCommas(annotation string) ([]Selection, error) {
 		}
 		name, ifName, asks := strings.Cut(rest, "@")
 		s.Name, s.InterfaceRequest = strings.TrimSpace(name), strings.TrimSpace(ifName)
-		if asks && s.InterfaceRequest == "" {
+		switch {
+		case asks && s.InterfaceRequest == "":
 			return nil, invalid("network selection %q: the interface name after '@' is empty", quote(item))
+		case strings.Contains(ifName, "@"):
+			return nil, invalid("network selection %q: there is more than one '@'; want [namespace/]name[@interface]", quote(item))
 		}
 		all = append(all, s)
 	}
 	return all, nil
-}
-
-// element is a selection as it is written in JSON.
-type element struct {
-	Name             string          `json:"name"`
-	Namespace        string          `json:"namespace"`
-	Interface        string          `json:"interface"`
-	InterfaceRequest string          `json:"interfaceRequest"` // Multus' key before 3.2, which Multus 4 still takes
-	IPs              []string        `json:"ips"`
-	Mac              string          `json:"mac"`
-	InfinibandGUID   string          `json:"infiniband-guid"`
-	Bandwidth        *Bandwidth      `json:"bandwidth"`
-	PortMappings     []PortMapping   `json:"portMappings"`
-	DeviceID         string          `json:"deviceID"`
-	CNIArgs          json.RawMessage `json:"cni-args"`
-	DefaultRoute     []string        `json:"default-route"`
 }
 
 // parseJSON reads the JSON form, one element at a time so that an error can
@@ -121,24 +121,7 @@ func parseElement(raw json.RawMessage) (*Selection, error) {
 		}
 		return nil, err
 	}
-	if e.Interface == "" {
-		e.Interface = e.InterfaceRequest
-	}
-	s := &Selection{
-		Name: e.Name, Namespace: e.Namespace, InterfaceRequest: e.Interface,
-		IPRequest: e.IPs, MacRequest: e.Mac, InfinibandGUIDRequest: e.InfinibandGUID,
-		BandwidthRequest: e.Bandwidth, PortMappingsRequest: e.PortMappings, DeviceID: e.DeviceID,
-	}
-	if e.DefaultRoute != nil {
-		s.GatewayRequest = []net.IP{}
-	}
-	for _, ip := range e.DefaultRoute {
-		gateway := net.ParseIP(ip)
-		if gateway == nil {
-			return nil, fmt.Errorf("default-route %q is not an IP address", ip)
-		}
-		s.GatewayRequest = append(s.GatewayRequest, gateway)
-	}
+	s := e.selection()
 	if len(e.CNIArgs) > 0 {
 		// Numbers stay as they are written: an argument may exceed a float64.
 		dec := json.NewDecoder(bytes.NewReader(e.CNIArgs))
@@ -147,7 +130,23 @@ func parseElement(raw json.RawMessage) (*Selection, error) {
 			return nil, errors.New("cni-args: want a JSON object")
 		}
 	}
-	return s, nil
+	return s, e.gateways(s)
+}
+
+// gateways reads default-route. It is part of the form, since an address that
+// cannot be read cannot be kept.
+func (e *element) gateways(s *Selection) error {
+	if e.DefaultRoute != nil {
+		s.GatewayRequest = []net.IP{}
+	}
+	for _, ip := range e.DefaultRoute {
+		gateway := net.ParseIP(ip)
+		if gateway == nil {
+			return fmt.Errorf("default-route %q is not an IP address", quote(ip))
+		}
+		s.GatewayRequest = append(s.GatewayRequest, gateway)
+	}
+	return nil
 }
 
 // checkNames applies the rules for what a selection names.
@@ -159,40 +158,6 @@ func (s *Selection) checkNames() error {
 		return invalid("network selection: name %q is not a DNS-1123 name; use lower case letters, digits, '-' and '.'", quote(s.Name))
 	case !cluster.ValidNamespace(s.Namespace):
 		return invalid("network selection: namespace %q is not a DNS-1123 label; use lower case letters, digits and '-'", quote(s.Namespace))
-	}
-	return nil
-}
-
-// checkRequests applies the rules for what a selection asks of its network.
-func (s *Selection) checkRequests() error {
-	fault := func(format string, args ...any) error {
-		return invalid("%s: %s", strings.TrimSpace("network selection "+s.definition()), fmt.Sprintf(format, args...))
-	}
-	if s.InterfaceRequest != "" {
-		if err := CheckInterfaceName(s.InterfaceRequest); err != nil {
-			return fault("%v", err)
-		}
-	}
-	if _, err := net.ParseMAC(s.MacRequest); s.MacRequest != "" && err != nil {
-		return fault("mac %q is not a hardware address such as 02:00:5e:10:00:01", quote(s.MacRequest))
-	}
-	if _, err := net.ParseMAC(s.InfinibandGUIDRequest); s.InfinibandGUIDRequest != "" && err != nil {
-		return fault("infiniband-guid %q is not a GUID such as c2:11:22:33:44:55:66:77", quote(s.InfinibandGUIDRequest))
-	}
-	for _, ip := range s.IPRequest {
-		if _, _, err := net.ParseCIDR(ip); err != nil && net.ParseIP(ip) == nil {
-			return fault("ips: %q is not an IP address, with or without /prefix", quote(ip))
-		}
-	}
-	for _, m := range s.PortMappingsRequest {
-		switch {
-		case m.HostPort < 0 || m.HostPort > 65535:
-			return fault("portMappings: hostPort %d is not a port (0 to 65535)", m.HostPort)
-		case m.ContainerPort < 1 || m.ContainerPort > 65535:
-			return fault("portMappings: containerPort %d is not a port (1 to 65535)", m.ContainerPort)
-		case m.HostIP != "" && net.ParseIP(m.HostIP) == nil:
-			return fault("portMappings: hostIP %q is not an IP address", quote(m.HostIP))
-		}
 	}
 	return nil
 }

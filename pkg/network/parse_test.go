@@ -26,6 +26,9 @@ func TestParseSelections(t *testing.T) {
 		"old key":      {`[{"name":"a","interfaceRequest":"e"}]`, []Selection{{Name: "a", Namespace: "ns", InterfaceRequest: "e"}}},
 		"claim":        {`[{"name":"a","ipam-claim-reference":"c"}]`, []Selection{{Name: "a", Namespace: "ns"}}},
 		"null members": {`[{"name":"a","ips":null,"cni-args":null,"bandwidth":null}]`, []Selection{{Name: "a", Namespace: "ns"}}},
+		"protocols": {`[{"name":"a","portMappings":[{"hostPort":1,"containerPort":65535},{"hostPort":2,"containerPort":2,"protocol":"Sctp"}]}]`,
+			[]Selection{{Name: "a", Namespace: "ns", PortMappingsRequest: []PortMapping{
+				{HostPort: 1, ContainerPort: 65535, Protocol: "tcp"}, {HostPort: 2, ContainerPort: 2, Protocol: "sctp"}}}}},
 		"everything": {`[{"name":"a","ips":["10.0.0.1/24","fd00::1"],"mac":"02:00:00:00:00:01","infiniband-guid":"c2:11:22:33:44:55:66:77",
 			"bandwidth":{"ingressRate":10000000000,"ingressBurst":2,"egressRate":3,"egressBurst":4},
 			"portMappings":[{"hostPort":80,"containerPort":8080,"protocol":"tcp","hostIP":"10.1.1.1"}],
@@ -73,7 +76,7 @@ func TestParseSelectionsRefuses(t *testing.T) {
 		"no name":           {"x/", `"x/"`},
 		"bad namespace":     {"x.y/a", `"x.y"`},
 		"no interface":      {"a@", `"a@"`},
-		"two interfaces":    {"a@b@c:", `"b@c:"`},
+		"two interfaces":    {"b,a@b@c", `"a@b@c"`},
 		"long interface":    {"a@abcdefghijklmnop", `"abcdefghijklmnop"`},
 		"interface space":   {"a@b c", `"b c"`},
 		"interface slash":   {`[{"name":"a","interface":"b/c"}]`, `"b/c"`},
@@ -94,8 +97,20 @@ func TestParseSelectionsRefuses(t *testing.T) {
 		"ips no list":       {`[{"name":"a","ips":"10.0.0.1"}]`, "ips: a JSON string"},
 		"bandwidth":         {`[{"name":"a","bandwidth":{"ingressRate":-1}}]`, "bandwidth.ingressRate"},
 		"host port":         {`[{"name":"a","portMappings":[{"hostPort":70000,"containerPort":1}]}]`, "70000"},
+		"no host port":      {`[{"name":"a","portMappings":[{"containerPort":1}]}]`, "hostPort 0"},
+		"protocol":          {`[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"protocol":"icmp"}]}]`, `"icmp"`},
+		"no port":           {`[{"name":"a","portMappings":[]}]`, "portMappings"},
+		"null port":         {`[{"name":"a","portMappings":[null]}]`, "hostPort 0"},
+		"rate 0":            {`[{"name":"a","bandwidth":{"egressRate":0}}]`, "egressRate 0"},
+		"burst 0":           {`[{"name":"a","bandwidth":{"ingressRate":1,"ingressBurst":0}}]`, "ingressBurst 0"},
+		"lonely burst":      {`[{"name":"a","bandwidth":{"ingressRate":1,"egressBurst":7}}]`, "egressBurst 7"},
+		"no rate":           {`[{"name":"a","bandwidth":{}}]`, "bandwidth"},
+		"no ips":            {`[{"name":"a","ips":[]}]`, "ips"},
+		"ips and claim":     {`[{"name":"a","ips":["10.0.0.1"],"ipam-claim-reference":"vm.blue"}]`, `"vm.blue"`},
+		"long mac":          {`[{"name":"a","mac":"02:00:00:00:00:00:00:01"}]`, `"02:00:00:00:00:00:00:01"`},
+		"short guid":        {`[{"name":"a","infiniband-guid":"02:00:00:00:00:01"}]`, `"02:00:00:00:00:01"`},
 		"container port":    {`[{"name":"a","portMappings":[{"hostPort":1}]}]`, "containerPort 0"},
-		"host IP":           {`[{"name":"a","portMappings":[{"containerPort":1,"hostIP":"x"}]}]`, `"x"`},
+		"host IP":           {`[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"hostIP":"x"}]}]`, `"x"`},
 		"cni-args":          {`[{"name":"a","cni-args":["x"]}]`, "cni-args"},
 		"default route":     {`[{"name":"a","default-route":["10.0.0.1/8"]}]`, `"10.0.0.1/8"`},
 	}
@@ -107,6 +122,23 @@ func TestParseSelectionsRefuses(t *testing.T) {
 			}
 			expectInvalid(t, err, tt.quotes)
 		})
+	}
+}
+
+// A DEL without a record finds what another daemon accepted.
+func TestRecallSelections(t *testing.T) {
+	for _, request := range []string{
+		`"portMappings":[{"hostPort":0,"containerPort":1,"protocol":"icmp"}]`, `"portMappings":[]`, `"bandwidth":{"egressBurst":1}`, `"ips":[]`,
+		`"ips":["10.0.0.1"],"ipam-claim-reference":"c"`, `"mac":"02:00:00:00:00:00:00:01"`,
+	} {
+		annotation := `[{"name":"a",` + request + `},{"name":"b"}]`
+		all, err := recallSelections(annotation, "ns")
+		if err != nil || len(all) != 2 {
+			t.Errorf("%s: %+v, %v", request, all, err)
+		}
+		if _, err := ParseSelections(annotation, "ns"); err == nil {
+			t.Errorf("%s is accepted at ADD", request)
+		}
 	}
 }
 

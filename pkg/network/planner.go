@@ -59,6 +59,9 @@ type Options struct {
 	// in GlobalNamespaces ({"default"} when it is empty; NET-08).
 	NamespaceIsolation bool
 	GlobalNamespaces   []string
+	// TolerateUndeclared attaches a network without what a pod asks of it and no
+	// plugin declares, and lists that in Delegate.Undeclared; else it is an error.
+	TolerateUndeclared bool
 	// Devices says which devices a pod has. When it is nil, no pod has any.
 	Devices Devices
 }
@@ -91,16 +94,35 @@ func NewPlanner(o Options, c cluster.Cluster) *Planner {
 // (NPWG standard, section 7.5; NET-19).
 //
 // Annotations and configurations that are wrong, and interface names that are
-// asked for twice (ADD-07), are *types.Error with code 7. A definition that
-// does not exist wraps cluster.ErrNotFound and names it; a missing default
-// network wraps ErrNoDefaultNetwork.
+// asked for twice (ADD-07), are *types.Error with code 7; so is what a network
+// is asked for and does not declare (NET-18). A definition that does not exist
+// wraps cluster.ErrNotFound and names it; a missing default network wraps
+// ErrNoDefaultNetwork.
 func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any) ([]Delegate, error) {
-	selections, err := ParseSelections(pod.Annotations[NetworksAnnotation], pod.Namespace)
+	plan, err := p.plan(ctx, pod, ifName, runtimeConfig, ParseSelections)
+	if err != nil {
+		return nil, err
+	}
+	return plan, errors.Join(distinct(plan), oneDefaultRoute(plan), p.declared(plan))
+}
+
+// Recall returns the plan of an ADD of which there is no record, for a DEL. It
+// does not judge what the pod asks of its networks: another daemon, or an
+// earlier version of this one, may have accepted what Plan refuses.
+func (p *Planner) Recall(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any) ([]Delegate, error) {
+	return p.plan(ctx, pod, ifName, runtimeConfig, recallSelections)
+}
+
+// reader reads an annotation that selects networks.
+type reader func(annotation, namespace string) ([]Selection, error)
+
+func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any, read reader) ([]Delegate, error) {
+	selections, err := read(pod.Annotations[NetworksAnnotation], pod.Namespace)
 	if err != nil {
 		return nil, prefixed("annotation "+NetworksAnnotation, err)
 	}
 	devices := &allotment{from: p.options.Devices, pod: pod}
-	first, err := p.defaultOf(ctx, pod, ifName, runtimeConfig, devices)
+	first, err := p.defaultOf(ctx, pod, ifName, runtimeConfig, devices, read)
 	if err != nil {
 		return nil, err
 	}
@@ -131,10 +153,7 @@ func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 			return nil, err
 		}
 	}
-	if plan, err = p.withChain(plan); err != nil {
-		return nil, err
-	}
-	return plan, errors.Join(distinct(plan), oneDefaultRoute(plan))
+	return p.withChain(plan)
 }
 
 // extend appends an attachment under the requested or the next interface name.
@@ -194,13 +213,13 @@ func (p *Planner) clusterNetwork() string {
 // defaultOf returns a pod's default network: the cluster's, unless the pod has
 // an annotation that replaces it. That annotation's interface name is ignored,
 // because the runtime has decided on it.
-func (p *Planner) defaultOf(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any, devices *allotment) (*Delegate, error) {
+func (p *Planner) defaultOf(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any, devices *allotment, read reader) (*Delegate, error) {
 	annotation := pod.Annotations[DefaultNetworkAnnotation]
 	if strings.TrimSpace(annotation) == "" {
 		return p.defaultWith(ctx, ifName, runtimeConfig, devices)
 	}
 	const where = "annotation " + DefaultNetworkAnnotation
-	selections, err := ParseSelections(annotation, p.options.MultusNamespace)
+	selections, err := read(annotation, p.options.MultusNamespace)
 	if err != nil {
 		return nil, prefixed(where, err)
 	}
@@ -234,23 +253,28 @@ func (p *Planner) selected(ctx context.Context, pod *cluster.Pod, sel Selection,
 	return p.definition(ctx, sel)
 }
 
-// distinct refuses a plan in which two attachments have one interface name.
-func distinct(plan []Delegate) error {
-	taken := map[string]string{}
-	for _, d := range plan {
-		if other, ok := taken[d.Interface]; ok {
-			return invalid("interface %s is asked for twice, by network %s and by network %s; give one of them another name with @",
-				d.Interface, other, d.Definition)
+// Plug returns the delegate of a hot-plug, by the rules of Plan for what is
+// asked of one network.
+func (p *Planner) Plug(config []byte, ifName string, sel *Selection) (*Delegate, error) {
+	if sel != nil {
+		if err := sel.checkRequests(); err != nil {
+			return nil, err
 		}
-		taken[d.Interface] = d.Definition
 	}
-	return nil
+	d, err := NewDelegate(config, ifName, sel)
+	if err == nil && !p.options.TolerateUndeclared {
+		err = d.declared()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // SelectedAs is the definition, as namespace/name, that a pod selects for an
 // interface; "" when it selects none for it, or its annotation cannot be read.
 func SelectedAs(pod *cluster.Pod, ifName string) string {
-	selections, err := ParseSelections(pod.Annotations[NetworksAnnotation], pod.Namespace)
+	selections, err := recallSelections(pod.Annotations[NetworksAnnotation], pod.Namespace)
 	if err != nil {
 		return ""
 	}

@@ -115,7 +115,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPlanPassesArguments(t *testing.T) {
-	defs := definitions{"ns/a": plugin("a"), "kube-system/d": plugin("d")}
+	defs := definitions{"ns/a": `{"capabilities":{"ips":true},"name":"a","type":"t"}`, "kube-system/d": plugin("d")}
 	p := NewPlanner(Options{ConfDir: t.TempDir(), ClusterNetwork: "d"}, defs)
 	plan, err := p.Plan(t.Context(), pod("ns", `[{"name":"a","ips":["10.0.0.1"],"cni-args":{"k":"v"}}]`), "eth0", map[string]any{"ips": "r", "dns": "r"})
 	if err != nil {
@@ -127,7 +127,7 @@ func TestPlanPassesArguments(t *testing.T) {
 	if want := map[string]any{"ips": []string{"10.0.0.1"}}; !reflect.DeepEqual(plan[1].CapabilityArgs, want) {
 		t.Errorf("selection: %v", plan[1].CapabilityArgs)
 	}
-	if got := string(plan[1].Config); got != `{"name":"a","plugins":[{"args":{"cni":{"k":"v"}},"name":"a","type":"t"}]}` {
+	if got := string(plan[1].Config); got != `{"name":"a","plugins":[{"args":{"cni":{"k":"v"}},"capabilities":{"ips":true},"name":"a","type":"t"}]}` {
 		t.Errorf("selection: %s", got)
 	}
 }

@@ -33,15 +33,18 @@ type Selection struct {
 	// nothing. No delegate is told of it: moving the default route is not a
 	// delegate's work.
 	GatewayRequest []net.IP
+	// fault is what is wrong with the selection as it was written, nil for
+	// nothing.
+	fault error
 }
 
 // Bandwidth is the capability argument bandwidth: rates in bit/s, bursts in bit
 // (CNI conventions).
 type Bandwidth struct {
-	IngressRate  uint64 `json:"ingressRate"`
-	IngressBurst uint64 `json:"ingressBurst"`
-	EgressRate   uint64 `json:"egressRate"`
-	EgressBurst  uint64 `json:"egressBurst"`
+	IngressRate  uint64 `json:"ingressRate,omitempty"`
+	IngressBurst uint64 `json:"ingressBurst,omitempty"`
+	EgressRate   uint64 `json:"egressRate,omitempty"`
+	EgressBurst  uint64 `json:"egressBurst,omitempty"`
 }
 
 // PortMapping is one element of the capability argument portMappings (CNI
