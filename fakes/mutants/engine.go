@@ -82,6 +82,7 @@ type hooks struct {
 	hotDel   func(ctx context.Context, r *attach.Request) error
 	hotCheck func(ctx context.Context, r *attach.Request) error
 	replay   func(ctx context.Context, firstPass func())
+	unseen   func() string
 }
 
 // hook puts hooks round the engine.
@@ -155,4 +156,11 @@ func (h *hooks) Replay(ctx context.Context, firstPass func()) {
 		return
 	}
 	h.Engine.Replay(ctx, firstPass)
+}
+
+func (h *hooks) Unseen() string {
+	if h.unseen != nil {
+		return h.unseen()
+	}
+	return h.Engine.Unseen()
 }

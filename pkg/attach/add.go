@@ -99,9 +99,11 @@ func describe(rec *ledger.Record) string {
 // daemon has changed when it fails.
 func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster.Pod, error) {
 	defer timed(ctx, PhasePlan)()
-	if err := findNetns(r.Netns); err != nil {
+	space, err := e.openOwn(&ledger.Record{}, r.Netns)
+	if err != nil {
 		return nil, nil, err
 	}
+	defer space.Close()
 	pod, err := e.pod(ctx, r)
 	if err != nil {
 		return nil, nil, err
@@ -116,11 +118,11 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 		State:       ledger.StateAdding,
 		Pod:         ledger.Pod{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
 		Netns:       r.Netns,
-		NetnsInode:  inode(r.Netns),
 		BootID:      e.bootID,
 		Interface:   r.Interface,
 		Args:        r.Args,
 	}
+	identify(rec, space)
 	for i := range delegates {
 		e.undeclared(pod, &delegates[i])
 		rec.Attachments = append(rec.Attachments, attachment(&delegates[i]))

@@ -21,7 +21,7 @@ func (e *Engine) Check(ctx context.Context, r *Request) error {
 		return err
 	}
 	defer release()
-	if err := findNetns(r.Netns); err != nil {
+	if err := e.findOwn(rec, r.Netns); err != nil {
 		return err
 	}
 	for i := range rec.Attachments {

@@ -56,8 +56,12 @@ func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) e
 // detach runs DEL for every attachment of a record, last first. One that fails
 // does not stop the others; it stays in the record, so that a later DEL tries
 // it again, and the first such error is returned (DEL-06). When none is left,
-// the record is removed.
+// the record is removed. netns is the path that is asked for.
 func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string) error {
+	netns, err := e.netnsForDel(rec, netns)
+	if err != nil {
+		return err
+	}
 	rec.State = ledger.StateDeleting
 	if err := e.save(ctx, rec); err != nil {
 		// A full disk must not keep anything from being deleted (RES-03): the
@@ -98,7 +102,7 @@ func (e *Engine) detachDelegates(ctx context.Context, rec *ledger.Record, a *led
 		// An earlier version recorded it; no plugin was ever given such a name (SEC-10).
 		return nil
 	}
-	c, err := e.call(rec, a, netnsForDel(netns))
+	c, err := e.call(rec, a, netns)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,10 @@ type Engine struct {
 	adding sync.RWMutex
 	// published remembers which container's status a pod shows.
 	published sync.Map
+	// own are the namespaces that no sandbox has.
+	own []uint64
+	// unseen says which namespaces the replay waits for; nil for none.
+	unseen atomic.Pointer[string]
 	// unfinished is how many sandboxes the replay has not been able to delete.
 	unfinished atomic.Int64
 	log        *slog.Logger
@@ -81,6 +85,7 @@ func New(o Options) *Engine {
 		exec:    o.Exec,
 		binDirs: o.BinDirs, cacheDir: o.CacheDir,
 		bootID: strings.TrimSpace(string(id)),
+		own:    ownNamespaces(),
 		info:   cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
 		log:    o.Log,
 	}

@@ -83,7 +83,7 @@ func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCA
 		return false, err
 	}
 	e.log.Info("GC deletes a container that the runtime does not name", "sandbox", id)
-	return true, e.forget(context.WithoutCancel(ctx), rec, netnsForDel(rec.Netns))
+	return true, e.forget(context.WithoutCancel(ctx), rec, rec.Netns)
 }
 
 // noteAll notes what every sandbox is attached to now. A sandbox that cannot

@@ -5,6 +5,7 @@ package attach
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -64,7 +65,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	if err != nil {
 		return nil, err
 	}
-	if err := findNetns(r.Netns); err != nil {
+	if err := e.findOwn(rec, r.Netns); err != nil {
 		return nil, err
 	}
 	if at := rec.Find(r.Interface); at >= 0 {
@@ -140,6 +141,10 @@ func (e *Engine) dropLast(ctx context.Context, rec *ledger.Record, netns string)
 
 // drop deletes one attachment of a sandbox and takes it out of the record.
 func (e *Engine) drop(ctx context.Context, rec *ledger.Record, at int, netns string) error {
+	netns, err := e.netnsForDel(rec, netns)
+	if err != nil {
+		return err
+	}
 	if err := e.detachOne(ctx, rec, &rec.Attachments[at], netns); err != nil {
 		return err
 	}
@@ -164,6 +169,9 @@ func (e *Engine) HotDel(ctx context.Context, r *Request) error {
 		return types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is the default network's; it goes with the sandbox", r.Interface), "")
 	}
+	if err := e.findOwn(rec, r.Netns); errors.Is(err, errForeignNetns) {
+		return err // the client may correct it (DEL-11)
+	}
 	ctx = context.WithoutCancel(ctx)
 	if err := e.drop(ctx, rec, at, r.Netns); err != nil {
 		return err
@@ -183,6 +191,9 @@ func (e *Engine) HotCheck(ctx context.Context, r *Request) error {
 	if at < 0 {
 		return types.NewError(types.ErrUnknownContainer,
 			fmt.Sprintf("container %s has no attachment %s", r.ContainerID, r.Interface), "")
+	}
+	if err := e.findOwn(rec, r.Netns); err != nil {
+		return err
 	}
 	c, err := e.call(rec, &rec.Attachments[at], r.Netns)
 	if err != nil {

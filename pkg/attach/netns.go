@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -18,8 +17,13 @@ import (
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
+// errNotNetns marks a path at which something else than a network namespace
+// lies.
+var errNotNetns = errors.New("not a network namespace")
+
 // openNetns opens a sandbox's network namespace; an error is CNI's code 4 and
-// names CNI_NETNS (ADD-13).
+// names CNI_NETNS (ADD-13). It wraps fs.ErrNotExist or errNotNetns where that is
+// what is wrong.
 func openNetns(path string) (ns.NetNS, error) {
 	space, err := ns.GetNS(path)
 	var missing ns.NSPathNotExistErr
@@ -27,23 +31,23 @@ func openNetns(path string) (ns.NetNS, error) {
 	switch {
 	case err == nil:
 		return space, nil
-	case errors.As(err, &missing):
-		return nil, invalidNetns(path, "does not exist")
+	case errors.As(err, &missing), errors.Is(err, fs.ErrNotExist):
+		return nil, netnsError{invalidNetns(path, "does not exist"), fs.ErrNotExist}
 	case errors.As(err, &other):
-		return nil, invalidNetns(path, "is not a network namespace")
+		return nil, netnsError{invalidNetns(path, "is not a network namespace"), errNotNetns}
 	default:
 		return nil, invalidNetns(path, err.Error())
 	}
 }
 
-// findNetns says whether there is a namespace at a path; its error is openNetns'.
-func findNetns(path string) error {
-	space, err := openNetns(path)
-	if err == nil {
-		err = space.Close()
-	}
-	return err
+// netnsError is a CNI error about a path, with its kind.
+type netnsError struct {
+	error
+	kind error
 }
+
+// Unwrap returns the CNI error and its kind.
+func (e netnsError) Unwrap() []error { return []error{e.error, e.kind} }
 
 func invalidNetns(path, what string) error {
 	return invalidRequest(fmt.Sprintf("CNI_NETNS: %s %s", path, what))
@@ -95,17 +99,4 @@ func checkFree(netnsPath string, attachments []ledger.Attachment) error {
 		}
 	}
 	return nil
-}
-
-// netnsForDel is the CNI_NETNS that delegates get at DEL: the runtime's, or
-// none once that path is gone, which the CNI spec (section 2, DEL) allows and
-// which plugins handle better than a path that leads nowhere (DEL-03).
-func netnsForDel(path string) string {
-	if path == "" {
-		return ""
-	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	return path
 }

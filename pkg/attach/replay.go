@@ -20,19 +20,26 @@ const (
 	// failed are tried again; it doubles each time.
 	replayRetryMin = time.Second
 	replayRetryMax = 5 * time.Minute
+	// unseenPause is how often it is looked whether namespaces have come into
+	// view, which costs a few system calls per sandbox.
+	unseenPause = 250 * time.Millisecond
 )
 
 // Replay goes through the ledger as a former daemon, perhaps of a former boot,
 // left it. Sandboxes that cannot exist any more, because the node was booted
 // since or their network namespace is gone, are deleted without being asked
 // (RES-02); those whose ADD or DEL was interrupted are deleted to their end
-// (RES-01). The others are left alone.
+// (RES-01). The others are left alone. As long as the daemon does not see where
+// a sandbox's namespace is, nothing of this boot is deleted (RES-09).
 //
 // firstPass is called when each has been tried once. What fails stays in the
 // ledger and is tried again, with growing pauses, until ctx ends or nothing is
 // left to do.
 func (e *Engine) Replay(ctx context.Context, firstPass func()) {
 	e.notePublished()
+	if !e.awaitNamespaces(ctx) {
+		return
+	}
 	pause := replayRetryMin
 	for first := true; ; first = false {
 		left := e.replayOnce(ctx)
@@ -52,6 +59,21 @@ func (e *Engine) Replay(ctx context.Context, firstPass func()) {
 			pause = min(2*pause, replayRetryMax)
 		}
 	}
+}
+
+// awaitNamespaces returns when the namespaces of all recorded sandboxes are seen
+// or known to be gone; false means that ctx ended before.
+func (e *Engine) awaitNamespaces(ctx context.Context) bool {
+	tick := time.NewTicker(unseenPause)
+	defer tick.Stop()
+	for e.survey() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // Unfinished is how many sandboxes of an earlier daemon Replay has tried and not
@@ -126,25 +148,23 @@ func (e *Engine) replaySandbox(ctx context.Context, id string) error {
 	if err := e.stopOrphans(ctx, rec); err != nil {
 		return err
 	}
-	netns := rec.Netns
-	if e.rebooted(rec) || !e.sameNetns(rec) {
-		// The path may lead to somebody else's namespace by now, after a reboot
-		// to one with the same number, too: those begin anew.
-		netns = ""
-	}
-	return e.forget(context.WithoutCancel(ctx), rec, netns)
+	return e.forget(context.WithoutCancel(ctx), rec, rec.Netns)
 }
 
 // stale says why a sandbox has to be deleted, "" when it has not.
 func (e *Engine) stale(rec *ledger.Record) string {
-	switch {
-	case e.rebooted(rec):
+	if e.rebooted(rec) {
 		return "the node was booted since"
+	}
+	seen := e.look(rec)
+	switch {
+	case seen == namespaceUnseen:
+		return ""
 	case rec.State == ledger.StateAdding:
 		return "its ADD was interrupted"
 	case rec.State == ledger.StateDeleting:
 		return "its DEL was interrupted"
-	case rec.Netns != "" && !e.sameNetns(rec):
+	case seen == namespaceGone:
 		return "its network namespace is gone"
 	}
 	return ""
@@ -153,10 +173,4 @@ func (e *Engine) stale(rec *ledger.Record) string {
 // rebooted says whether the record is of a former boot of the node.
 func (e *Engine) rebooted(rec *ledger.Record) bool {
 	return rec.BootID != "" && e.bootID != "" && rec.BootID != e.bootID
-}
-
-// sameNetns says whether the record's namespace is still at its path.
-func (e *Engine) sameNetns(rec *ledger.Record) bool {
-	now := inode(rec.Netns)
-	return now != 0 && (rec.NetnsInode == 0 || now == rec.NetnsInode)
 }

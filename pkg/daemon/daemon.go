@@ -252,7 +252,8 @@ func (d *Daemon) follow(ctx context.Context, r runner, fail context.CancelCauseF
 
 // replay cleans up after a former daemon. New sandboxes wait for it, because
 // the addresses that it frees may be the last; but not for longer than
-// replayPatience: a delegate that keeps failing must not stop a node.
+// replayPatience: a delegate that keeps failing must not stop a node. Namespaces
+// that cannot be seen do: delegates could not enter new ones either (RES-09).
 func (d *Daemon) replay(ctx context.Context) {
 	late := time.AfterFunc(replayPatience, func() { d.replayIsLate() })
 	defer late.Stop()
@@ -261,6 +262,9 @@ func (d *Daemon) replay(ctx context.Context) {
 }
 
 func (d *Daemon) replayIsLate() {
+	if d.engine.Unseen() != "" {
+		return
+	}
 	d.log.Warn("cleaning up after the former daemon takes long and goes on beside new requests")
 	d.sayReplayed()
 }
@@ -271,6 +275,9 @@ func (d *Daemon) waitingFor() string {
 		return what
 	}
 	if what := d.node.Waiting(); what != "" {
+		return what
+	}
+	if what := d.engine.Unseen(); what != "" {
 		return what
 	}
 	return "the replay of the ledger"

@@ -27,9 +27,12 @@ type Engine interface {
 	HotDel(ctx context.Context, r *attach.Request) error
 	HotCheck(ctx context.Context, r *attach.Request) error
 	HotStatus(ctx context.Context, r *attach.Request) error
-	// Replay cleans up after a former daemon; firstPass is called when each of
-	// its sandboxes has been tried once.
+	// Replay cleans up after a former daemon, once Unseen is empty; firstPass is
+	// called when each of its sandboxes has been tried once.
 	Replay(ctx context.Context, firstPass func())
+	// Unseen says which namespaces of recorded sandboxes the daemon does not see,
+	// worded to follow "waiting for"; empty when it sees all.
+	Unseen() string
 	// Unfinished is how many of them Replay could not clean up yet.
 	Unfinished() int
 }

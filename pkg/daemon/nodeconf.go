@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"os"
 
@@ -85,9 +86,10 @@ func (d *Daemon) conditions() []<-chan struct{} {
 }
 
 // status answers the CNI command STATUS: code 50 while the node's own
-// configuration is not complete (ST-02), else what attaching depends on.
+// configuration is not complete (ST-02) or its namespaces cannot be seen
+// (RES-09), else what attaching depends on.
 func (d *Daemon) status(ctx context.Context) error {
-	if what := d.node.Waiting(); what != "" {
+	if what := cmp.Or(d.node.Waiting(), d.engine.Unseen()); what != "" {
 		return types.NewError(codeUnavailable, "not ready: waiting for "+what, "")
 	}
 	return d.engine.Status(ctx)

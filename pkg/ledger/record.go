@@ -78,10 +78,15 @@ type Record struct {
 	ContainerID string `json:"containerID"`
 	State       State  `json:"state"`
 	Pod         Pod    `json:"pod"`
-	// Netns is the path of the network namespace at ADD, NetnsInode the inode
-	// it had: a path alone can be reused by another namespace.
-	Netns      string `json:"netns"`
-	NetnsInode uint64 `json:"netnsInode,omitempty"`
+	// Netns is the path of the network namespace at ADD. A path alone can be
+	// used again by another namespace, so NetnsInode is the inode that it had,
+	// and NetnsCookie the number that the kernel gives to one namespace only.
+	Netns       string `json:"netns"`
+	NetnsInode  uint64 `json:"netnsInode,omitempty"`
+	NetnsCookie uint64 `json:"netnsCookie,omitempty"`
+	// NetnsDir identifies the directory of Netns at ADD: only there does a
+	// missing entry mean that the namespace is gone (RES-09).
+	NetnsDir string `json:"netnsDir,omitempty"`
 	// BootID is the kernel's boot id at ADD: a record of another boot
 	// describes namespaces that no longer exist.
 	BootID string `json:"bootID,omitempty"`
