@@ -5,7 +5,9 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -99,17 +101,23 @@ func devicesByKubelet(ctx context.Context, e *Env, d *Daemon, kubelet *podresour
 		podresources.Device{Container: "side", Resource: ibResource, IDs: []string{"0000:05:00.1"}})
 	kubelet.Set("another-"+s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:00:01.0"}})
 	kubelet.Set(s.PodNamespace, "another-"+s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:00:02.0"}})
-	info := map[string]map[string]any{
-		"net1": e.DescribeDevice(nicResource, "0000:03:02.1"), "data0": e.DescribeDevice(nicResource, "0000:03:02.2"),
-		"net2": e.DescribeDevice(ibResource, "0000:05:00.1"),
-		// Nobody describes the device of net5.
-		"net5": nil,
+	described := map[string]map[string]any{
+		"0000:03:02.1": e.DescribeDevice(nicResource, "0000:03:02.1"), "0000:03:02.2": e.DescribeDevice(nicResource, "0000:03:02.2"),
+		"0000:05:00.1": e.DescribeDevice(ibResource, "0000:05:00.1"),
+		// Nobody describes the device 0000:03:02.3.
 	}
-	want := map[string]string{"eth0": "", "net1": "0000:03:02.1", "net2": "0000:05:00.1", "data0": "0000:03:02.2", "net4": "", "net5": "0000:03:02.3"}
 	asked := kubelet.Asked()
 	e.MustOK(e.Add(ctx, s))
-	Expect(e.devicesOf("ADD", s)).To(Equal(want), "the devices by interface: each of the pod's, in order, and none twice")
+	want := e.devicesOf("ADD", s)
+	expectHandedOut(want, map[string][]string{"": {"eth0", "net4"}, "0000:05:00.1": {"net2"}}, []string{"net1", "data0", "net5"},
+		"0000:03:02.1", "0000:03:02.2", "0000:03:02.3")
 	Expect(kubelet.Asked()).To(Equal(asked+1), "how often one ADD asks the kubelet, which then lists all its pods")
+	info := map[string]map[string]any{}
+	for ifName, id := range want {
+		if id != "" {
+			info[ifName] = described[id]
+		}
+	}
 	files := e.expectDeviceInfo(s, info)
 
 	ginkgo.By("CHECK, and DEL when the kubelet knows other devices")
@@ -129,6 +137,23 @@ func devicesByKubelet(ctx context.Context, e *Env, d *Daemon, kubelet *podresour
 	plugin, err := filepath.Glob(filepath.Join(e.deviceInfoDir(), "dp", "*"))
 	Expect(err).NotTo(HaveOccurred())
 	Expect(plugin).To(HaveLen(3), "the device plugins' own files after DEL")
+}
+
+// expectHandedOut asserts that interfaces have just the devices of fixed, and
+// the others each one of ids, in any order (which order is NET-26's).
+func expectHandedOut(got map[string]string, fixed map[string][]string, others []string, ids ...string) {
+	ginkgo.GinkgoHelper()
+	Expect(got).To(HaveLen(len(slices.Concat(slices.Collect(maps.Values(fixed))...))+len(others)), "interfaces")
+	for id, interfaces := range fixed {
+		for _, ifName := range interfaces {
+			Expect(got).To(HaveKeyWithValue(ifName, id))
+		}
+	}
+	var handed []string
+	for _, ifName := range others {
+		handed = append(handed, got[ifName])
+	}
+	Expect(handed).To(ConsistOf(ids), "the devices of the interfaces %v: each of the pod's, and none twice", others)
 }
 
 // expectDeviceInfo asserts what is said of the devices of a sandbox's
@@ -197,7 +222,7 @@ func devicesRolledBack(ctx context.Context, e *Env, kubelet *podresources.Server
 	e.DescribeDevice(nicResource, "0000:04:00.2")
 	e.DescribeDevice(nicResource, "0000:04:00.3")
 	Expect(expectRefused(e.Add(ctx, s)).Code).To(BeEquivalentTo(130))
-	Expect(e.devicesOf("DEL", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:04:00.2", "net2": "0000:04:00.3"}))
+	expectHandedOut(e.devicesOf("DEL", s), map[string][]string{"": {"eth0"}}, []string{"net1", "net2"}, "0000:04:00.2", "0000:04:00.3")
 	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after the rollback")
 	expectNothingLeft(e, s)
 }

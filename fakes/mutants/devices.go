@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -22,8 +23,14 @@ func init() {
 	register(
 		mutant{name: "devices-one-for-all", cases: net14, daemon: onPlan(oneDeviceForAll),
 			fault: "all networks of one resource get the same device"},
-		mutant{name: "devices-other-order", cases: net14, daemon: onPlan(devicesReversed),
+		mutant{name: "devices-other-order", cases: []string{"NET-26"}, daemon: onPlan(devicesReversed),
 			fault: "the devices are handed out from the last to the first"},
+		mutant{name: "devices-sorted-across-pod", cases: []string{"NET-26"}, daemon: onPlan(devicesSorted),
+			fault: "the devices are sorted across the pod"},
+		mutant{name: "devices-as-listed", cases: []string{"NET-26"}, daemon: onPlan(devicesAsListed),
+			fault: "a container's devices are handed out as the kubelet lists them"},
+		mutant{name: "devices-twice", cases: net14, daemon: onPlan(deviceTwice),
+			fault: "a pod's first device is handed out again when there are no more"},
 		mutant{name: "devices-not-of-capability", cases: net14, daemon: onConf("ADD", func(_ *plugin, conf map[string]any) {
 			if rc, ok := conf["runtimeConfig"].(map[string]any); ok {
 				delete(rc, "deviceID")
@@ -85,6 +92,42 @@ func devicesReversed(rec *ledger.Record) {
 		}
 		for i, a := range attachments {
 			exchange(a, ids[len(ids)-1-i])
+		}
+	}
+}
+
+// devicesSorted hands the devices out as if they had been sorted across the pod.
+func devicesSorted(rec *ledger.Record) {
+	for _, attachments := range withDevice(rec) {
+		var ids []string
+		for _, a := range attachments {
+			ids = append(ids, a.CapabilityArgs["deviceID"].(string))
+		}
+		slices.Sort(ids)
+		for i, a := range attachments {
+			exchange(a, ids[i])
+		}
+	}
+}
+
+// devicesAsListed exchanges the first two of several devices, which the kubelet
+// of the case lists in that order.
+func devicesAsListed(rec *ledger.Record) {
+	for _, attachments := range withDevice(rec) {
+		if len(attachments) < 3 {
+			continue
+		}
+		first, second := attachments[0].CapabilityArgs["deviceID"].(string), attachments[1].CapabilityArgs["deviceID"].(string)
+		exchange(attachments[0], second)
+		exchange(attachments[1], first)
+	}
+}
+
+// deviceTwice gives the last attachment of a resource the first one's device.
+func deviceTwice(rec *ledger.Record) {
+	for _, attachments := range withDevice(rec) {
+		if last := len(attachments) - 1; last > 1 {
+			exchange(attachments[last], attachments[0].CapabilityArgs["deviceID"].(string))
 		}
 	}
 }

@@ -100,7 +100,8 @@ type Device struct {
 // Claims is a Cluster that has resource claims.
 type Claims interface {
 	// ClaimedDevices returns the devices that a pod's claims gave it and that
-	// have an id for delegates.
+	// have an id for delegates: claim by claim in the pod's order, those of one
+	// claim sorted.
 	ClaimedDevices(ctx context.Context, pod *Pod) ([]Device, error)
 }
 

@@ -102,40 +102,47 @@ func (k *Kubernetes) devicesOf(ctx context.Context, namespace string, claims *po
 	published := newPublished(k)
 	var all []Device
 	for _, c := range claims.named {
-		results, err := k.allocated(ctx, namespace, c.claim)
+		own, err := k.devicesOfClaim(ctx, published, namespace, c.claim, func(resource, request string) string {
+			if resource != "" {
+				return resource
+			}
+			// A request has subrequests as request/subrequest.
+			request, _, _ = strings.Cut(request, "/")
+			return c.name + "/" + request
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range results {
-			d, err := published.device(ctx, &r)
-			if err != nil {
-				return nil, err
-			}
-			if d.Resource == "" {
-				// A request has subrequests as request/subrequest.
-				request, _, _ := strings.Cut(r.Request, "/")
-				d.Resource = c.name + "/" + request
-			}
-			all = append(all, d)
-		}
+		all = append(all, own...)
 	}
-	if claims.extended != "" {
-		results, err := k.allocated(ctx, namespace, claims.extended)
+	if claims.extended == "" {
+		return all, nil
+	}
+	own, err := k.devicesOfClaim(ctx, published, namespace, claims.extended, func(_, request string) string { return claims.byRequest[request] })
+	return append(all, own...), err
+}
+
+// devicesOfClaim returns what a claim has been given, sorted (NET-26). resource
+// names a device's resource by the one that it is published with and by the
+// claim's request. A device without an id is nothing to attach by, and left
+// out: a claim may be about more than networks.
+func (k *Kubernetes) devicesOfClaim(ctx context.Context, p *published, namespace, claim string, resource func(resource, request string) string) ([]Device, error) {
+	results, err := k.allocated(ctx, namespace, claim)
+	if err != nil {
+		return nil, err
+	}
+	var all []Device
+	for _, r := range results {
+		d, err := p.device(ctx, &r)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range results {
-			d, err := published.device(ctx, &r)
-			if err != nil {
-				return nil, err
-			}
-			d.Resource = claims.byRequest[r.Request]
+		if d.Resource = resource(d.Resource, r.Request); d.ID != "" && d.Resource != "" {
 			all = append(all, d)
 		}
 	}
-	// What has no id is nothing to attach by: a claim may be about more than
-	// networks.
-	return slices.DeleteFunc(all, func(d Device) bool { return d.ID == "" || d.Resource == "" }), nil
+	slices.SortStableFunc(all, func(a, b Device) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
 }
 
 // allocated returns what a claim has been given.

@@ -121,7 +121,7 @@ func TestClaimedDevices(t *testing.T) {
 	p.Status.ExtendedResourceClaimStatus = &corev1.PodExtendedResourceClaimStatus{ResourceClaimName: "e",
 		RequestMappings: []corev1.ContainerExtendedResourceRequest{{ContainerName: "c", ResourceName: "x/two", RequestName: "container-0-request-0"}}}
 	got, err := k.ClaimedDevices(t.Context(), podOf(p))
-	want := []Device{{"x/nic", "1"}, {"first/vf", "0000:00:01.0"}, {"x/nic", "7"}, {"x/two", "2"}}
+	want := []Device{{"first/vf", "0000:00:01.0"}, {"x/nic", "1"}, {"x/nic", "7"}, {"x/two", "2"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,7 +28,9 @@ const (
 )
 
 // plugged returns the devices that device plugins gave the containers of a
-// pod, by the resource that they were asked for with.
+// pod, by the resource that they were asked for with. The kubelet lists the
+// containers in the pod's order, and a container's devices in any, in a piece
+// for each NUMA node.
 func (s *Source) plugged(ctx context.Context, pod *cluster.Pod) (map[string][]string, error) {
 	answer, err := s.ask(ctx)
 	if err != nil {
@@ -39,8 +42,13 @@ func (s *Source) plugged(ctx context.Context, pod *cluster.Pod) (map[string][]st
 			continue
 		}
 		for _, c := range p.GetContainers() {
+			own := map[string][]string{}
 			for _, d := range c.GetDevices() {
-				ids[d.GetResourceName()] = append(ids[d.GetResourceName()], d.GetDeviceIds()...)
+				own[d.GetResourceName()] = append(own[d.GetResourceName()], d.GetDeviceIds()...)
+			}
+			for resource, all := range own {
+				slices.Sort(all)
+				ids[resource] = append(ids[resource], all...)
 			}
 		}
 	}

@@ -26,9 +26,12 @@ func NewSource(socket string, c cluster.Cluster) *Source {
 	return &Source{socket: socket, claims: claims}
 }
 
-// Of returns the ids of a pod's devices by the name of their resource, sorted,
-// each once: whoever else hands a pod's devices out in this order agrees. Errors
-// name the socket, or the claim and the API server.
+// Of returns the ids of a pod's devices by the name of their resource, each
+// once: container by container in the pod's order, then claim by claim, and
+// sorted within each. A pod that writes its networks in the order of its
+// containers has them agree on the devices; an order across the pod would give
+// one container the other's (NET-26). Errors name the socket, or the claim and
+// the API server.
 func (s *Source) Of(ctx context.Context, pod *cluster.Pod) (map[string][]string, error) {
 	ids, err := s.plugged(ctx, pod)
 	if err != nil {
@@ -44,9 +47,18 @@ func (s *Source) Of(ctx context.Context, pod *cluster.Pod) (map[string][]string,
 		}
 	}
 	for resource := range ids {
-		// A device is listed once per container and per NUMA node that it is of.
-		slices.Sort(ids[resource])
-		ids[resource] = slices.Compact(ids[resource])
+		ids[resource] = firstOfEach(ids[resource])
 	}
 	return ids, nil
+}
+
+// firstOfEach drops what came before: a device may be listed for several
+// containers.
+func firstOfEach(ids []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(ids, func(id string) bool {
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
 }

@@ -42,14 +42,14 @@ func TestOf(t *testing.T) {
 	kubelet, socket := serve(t)
 	kubelet.Set("ns", "p",
 		podresources.Device{Container: "a", Resource: "x/nic", IDs: []string{"3", "1"}},
-		podresources.Device{Container: "b", Resource: "x/nic", IDs: []string{"2", "3"}},
+		podresources.Device{Container: "b", Resource: "x/nic", IDs: []string{"2", "0", "3"}},
 		podresources.Device{Container: "b", Resource: "x/ib", IDs: []string{"7"}})
 	kubelet.Set("other", "p", podresources.Device{Container: "a", Resource: "x/nic", IDs: []string{"8"}})
 	kubelet.Set("ns", "other", podresources.Device{Container: "a", Resource: "x/nic", IDs: []string{"9"}})
 	from := claimed{devices: []cluster.Device{{Resource: "x/ib", ID: "5"}, {Resource: "claim/vf", ID: "6"}, {Resource: "x/ib", ID: "7"}}}
 
 	got, err := NewSource(socket, from).Of(t.Context(), &cluster.Pod{Namespace: "ns", Name: "p"})
-	want := map[string][]string{"x/nic": {"1", "2", "3"}, "x/ib": {"5", "7"}, "claim/vf": {"6"}}
+	want := map[string][]string{"x/nic": {"1", "3", "0", "2"}, "x/ib": {"7", "5"}, "claim/vf": {"6"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
