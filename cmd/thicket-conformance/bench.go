@@ -19,6 +19,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/bench"
+	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 type benchFlags struct {
@@ -54,7 +57,7 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this `file`")
 	c.Flags().IntVar(&f.rounds, "rounds", 200, "how often each single request is made")
 	c.Flags().IntVar(&f.pairs, "pairs", 10000, "how many ADD and DEL pairs the long run makes")
-	c.Flags().StringSliceVar(&f.scenarios, "scenarios", nil, "measure only these, of: "+strings.Join(conformance.BenchScenarios, ", "))
+	c.Flags().StringSliceVar(&f.scenarios, "scenarios", nil, "measure only these, of: "+strings.Join(bench.Scenarios, ", "))
 	c.Flags().BoolVar(&f.strict, "strict", false, "exit with 1 when a goal is not met")
 	return c
 }
@@ -64,24 +67,33 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	settings.Bench = conformance.BenchSettings{Nop: f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios}
+	target, ok := settings.Target.(thick.Target)
+	if !ok {
+		return fmt.Errorf("--target %s: bench measures thick plugins", f.target)
+	}
+	measured := bench.Settings{
+		Settings: thick.Settings{Target: target, FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets},
+		Nop:      f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
+	}
 	for _, s := range f.scenarios {
-		if !slices.Contains(conformance.BenchScenarios, s) {
-			return fmt.Errorf("--scenarios: there is no %q; there are %s", s, strings.Join(conformance.BenchScenarios, ", "))
+		if !slices.Contains(bench.Scenarios, s) {
+			return fmt.Errorf("--scenarios: there is no %q; there are %s", s, strings.Join(bench.Scenarios, ", "))
 		}
 	}
 	if f.rounds < 10 || f.pairs < 20 {
 		return fmt.Errorf("--rounds %d and --pairs %d: fewer than 10 and 20 say nothing", f.rounds, f.pairs)
 	}
 	if f.peer != "" {
-		if settings.Bench.Peer, err = conformance.LoadTarget(f.peer); err != nil {
+		if measured.Peer, err = conformance.LoadTarget(f.peer); err != nil {
 			return err
 		}
 	}
 	if conformance.IsChild() {
-		conformance.RunChild(settings)
+		suite.RunChild(suite.Child{Settings: suite.Settings{Subject: target}, Tasks: map[string]func(suite.Settings) (any, error){
+			bench.Task: func(s suite.Settings) (any, error) { return bench.Measure(measured, s.WorkDir) },
+		}})
 	}
-	report, err := conformance.RunBench(ctx, conformance.BenchOptions{Settings: settings, Progress: progress,
+	report, err := bench.Run(ctx, bench.Options{Settings: measured, Progress: progress,
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) }})
 	if report == nil {
 		return err
@@ -99,7 +111,7 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	return nil
 }
 
-func (f *benchFlags) write(report *conformance.BenchReport) error {
+func (f *benchFlags) write(report *bench.Report) error {
 	if f.json != "" {
 		data, err := json.MarshalIndent(report, "", "  ")
 		if err != nil {
@@ -121,7 +133,7 @@ func (f *benchFlags) write(report *conformance.BenchReport) error {
 }
 
 // printBench prints the goals, the latencies and the phases.
-func printBench(out io.Writer, r *conformance.BenchReport) {
+func printBench(out io.Writer, r *bench.Report) {
 	fmt.Fprintf(out, "%s\n\n", r.Machine)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "WHAT\tGOAL\tMEASURED\t")
@@ -161,12 +173,12 @@ func printBench(out io.Writer, r *conformance.BenchReport) {
 	}
 }
 
-func printLatency(t io.Writer, what string, l conformance.Latency) {
+func printLatency(t io.Writer, what string, l bench.Latency) {
 	fmt.Fprintf(t, "%s\t%.1f ms\t%.1f ms\t%.1f ms\n", what, l.P50, l.P90, l.P99)
 }
 
 // printFootprints prints what idle daemons hold, and what each part adds.
-func printFootprints(t io.Writer, r *conformance.BenchReport) {
+func printFootprints(t io.Writer, r *bench.Report) {
 	for _, s := range r.Sides {
 		if len(s.Idle.Parts) == 0 {
 			continue

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/report"
 )
 
 func compareCommand() *cobra.Command {
@@ -20,15 +20,15 @@ func compareCommand() *cobra.Command {
 		Example: "  thicket-conformance compare report/thicket/report.json report/multus/report.json --html report/compare.html",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, paths []string) error {
-			var reports []*conformance.Report
+			var reports []*report.Report
 			for _, path := range paths {
-				r, err := conformance.ReadReport(path)
+				r, err := report.ReadReport(path)
 				if err != nil {
 					return err
 				}
 				reports = append(reports, r)
 			}
-			compared, err := conformance.Compare(reports...)
+			compared, err := report.Compare(reports...)
 			if err != nil {
 				return err
 			}

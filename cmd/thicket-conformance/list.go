@@ -30,12 +30,17 @@ func listCommand() *cobra.Command {
 		Short: "List the requirements",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cases, err := conformance.Select(conformance.Selection{Profiles: profiles})
+			catalog, err := conformance.Catalog()
 			if err != nil {
 				return err
 			}
+			selection := conformance.Selection{Profiles: profiles}
 			if output == "markdown" {
-				return conformance.WriteCatalog(c.OutOrStdout(), cases)
+				return catalog.WriteMarkdown(c.OutOrStdout(), selection)
+			}
+			cases, err := catalog.Select(selection)
+			if err != nil {
+				return err
 			}
 			rows := make([]row, 0, len(cases))
 			for _, k := range cases {

@@ -94,7 +94,7 @@ func (f *targetFlags) settings() (conformance.Settings, error) {
 	case running:
 		s.Target, err = conformance.SocketTarget(runDir)
 	default:
-		s.Target, err = conformance.LoadTarget(f.target)
+		s.Target, err = conformance.Load(f.target)
 	}
 	return s, err
 }

@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -21,27 +19,11 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/apiserver"
+	"github.com/thicket-cni/thicket/conformance/kube"
+	"github.com/thicket-cni/thicket/conformance/mutation"
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/thick"
 )
-
-// mutant is a faulty implementation as the program of the mutants lists it.
-type mutant struct {
-	Name  string `json:"name"`
-	Kind  string `json:"kind"`
-	Fault string `json:"fault"`
-	// Cases claim it: each of them has to fail.
-	Cases []string `json:"cases"`
-	// Unserved says that the fault is that the daemon does not come to serve.
-	Unserved bool `json:"unserved,omitempty"`
-	// Kubernetes says that the fault shows with an API server only.
-	Kubernetes bool `json:"kubernetes,omitempty"`
-	// Equivalent is why nothing can tell it from an implementation without a
-	// fault; it is listed and not judged.
-	Equivalent string `json:"equivalent,omitempty"`
-}
-
-// baseline is the mutant without a fault, which has to pass every case that
-// claims another.
-const baseline = "none"
 
 // The kinds of mutants that are told apart here.
 const (
@@ -53,18 +35,17 @@ const (
 type mutantsFlags struct {
 	targetFlags
 	binary, shim, installer string
-	only, ids               []string
 	report                  string
-	seed                    uint64
-	sample, parallel        int
-	verbose                 bool
+	choice                  mutation.Choice
+	parallel                int
+	unclaimed, verbose      bool
 
 	// judged and links are how a child process is told its mutant and where the
 	// shims have been put under their mutants' names.
-	judged mutant
+	judged mutation.Mutant
 	links  string
 	// api is what the mutants that need an API server share.
-	api *conformance.API
+	api *kube.API
 }
 
 func mutantsCommand() *cobra.Command {
@@ -85,12 +66,13 @@ func mutantsCommand() *cobra.Command {
 	flags.StringVar(&f.binary, "mutants", filepath.Join(beside, "thicket-mutants"), "the program of the mutants, a `file`")
 	flags.StringVar(&f.shim, "shim", filepath.Join(beside, "thicket-shim"), "the shim of mutants that are daemons, a `file`")
 	flags.StringVar(&f.installer, "installer", filepath.Join(beside, "thicketd"), "the installer of mutants that are not, a `file`")
-	flags.StringSliceVar(&f.only, "only", nil, "only these mutants, by `name`")
-	flags.StringSliceVar(&f.ids, "ids", nil, "only the mutants that these cases claim, by `id`")
+	flags.StringSliceVar(&f.choice.Names, "only", nil, "only these mutants, by `name`")
+	flags.StringSliceVar(&f.choice.IDs, "ids", nil, "only the mutants that these cases claim, by `id`")
 	flags.StringVar(&f.report, "report", "", "write mutants.json into this `directory`")
-	flags.Uint64Var(&f.seed, "seed", 1, "what the sample is drawn by")
-	flags.IntVar(&f.sample, "sample", 0, "judge so many mutants, drawn by the seed; 0 means all")
+	flags.Uint64Var(&f.choice.Seed, "seed", 1, "what the sample is drawn by")
+	flags.IntVar(&f.choice.Sample, "sample", 0, "judge so many mutants, drawn by the seed; 0 means all")
 	flags.IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means three times the cores")
+	flags.BoolVar(&f.unclaimed, "unclaimed", false, "judge each mutant also by the other cases of its profiles, and list which of them fail too; takes long")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show why each case failed, and the daemon's log of what went wrong")
 	f.registerHidden(flags)
 	return c
@@ -126,9 +108,9 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := f.choose(all)
+	chosen, err := f.choice.Of(all)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; %s --list has them all", err, f.binary)
 	}
 	if f.links, err = os.MkdirTemp("", "tm-"); err != nil {
 		return err
@@ -139,11 +121,11 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if f.report != "" {
-		if err := v.write(f.report); err != nil {
+		if err := v.Write(f.report); err != nil {
 			return err
 		}
 	}
-	v.print(out, f.verbose)
+	v.Print(out, f.verbose)
 	switch {
 	case len(v.Survived) > 0:
 		return errFailed
@@ -153,9 +135,13 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// judge runs the trials of the chosen mutants. Those that need an API server
-// are left out, and the verdict says so, where none can be had.
-func (f *mutantsFlags) judge(ctx context.Context, out io.Writer, chosen []mutant) (v *verdict, err error) {
+// judge has the chosen mutants judged. Those that need an API server are left
+// out, and the verdict says so, where none can be had.
+func (f *mutantsFlags) judge(ctx context.Context, out io.Writer, chosen []mutation.Mutant) (v *mutation.Verdict, err error) {
+	catalog, err := conformance.Catalog()
+	if err != nil {
+		return nil, err
+	}
 	lacking, err := f.openAPI(ctx, chosen)
 	if err != nil {
 		return nil, err
@@ -163,38 +149,61 @@ func (f *mutantsFlags) judge(ctx context.Context, out io.Writer, chosen []mutant
 	if f.api != nil {
 		defer func() { err = errors.Join(err, f.api.Close()) }()
 	}
-	notJudged := []survivor{}
-	judged := slices.DeleteFunc(slices.Clone(chosen), func(m mutant) bool {
+	notJudged := []mutation.Survivor{}
+	judged := slices.DeleteFunc(slices.Clone(chosen), func(m mutation.Mutant) bool {
 		if lacking == "" || !m.Kubernetes || m.Equivalent != "" {
 			return false
 		}
-		notJudged = append(notJudged, survivor{m.Name, strings.Join(m.Cases, ", "), lacking})
+		notJudged = append(notJudged, mutation.Survivor{Mutant: m.Name, Case: strings.Join(m.Cases, ", "), Why: lacking})
 		return true
 	})
-	trials, err := f.trials(judged)
+	v, err = mutation.Judge(ctx, judged, mutation.Options{
+		Catalog: catalog, Try: f.try, Parallel: f.parallel, Unclaimed: f.unclaimed,
+		Progress: func(done, of int, t *mutation.Trial) {
+			fmt.Fprintf(out, "%3d/%d  %-9s  %-8s %5.1f s  %s\n", done, of, t.Outcome, t.ID, t.Seconds, t.Mutant)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	results, err := f.judgeAll(ctx, out, trials)
-	if err != nil {
-		return nil, err
-	}
-	v = verdictOf(judged, results)
 	v.NotJudged = notJudged
 	return v, nil
 }
 
+// try runs one case against one mutant.
+func (f *mutantsFlags) try(ctx context.Context, m *mutation.Mutant, id string) (*report.CaseResult, error) {
+	settings, err := f.settingsFor(m)
+	if err != nil {
+		return nil, err
+	}
+	r, err := conformance.Judge(ctx, conformance.Options{
+		Settings: settings, Selection: conformance.Selection{IDs: []string{id}}, Parallel: 1, API: f.api,
+		Command: func(ctx context.Context) *exec.Cmd {
+			args := []string{"--" + flagJudged, m.Name, "--" + flagKind, m.Kind, "--" + flagLinks, f.links}
+			if m.Kubernetes {
+				args = append(args, "--"+flagAPI)
+			}
+			return exec.CommandContext(ctx, "/proc/self/exe", append(slices.Clone(os.Args[1:]), args...)...)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &r.Cases[0], nil
+}
+
 // openAPI makes the API server ready that mutants share which need one; lacking
 // is why there is none.
-func (f *mutantsFlags) openAPI(ctx context.Context, chosen []mutant) (lacking string, err error) {
-	if !slices.ContainsFunc(chosen, func(m mutant) bool { return m.Kubernetes && m.Equivalent == "" }) {
+func (f *mutantsFlags) openAPI(ctx context.Context, chosen []mutation.Mutant) (lacking string, err error) {
+	if !slices.ContainsFunc(chosen, func(m mutation.Mutant) bool { return m.Kubernetes && m.Equivalent == "" }) {
 		return "", nil
 	}
-	settings, err := f.settingsFor(&mutant{Name: baseline, Kind: kindDaemon, Kubernetes: true})
+	t, err := f.targetFor(&mutation.Mutant{Name: mutation.Baseline, Kind: kindDaemon, Kubernetes: true})
 	if err != nil {
 		return "", err
 	}
-	f.api, err = conformance.HostAPI(ctx, settings)
+	settings := thick.Settings{Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
+	f.api, err = kube.HostAPI(ctx, settings.API(t), "")
 	var missing *apiserver.MissingError
 	if errors.As(err, &missing) {
 		return err.Error(), nil
@@ -203,50 +212,14 @@ func (f *mutantsFlags) openAPI(ctx context.Context, chosen []mutant) (lacking st
 }
 
 // list asks the program of the mutants which there are.
-func (f *mutantsFlags) list(ctx context.Context) ([]mutant, error) {
+func (f *mutantsFlags) list(ctx context.Context) ([]mutation.Mutant, error) {
 	data, err := exec.CommandContext(ctx, f.binary, "--list", "-o", "json").Output()
 	if err != nil {
 		return nil, fmt.Errorf("the mutants: %w; build them with: go build -o thicket-mutants github.com/thicket-cni/thicket/fakes/mutants", err)
 	}
-	var all []mutant
+	var all []mutation.Mutant
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("the list of %s: %w", f.binary, err)
 	}
 	return all, nil
-}
-
-// choose keeps the mutants that the flags ask for, in the list's order. The
-// baseline is not among them.
-func (f *mutantsFlags) choose(all []mutant) ([]mutant, error) {
-	for _, name := range f.only {
-		if !slices.ContainsFunc(all, func(m mutant) bool { return m.Name == name }) {
-			return nil, fmt.Errorf("mutant %q is unknown; %s --list has them all", name, f.binary)
-		}
-	}
-	chosen := slices.DeleteFunc(slices.Clone(all), func(m mutant) bool {
-		claimed := slices.ContainsFunc(m.Cases, func(id string) bool { return slices.Contains(f.ids, id) })
-		return m.Name == baseline || len(f.only) > 0 && !slices.Contains(f.only, m.Name) || len(f.ids) > 0 && !claimed
-	})
-	if f.sample > 0 && f.sample < len(chosen) {
-		// A sample for CI need not be unpredictable, it must be repeatable.
-		draw := rand.New(rand.NewPCG(f.seed, 0)) //nolint:gosec // see above
-		draw.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
-		chosen = chosen[:f.sample]
-		slices.SortStableFunc(chosen, func(a, b mutant) int {
-			at := func(m mutant) int { return slices.IndexFunc(all, func(o mutant) bool { return o.Name == m.Name }) }
-			return at(a) - at(b)
-		})
-	}
-	if len(chosen) == 0 {
-		return nil, errors.New("no mutant is chosen")
-	}
-	return chosen, nil
-}
-
-func (f *mutantsFlags) workers() int {
-	if f.parallel > 0 {
-		return f.parallel
-	}
-	// Most of a failing case's time is spent waiting for what does not come.
-	return 3 * runtime.NumCPU()
 }

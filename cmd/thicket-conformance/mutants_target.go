@@ -9,68 +9,55 @@ import (
 	"os"
 	"path/filepath"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/mutation"
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/targets"
+	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
-// settingsFor is what the cases of one mutant get: the target file of the
-// product, with the mutant in the place of the part that it is of.
-func (f *mutantsFlags) settingsFor(m *mutant) (conformance.Settings, error) {
+// settingsFor is what the cases of one mutant get.
+func (f *mutantsFlags) settingsFor(m *mutation.Mutant) (conformance.Settings, error) {
 	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
-	var err error
-	s.Target, err = f.mutantTarget(m)
+	t, err := f.targetFor(m)
+	s.Target = t
 	return s, err
 }
 
-func (f *mutantsFlags) mutantTarget(m *mutant) (conformance.Target, error) {
-	text := conformance.ThicketTarget
-	if m.Kubernetes {
-		text = conformance.ThicketKubernetesTarget
+// targetFor is the target file of the product, with the mutant in the place of
+// the part that it is of.
+func (f *mutantsFlags) targetFor(m *mutation.Mutant) (thick.Target, error) {
+	paths := map[string]string{"mutants": f.binary, "shim": f.shim, "installer": f.installer}
+	for name, path := range paths {
+		var err error
+		if paths[name], err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
 	}
-	var file map[string]any
-	if err := yaml.Unmarshal(text, &file); err != nil {
-		return nil, err
-	}
-	binary, err := filepath.Abs(f.binary)
-	if err != nil {
-		return nil, err
-	}
-	shim, err := filepath.Abs(f.shim)
-	if err != nil {
-		return nil, err
-	}
-	installer, err := filepath.Abs(f.installer)
-	if err != nil {
-		return nil, err
-	}
-	daemon := m.Name
+	binary, shim, daemon := paths["mutants"], paths["shim"], m.Name
 	if m.Kind == kindShim {
+		var err error
 		if shim, err = f.link(binary, m.Name); err != nil {
 			return nil, err
 		}
-		daemon = baseline
+		daemon = mutation.Baseline
 	}
-	file["name"] = "mutant " + m.Name
-	file["shim"].(map[string]any)["path"] = shim
-	file["daemon"].(map[string]any)["command"] = []string{binary, "--mutant", daemon, "--config", "{{.ConfigFile}}"}
-	file["version"] = []string{binary, "--mutant", m.Name, "--version"}
-	file["install"] = []string{installer, "install", "--dest", "{{.InstallDir}}", "--shim", shim}
+	o := thick.Override{
+		Name: "mutant " + m.Name, Shim: shim,
+		Daemon:     []string{binary, "--mutant", daemon, "--config", "{{.ConfigFile}}"},
+		Version:    []string{binary, "--mutant", m.Name, "--version"},
+		Install:    []string{paths["installer"], "install", "--dest", "{{.InstallDir}}", "--shim", shim},
+		CheckReady: []string{binary, "--mutant", m.Name, "check-ready"},
+		WaitReady:  []string{binary, "--mutant", m.Name, "wait-ready"},
+	}
 	if m.Kind == kindInstaller {
-		file["install"] = []string{binary, "--mutant", m.Name, "install", "--dest", "{{.InstallDir}}", "--shim", shim}
+		o.Install = []string{binary, "--mutant", m.Name, "install", "--dest", "{{.InstallDir}}", "--shim", shim}
 	}
-	file["client"] = map[string]any{
-		"checkReady": []string{binary, "--mutant", m.Name, "check-ready"},
-		"waitReady":  []string{binary, "--mutant", m.Name, "wait-ready"},
-	}
+	text := targets.ThicketKubernetes
 	if !m.Kubernetes {
-		file["features"] = append(file["features"].([]any), conformance.FeaturePanic)
+		text, o.Features = targets.Thicket, []spec.Feature{thick.FeaturePanic}
 	}
-	text, err = yaml.Marshal(file)
-	if err != nil {
-		return nil, err
-	}
-	return conformance.ParseTarget(text, "mutant "+m.Name, "/")
+	return o.Parse(text, "mutant "+m.Name, "/")
 }
 
 // link puts the program under the name of a mutant, by which it knows that it

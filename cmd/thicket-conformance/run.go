@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/thick/all"
 )
 
 type runFlags struct {
@@ -38,7 +40,7 @@ func runCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
 	f.register(c)
-	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(conformance.Profiles, ", "))
+	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(profileNames(), ", "))
 	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id`")
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
@@ -47,6 +49,15 @@ func runCommand() *cobra.Command {
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show the output of failed cases: the daemon's log, the delegates' calls")
 	return c
+}
+
+// profileNames lists the suite's profiles.
+func profileNames() []string {
+	var names []string
+	for _, p := range all.Profiles() {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 func (f *runFlags) run(ctx context.Context, out io.Writer) error {
@@ -81,45 +92,45 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 }
 
 func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
-	report, err := conformance.Judge(ctx, conformance.Options{
+	r, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
 		// The child is this command again, with the same flags.
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
-		Progress: func(done, of int, r conformance.CaseResult) {
+		Progress: func(done, of int, r report.CaseResult) {
 			fmt.Fprintf(out, "%3d/%d  %-7s  %-8s %5.1f s  %s\n", done, of, r.State, r.ID, r.Seconds, r.Title)
 		},
 	})
-	if report != nil && f.report != "" {
-		if writeErr := report.Write(f.report); writeErr != nil {
+	if r != nil && f.report != "" {
+		if writeErr := r.Write(f.report); writeErr != nil {
 			return writeErr
 		}
 	}
 	if err != nil {
 		return err
 	}
-	summarize(out, report, f.verbose)
-	if n := report.Count(conformance.Must); n.Failed > 0 {
+	summarize(out, r, f.verbose)
+	if n := r.Count(conformance.Must); n.Failed > 0 {
 		return errFailed
 	}
-	must, should := report.Count(conformance.Must), report.Count(conformance.Should)
+	must, should := r.Count(conformance.Must), r.Count(conformance.Should)
 	if must.Passed+should.Passed+should.Failed == 0 {
-		return fmt.Errorf("no case was executed: all %d were skipped", len(report.Cases))
+		return fmt.Errorf("no case was executed: all %d were skipped", len(r.Cases))
 	}
 	return nil
 }
 
 // summarize prints what was skipped and why, what failed, and the counts.
-func summarize(out io.Writer, r *conformance.Report, verbose bool) {
+func summarize(out io.Writer, r *report.Report, verbose bool) {
 	for _, c := range r.Cases {
 		for _, note := range c.Notes {
 			fmt.Fprintf(out, "\n%s: %s\n", c.ID, note)
 		}
-		if c.State == conformance.Skipped {
+		if c.State == report.Skipped {
 			fmt.Fprintf(out, "\nskipped %s (%s): %s\n", c.ID, c.Title, c.Reason)
 		}
 	}
 	for _, c := range r.Cases {
-		if c.State != conformance.Failed {
+		if c.State != report.Failed {
 			continue
 		}
 		fmt.Fprintf(out, "\nFAILED %s %s: %s\n  source: %s\n  %s\n", c.Level, c.ID, c.Title, c.Source, strings.ReplaceAll(c.Reason, "\n", "\n  "))
@@ -130,7 +141,7 @@ func summarize(out io.Writer, r *conformance.Report, verbose bool) {
 	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds, r.Seed)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "profile\tMUST passed\tfailed\tskipped\tSHOULD passed\tfailed\tskipped\t")
-	total := conformance.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}
+	total := report.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}
 	for _, s := range append(r.Summary, total) {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Profile, s.Must.Passed, s.Must.Failed, s.Must.Skipped,
 			s.Should.Passed, s.Should.Failed, s.Should.Skipped)

@@ -8,7 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/targets"
+	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 // Bundled returns the target for a program that stands beside the shim and the
@@ -19,8 +20,8 @@ func Bundled() (*Target, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(self)
-	file := bytes.ReplaceAll(conformance.ThicketTarget, []byte("bin/"), nil)
-	binaries, err := conformance.ParseTarget(file, "thicket.yaml", dir)
+	file := bytes.ReplaceAll(targets.Thicket, []byte("bin/"), nil)
+	binaries, err := thick.ParseTarget(file, "thicket.yaml", dir)
 	if err != nil {
 		return nil, fmt.Errorf("in-process: the shim is the real one, and the installer too: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/daemon"
 )
@@ -34,13 +35,21 @@ func (t *Target) Name() string { return t.Target.Name() + " (in-process)" }
 // Features implements conformance.Target: what the binaries have, but no
 // process of its own, and a seam to panic at instead.
 func (t *Target) Features() []conformance.Feature {
-	features := []conformance.Feature{conformance.FeaturePanic}
+	features := []conformance.Feature{thick.FeaturePanic}
 	for _, f := range t.Target.Features() {
-		if f != conformance.FeatureKill && f != conformance.FeatureProcess {
+		if f != thick.FeatureKill && f != thick.FeatureProcess {
 			features = append(features, f)
 		}
 	}
 	return features
+}
+
+// SetAside implements thick.LeavingTarget: what the binaries leave.
+func (t *Target) SetAside(p conformance.Paths) []string {
+	if own, ok := t.Target.(thick.LeavingTarget); ok {
+		return own.SetAside(p)
+	}
+	return nil
 }
 
 // StartDaemon implements conformance.Target.

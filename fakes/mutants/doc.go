@@ -11,5 +11,5 @@
 // before and after the daemon's life. The mutant "none" has no fault: what it
 // does not pass proves nothing.
 //
-// A new mutant is a value in the file of its profile; see mutant.
+// A new mutant is a value in the package of its profile; see mutant.Mutant.
 package main

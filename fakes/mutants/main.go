@@ -10,9 +10,45 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/thicket-cni/thicket/fakes/mutants/add"
+	"github.com/thicket-cni/thicket/fakes/mutants/check"
+	"github.com/thicket-cni/thicket/fakes/mutants/del"
+	"github.com/thicket-cni/thicket/fakes/mutants/endpoint"
+	"github.com/thicket-cni/thicket/fakes/mutants/hotplug"
+	"github.com/thicket-cni/thicket/fakes/mutants/lifecycle"
+	"github.com/thicket-cni/thicket/fakes/mutants/multinet"
+	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
+	"github.com/thicket-cni/thicket/fakes/mutants/ready"
+	"github.com/thicket-cni/thicket/fakes/mutants/resilience"
+	"github.com/thicket-cni/thicket/fakes/mutants/seam"
+	"github.com/thicket-cni/thicket/fakes/mutants/security"
+	"github.com/thicket-cni/thicket/fakes/mutants/shim"
+	"github.com/thicket-cni/thicket/fakes/mutants/socket"
+	"github.com/thicket-cni/thicket/pkg/api"
 )
+
+// ask calls a client function and prints its error as the API's would read.
+func ask(m *mutant.Mutant, command, runDir string) error {
+	c := seam.Client{Check: api.CheckAPIReadyNow, Wait: api.WaitUntilAPIReady}
+	if m.Client != nil && m.Client.Check != nil {
+		c.Check = m.Client.Check
+	}
+	if m.Client != nil && m.Client.Wait != nil {
+		c.Wait = m.Client.Wait
+	}
+	f := c.Check
+	if command == "wait-ready" {
+		f = c.Wait
+	}
+	if runDir == "" {
+		return fmt.Errorf("%s: the run directory is missing", command)
+	}
+	return f(runDir)
+}
 
 const usage = `thicket-mutants is Thicket with one deliberate fault.
 
@@ -26,24 +62,28 @@ Usage:
 Flags:
 `
 
-// program is what the executable is called when it is not a shim.
-const program = "thicket-mutants"
-
 func main() {
 	// A runtime decides on the shim's environment and arguments, so a shim can
 	// be told its mutant by its own name alone.
-	if m := mutants[filepath.Base(os.Args[0])]; m != nil && m.shim != nil {
-		m.shim()
+	set, err := mutant.NewSet(slices.Concat(
+		socket.Mutants(), ready.Mutants(), endpoint.Mutants(), shim.Mutants(), add.Mutants(), del.Mutants(),
+		check.Mutants(), lifecycle.Mutants(), hotplug.Mutants(), multinet.Mutants(), resilience.Mutants(), security.Mutants())...)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", mutant.Program, err)
+		os.Exit(1)
+	}
+	if m := set[filepath.Base(os.Args[0])]; m != nil && m.Shim != nil {
+		m.Shim()
 		return
 	}
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+	if err := run(set, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", mutant.Program, err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet(program, flag.ContinueOnError)
+func run(set mutant.Set, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet(mutant.Program, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(stderr, usage)
@@ -58,16 +98,16 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if *showList {
-		return list(stdout, *output)
+		return list(set, stdout, *output)
 	}
-	m := mutants[*name]
+	m := set[*name]
 	switch {
 	case m == nil:
-		return fmt.Errorf("--mutant %q is unknown; see %s --list", *name, program)
-	case m.equivalent != "":
-		return fmt.Errorf("mutant %s cannot be told from none (%s), so there is nothing to run", m.name, m.equivalent)
+		return fmt.Errorf("--mutant %q is unknown; see %s --list", *name, mutant.Program)
+	case m.Equivalent != "":
+		return fmt.Errorf("mutant %s cannot be told from none (%s), so there is nothing to run", m.Name, m.Equivalent)
 	case *showVersion:
-		_, err := fmt.Fprintf(stdout, "%s %s\n", program, m.name)
+		_, err := fmt.Fprintf(stdout, "%s %s\n", mutant.Program, m.Name)
 		return err
 	}
 	switch command := flags.Arg(0); command {
@@ -78,7 +118,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	case "check-ready", "wait-ready":
 		return ask(m, command, flags.Arg(1))
 	default:
-		return fmt.Errorf("%q is no command; see %s --help", command, program)
+		return fmt.Errorf("%q is no command; see %s --help", command, mutant.Program)
 	}
 }
 
@@ -93,10 +133,10 @@ type listed struct {
 	Equivalent string   `json:"equivalent,omitempty"`
 }
 
-func list(out io.Writer, form string) error {
+func list(set mutant.Set, out io.Writer, form string) error {
 	all := []listed{}
-	for _, m := range sorted() {
-		all = append(all, listed{m.name, m.kind(), m.fault, m.cases, m.unserved, m.kubernetes, m.equivalent})
+	for _, m := range set.Sorted() {
+		all = append(all, listed{m.Name, m.Kind(), m.Fault, m.Cases, m.Unserved, m.Kubernetes, m.Equivalent})
 	}
 	switch form {
 	case "json":
@@ -115,7 +155,7 @@ func list(out io.Writer, form string) error {
 	return fmt.Errorf("-o %q is unknown; there are table and json", form)
 }
 
-func install(m *mutant, args []string, stderr io.Writer) error {
+func install(m *mutant.Mutant, args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("install", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	dest := flags.String("dest", "", "the runtime's plugin `directory`")
@@ -123,8 +163,8 @@ func install(m *mutant, args []string, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if m.installer == nil {
-		return fmt.Errorf("mutant %s is not one of the installer", m.name)
+	if m.Installer == nil {
+		return fmt.Errorf("mutant %s is not one of the installer", m.Name)
 	}
-	return m.installer(*shim, *dest)
+	return m.Installer(*shim, *dest)
 }

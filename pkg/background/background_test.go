@@ -28,7 +28,7 @@ func TestTryReturnsAPanicAsAnError(t *testing.T) {
 		t.Errorf("the log has no stack: %s", log)
 	}
 	broken := errors.New("broken")
-	if err := Try(slog.Default(), "sums", func() error { return broken }); err != broken {
+	if err := Try(slog.Default(), "sums", func() error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	if err := <-Start(slog.New(slog.DiscardHandler), "sums", func() error { panic(1) }); !errors.As(err, &p) {

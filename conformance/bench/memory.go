@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
+)
+
+const (
+	idlePods        = 110
+	idleDefinitions = 1000
+	// idleWatch is how long a daemon's processor time is watched.
+	idleWatch = 5 * time.Second
+	// clockTicks is the kernel's unit of processor time (USER_HZ), per second.
+	clockTicks  = 100
+	longWorkers = 8
+	// stormSample is how often memory is read in the storm.
+	stormSample = 20 * time.Millisecond
+)
+
+// idle measures daemons that have nothing to do: one that knows nothing, one
+// that knows pods, and one that knows definitions too.
+func (b *bench) idle(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	for _, s := range b.sides {
+		if !s.Supports(thick.FeatureProcess) {
+			continue
+		}
+		s.footprint(ctx, b, 0, 0)
+		var pods []*node.Sandbox
+		for range idlePods {
+			pods = append(pods, s.Sandbox(node.WithoutNetns(), node.Networks("idle-0001,idle-0002")))
+		}
+		s.footprint(ctx, b, idlePods, 0)
+		config := string(node.MustJSON(map[string]any{"cniVersion": "1.0.0", "plugins": []any{map[string]any{"type": "macvlan", "master": "eth1", "mode": "bridge",
+			"ipam": map[string]any{"type": "host-local", "subnet": "10.1.2.0/24", "routes": []any{map[string]any{"dst": "0.0.0.0/0"}}}}}}))
+		for i := range idleDefinitions {
+			s.Definition(fmt.Sprintf("idle-%04d", i), config)
+		}
+		s.footprint(ctx, b, idlePods, idleDefinitions)
+		for i := range idleDefinitions {
+			s.DeleteDefinition(fmt.Sprintf("idle-%04d", i))
+		}
+		for _, p := range pods {
+			s.DeletePod(p)
+		}
+	}
+}
+
+// footprint starts a daemon, watches it for a while and reads its memory.
+func (s *benchEnv) footprint(ctx context.Context, b *bench, pods, definitions int) {
+	ginkgo.GinkgoHelper()
+	b.progress("%s: idle with %d pods and %d definitions", s.side.Name, pods, definitions)
+	s.start(ctx)
+	before := processorTime(s.d.PID())
+	select {
+	case <-time.After(idleWatch):
+	case <-ctx.Done():
+		ginkgo.Fail(ctx.Err().Error())
+	}
+	idle := &s.side.Idle
+	idle.CPU = 100 * (processorTime(s.d.PID()) - before).Seconds() / idleWatch.Seconds()
+	status := statusOf(s.d.PID())
+	idle.ResidentMiB = mib(status["VmRSS"] << 10)
+	idle.Parts = append(idle.Parts, Footprint{Pods: pods, Definitions: definitions, ResidentMiB: idle.ResidentMiB,
+		AnonymousMiB: mib(status["RssAnon"] << 10), FileMiB: mib(status["RssFile"] << 10)})
+	s.stop(ctx)
+}
+
+// processorTime is what a process has used so far.
+func processorTime(pid int) time.Duration {
+	ginkgo.GinkgoHelper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	Expect(err).NotTo(HaveOccurred())
+	// The name may contain blanks; utime and stime are the 12th and 13th after it.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	var ticks int
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		Expect(err).NotTo(HaveOccurred())
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / clockTicks
+}
+
+// sampleOf reads a daemon's memory, descriptors and threads.
+func sampleOf(pid int) Sample {
+	ginkgo.GinkgoHelper()
+	status := statusOf(pid)
+	s := Sample{MiB: float64(status["VmRSS"]) / 1024, Threads: int(status["Threads"])}
+	descriptors, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	Expect(err).NotTo(HaveOccurred())
+	s.Descriptors = len(descriptors)
+	return s
+}
+
+// statusOf reads the numbers of /proc/PID/status; memory is in KiB.
+func statusOf(pid int) map[string]int64 {
+	ginkgo.GinkgoHelper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	Expect(err).NotTo(HaveOccurred())
+	numbers := map[string]int64{}
+	for line := range strings.SplitSeq(string(status), "\n") {
+		key, value, _ := strings.Cut(line, ":")
+		if n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64); err == nil {
+			numbers[key] = n
+		}
+	}
+	return numbers
+}
+
+// storms measures the restart storm of RES-06, with real plugins.
+func (b *bench) storms(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	for i, s := range b.sides {
+		if !s.Supports(thick.FeatureProcess) {
+			continue
+		}
+		b.progress("%s: %d sandboxes at once in %d MiB", s.side.Name, expect.StormSandboxes, expect.StormMemory>>20)
+		group, err := suite.NewCgroup(s.WorkDir(), expect.StormMemory)
+		if err != nil {
+			b.progress("the storm is left out: a memory cgroup cannot be made here: %v", err)
+			return
+		}
+		s.storm(ctx, group, i)
+		Eventually(func() error { return group.Remove() }).WithContext(ctx).WithTimeout(thick.TeardownTimeout).Should(Succeed())
+	}
+}
+
+func (s *benchEnv) storm(ctx context.Context, group *suite.Cgroup, number int) {
+	ginkgo.GinkgoHelper()
+	// It is measured, and need not end the benchmark.
+	s.AllowLeftovers("what a storm leaves is in the report")
+	if number == 0 {
+		s.RealPlugins()
+	} else {
+		for _, name := range []string{"bridge", "host-local"} {
+			Expect(os.Symlink(filepath.Join(s.Settings.PluginDir, name), filepath.Join(s.BinDir, name))).To(Succeed())
+		}
+	}
+	s.DefaultNetwork(expect.RealBridge(s.Env, "default", fmt.Sprintf("br-storm%d", number), fmt.Sprintf("10.%d.0.0/16", 70+number)))
+	s.Definition("real", expect.RealBridge(s.Env, "real", fmt.Sprintf("br-real%d", number), fmt.Sprintf("10.%d.0.0/16", 80+number)))
+	Expect(group.With(func() { s.start(ctx) })).To(Succeed())
+	var boxes []*node.Sandbox
+	for range expect.StormSandboxes {
+		boxes = append(boxes, s.Sandbox(node.Networks("real")))
+	}
+	result := &Storm{}
+	s.side.Storm = result
+	var failed atomic.Int64
+	var runtimes sync.WaitGroup
+	start := time.Now()
+	for _, box := range boxes {
+		runtimes.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, expect.RuntimeDeadline)
+			defer cancel()
+			if answer, err := s.TryPost(ctx, "/cni", s.Request("ADD", box)); err != nil || !answer.OK() {
+				failed.Add(1)
+			}
+		})
+	}
+	over := make(chan struct{})
+	go func() { runtimes.Wait(); close(over) }()
+	result.Memory = watch(group, start, over)
+	result.Seconds = time.Since(start).Seconds()
+	result.Failed = int(failed.Load())
+	killed, err := group.Killed()
+	Expect(err).NotTo(HaveOccurred())
+	result.Killed = killed
+	if !s.d.Ended() {
+		s.stop(ctx)
+	}
+	// Another daemon, without the limit, cleans up after this one.
+	s.start(ctx)
+	for _, box := range boxes {
+		s.MustOK(s.Del(ctx, box))
+		s.DeletePod(box)
+		result.Left += len(s.Leftovers(box))
+	}
+	s.stop(ctx)
+}
+
+// watch reads the cgroup's memory until it is over.
+func watch(g *suite.Cgroup, start time.Time, over <-chan struct{}) []Sample {
+	tick := time.NewTicker(stormSample)
+	defer tick.Stop()
+	var all []Sample
+	for {
+		select {
+		case <-over:
+			return all
+		case <-tick.C:
+			if n, err := g.Usage(); err == nil {
+				all = append(all, Sample{At: time.Since(start).Seconds(), MiB: mib(n)})
+			}
+		}
+	}
+}
+
+// long runs many pairs against the target alone.
+func (b *bench) long(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	s := b.sides[0]
+	if !s.Supports(thick.FeatureProcess) {
+		return
+	}
+	nopNetworks(s.Env)
+	s.start(ctx)
+	boxes := make(chan *node.Sandbox, longWorkers)
+	for range longWorkers {
+		boxes <- s.Sandbox(node.Networks("second"))
+	}
+	step := max(b.settings.Pairs/20, 1)
+	for done := 0; done < b.settings.Pairs; done += step {
+		b.progress("%s: pair %d of %d", s.side.Name, done, b.settings.Pairs)
+		var workers sync.WaitGroup
+		for range step {
+			box := <-boxes
+			workers.Go(func() {
+				defer ginkgo.GinkgoRecover()
+				s.MustOK(s.Add(ctx, box))
+				s.MustOK(s.Del(ctx, box))
+				boxes <- box
+			})
+		}
+		workers.Wait()
+		sample := sampleOf(s.d.PID())
+		sample.At = float64(done + step)
+		s.side.Long = append(s.side.Long, sample)
+	}
+	s.stop(ctx)
+}

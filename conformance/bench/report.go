@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Report is what RunBench measured. Times are in milliseconds, memory in
+// MiB.
+type Report struct {
+	Started time.Time `json:"started"`
+	Machine string    `json:"machine"`
+	// Sides are the implementations, the target first.
+	Sides []Side `json:"sides"`
+	// Alone are the delegate's own times, by command.
+	Alone map[string]Latency `json:"alone"`
+	// StatusWrite is the API server's own time for the write that is a part of
+	// every ADD of a pod, asked for by the benchmark between the ADDs; nil where
+	// no API server stands beside the sides.
+	StatusWrite *Latency `json:"statusWrite,omitempty"`
+	Goals       []Goal   `json:"goals"`
+	// Failure is why the measurement is incomplete, "" when it is not.
+	Failure string `json:"failure,omitempty"`
+}
+
+// Side is what was measured of one implementation.
+type Side struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Latency is by scenario: "ADD 1" is an ADD of one network.
+	Latency map[string]Latency `json:"latency"`
+	// Bursts are 150 ADDs of two networks at several concurrencies.
+	Bursts []Burst  `json:"bursts"`
+	Shim   ShimSize `json:"shim"`
+	Idle   Idle     `json:"idle"`
+	Storm  *Storm   `json:"storm,omitempty"`
+	// Long is the daemon during the long run of pairs.
+	Long []Sample `json:"long,omitempty"`
+	// Phases are the target's own account of one ADD of two networks, p50 by
+	// phase; empty for an implementation that gives none.
+	Phases map[string]float64 `json:"phases,omitempty"`
+}
+
+// Latency is a distribution of times, in milliseconds.
+type Latency struct {
+	N   int     `json:"n"`
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
+	// Curve are 101 quantiles, from the least to the most.
+	Curve []float64 `json:"curve"`
+}
+
+// Burst is many ADDs at once.
+type Burst struct {
+	Concurrency int `json:"concurrency"`
+	// Seconds is the median of the repetitions.
+	Seconds float64 `json:"seconds"`
+}
+
+// ShimSize is what the shim costs.
+type ShimSize struct {
+	DiskMiB     float64 `json:"diskMiB"`
+	ResidentMiB float64 `json:"residentMiB"`
+	// FirstByte is the time from its start to the first byte of its request.
+	FirstByte Latency `json:"firstByte"`
+}
+
+// Idle is a daemon that knows 110 pods and 1,000 definitions and has nothing
+// to do.
+type Idle struct {
+	ResidentMiB float64 `json:"residentMiB"`
+	// CPU is the share of one core, in percent.
+	CPU float64 `json:"cpu"`
+	// Parts are the same daemon with less to know, the least first.
+	Parts []Footprint `json:"parts,omitempty"`
+}
+
+// Footprint is a daemon's memory by kind.
+type Footprint struct {
+	Pods        int     `json:"pods"`
+	Definitions int     `json:"definitions"`
+	ResidentMiB float64 `json:"residentMiB"`
+	// AnonymousMiB is what the daemon made itself, FileMiB what it uses of its
+	// executable, which the kernel can drop.
+	AnonymousMiB float64 `json:"anonymousMiB"`
+	FileMiB      float64 `json:"fileMiB"`
+}
+
+// Storm is 150 ADDs at once with real plugins in a memory cgroup of 50 MiB.
+type Storm struct {
+	Seconds float64 `json:"seconds"`
+	Failed  int     `json:"failed"`
+	Killed  int     `json:"killed"`
+	// Left is how many files and interfaces are left after the DELs, which a
+	// daemon without the limit has served.
+	Left int `json:"left"`
+	// Memory is the cgroup's usage over time.
+	Memory []Sample `json:"memory"`
+}
+
+// String says what became of the sandboxes.
+func (s *Storm) String() string {
+	return fmt.Sprintf("%d failed, %d killed, %d left, %.1f s", s.Failed, s.Killed, s.Left, s.Seconds)
+}
+
+// Sample is a daemon at one moment.
+type Sample struct {
+	// At is in seconds, or in pairs for the long run.
+	At          float64 `json:"at"`
+	MiB         float64 `json:"mib"`
+	Descriptors int     `json:"descriptors,omitempty"`
+	Threads     int     `json:"threads,omitempty"`
+}
+
+// Goal is one line of the table that the benchmark is about.
+type Goal struct {
+	What string `json:"what"`
+	// Goal says what it should be, such as "≤ 5 × alone".
+	Goal string `json:"goal"`
+	// Measured says what it is.
+	Measured string `json:"measured"`
+	Met      bool   `json:"met"`
+}
+
+// latencyOf sorts the times and takes the quantiles.
+func latencyOf(times []time.Duration) Latency {
+	if len(times) == 0 {
+		return Latency{}
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	at := func(q float64) float64 {
+		return float64(sorted[int(math.Round(q*float64(len(sorted)-1)))]) / float64(time.Millisecond)
+	}
+	l := Latency{N: len(sorted), P50: at(.5), P90: at(.9), P99: at(.99)}
+	for i := range 101 {
+		l.Curve = append(l.Curve, at(float64(i)/100))
+	}
+	return l
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[len(sorted)/2]
+}

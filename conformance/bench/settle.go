@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+const (
+	// settleWatch is how long the machine has to be calm before it is measured.
+	settleWatch = 500 * time.Millisecond
+	// settleLimit is how long that is waited for.
+	settleLimit = 30 * time.Second
+	// calm is the share of its processors that a machine at rest uses.
+	calm = 0.1
+)
+
+// settle waits until an API server that has just started has come to rest.
+func (b *bench) settle(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	b.progress("waiting until the machine is calm")
+	tick := time.NewTicker(settleWatch)
+	defer tick.Stop()
+	late := time.After(settleLimit)
+	idle := idleTime()
+	for {
+		select {
+		case <-tick.C:
+		case <-late:
+			b.progress("the machine is busy with something else: the times will be too long")
+			return
+		case <-ctx.Done():
+			ginkgo.Fail(ctx.Err().Error())
+		}
+		before := idle
+		idle = idleTime()
+		if (idle - before).Seconds() > (1-calm)*settleWatch.Seconds()*float64(runtime.NumCPU()) {
+			return
+		}
+	}
+}
+
+// idleTime is how long all processors together have had nothing to do.
+func idleTime() time.Duration {
+	ginkgo.GinkgoHelper()
+	stat, err := os.ReadFile("/proc/stat")
+	Expect(err).NotTo(HaveOccurred())
+	var user, nice, system, idle int64
+	_, err = fmt.Sscanf(string(stat), "cpu %d %d %d %d", &user, &nice, &system, &idle)
+	Expect(err).NotTo(HaveOccurred())
+	return time.Duration(idle) * time.Second / clockTicks
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/thicket-cni/thicket/conformance/kube"
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/all"
+)
+
+// What programs need of the packages below this one.
+type (
+	// Subject is what every kind of target has; Target is a thick plugin.
+	Subject = suite.Subject
+	Target  = thick.Target
+	// Paths and Process are what a Target of one's own deals in.
+	Paths   = thick.Paths
+	Process = thick.Process
+	// Profile is a group of cases, Case one of them, Selection chooses.
+	Profile   = suite.Profile
+	Case      = suite.Case
+	Selection = suite.Selection
+	// Report is what a run found, CaseResult one case of it.
+	Report     = report.Report
+	CaseResult = report.CaseResult
+	Level      = spec.Level
+	Feature    = spec.Feature
+)
+
+// Version is the suite's version; Must and Should are the levels.
+const (
+	Version = spec.Version
+	Must    = spec.Must
+	Should  = spec.Should
+)
+
+// Settings are what every case of a run gets. Target is required.
+type Settings struct {
+	// Target is judged: Load's, or one's own.
+	Target Subject
+	// Profiles are judged beside the suite's own. A profile says which kind of
+	// target it judges.
+	Profiles []Profile
+	// Setup reaches the cases of a target whose kind is not the suite's, in
+	// suite.T.
+	Setup any
+	// FakeDelegate is the built fakes/delegate, PluginDir holds the real plugins
+	// (bridge, host-local …). Cases that need those are skipped without it.
+	FakeDelegate, PluginDir string
+	// Kubeconfig names a cluster whose API is used, for a target with the feature
+	// kubernetes. Without it the suite starts etcd and kube-apiserver of the
+	// directory KubernetesAssets, or of the one that KUBEBUILDER_ASSETS names.
+	Kubeconfig, KubernetesAssets string
+	// WorkDir is where cases make their directories; empty for the system's.
+	WorkDir string
+}
+
+// Options is what Judge needs.
+type Options struct {
+	Settings
+	Selection Selection
+	// Command makes the command that runs this program as a child: IsChild is
+	// true in it, and it must call RunChild with the same Settings.
+	Command func(ctx context.Context) *exec.Cmd
+	// Parallel, Seed and Progress are those of suite.Options.
+	Parallel int
+	Seed     uint64
+	Progress func(done, of int, r CaseResult)
+	// API is what a target with the feature kubernetes gets, when runs share one;
+	// nil is one of this run's own.
+	API *kube.API
+}
+
+// Catalog returns the suite's own profiles, and those of somebody else behind
+// them.
+func Catalog(more ...Profile) (*suite.Catalog, error) {
+	return suite.NewCatalog(slices.Concat(all.Profiles(), more)...)
+}
+
+// thick are the settings of a thick plugin's cases; ok is false for a target of
+// another kind.
+func (s *Settings) thick() (settings thick.Settings, ok bool) {
+	t, ok := s.Target.(Target)
+	return thick.Settings{Target: t, FakeDelegate: s.FakeDelegate, PluginDir: s.PluginDir, Kubeconfig: s.Kubeconfig, KubernetesAssets: s.KubernetesAssets}, ok
+}
+
+// options are those of the engine.
+func (o *Options) options() (suite.Options, error) {
+	catalog, err := Catalog(o.Profiles...)
+	if err != nil {
+		return suite.Options{}, err
+	}
+	to := suite.Options{
+		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
+		Command: o.Command, Parallel: o.Parallel, Seed: o.Seed, Progress: o.Progress,
+	}
+	if settings, ok := o.thick(); ok {
+		if _, err := exec.LookPath(o.FakeDelegate); err != nil {
+			return to, fmt.Errorf("the fake delegate: %w; build it with: go build -o fake-delegate github.com/thicket-cni/thicket/fakes/delegate", err)
+		}
+		to.Setup, to.Services = settings, settings.Services(o.API)
+	}
+	return to, nil
+}
+
+// Judge executes the selected cases against the target and reports. It fails
+// only when the suite itself cannot run; what the target does is in the report.
+func Judge(ctx context.Context, o Options) (*Report, error) {
+	options, err := o.options()
+	if err != nil {
+		return nil, err
+	}
+	return suite.Judge(ctx, options)
+}
+
+// IsChild reports whether this process was started by Judge to run one case. A
+// program that calls Judge must then call RunChild, and do nothing else.
+func IsChild() bool { return suite.IsChild() }
+
+// RunChild runs the case that the parent asks for and ends the process.
+func RunChild(s Settings) {
+	options, err := (&Options{Settings: s}).options()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+	suite.RunChild(suite.Child{Settings: options.Settings, Catalog: options.Catalog})
+}
+
+// Load reads a target file of any kind; its key kind says which.
+func Load(path string) (Subject, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	var head struct {
+		Kind string `yaml:"kind"`
+	}
+	if err := yaml.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("target %s: %w", path, err)
+	}
+	switch head.Kind {
+	case thick.TargetKind:
+		return thick.ParseTarget(data, path, "")
+	}
+	return nil, fmt.Errorf("target %s: kind %q is unknown; there is %s", path, head.Kind, thick.TargetKind)
+}
+
+// LoadTarget reads the target file of a thick plugin. Unknown keys, missing
+// ones, templates that do not parse and executables that are not there are
+// errors that name the file and the key.
+func LoadTarget(path string) (Target, error) { return thick.LoadTarget(path) }
+
+// SocketTarget is a daemon that already runs, by its run directory; see
+// thick.SocketTarget.
+func SocketTarget(runDir string) (Target, error) { return thick.SocketTarget(runDir) }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mutation
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/suite"
+)
+
+// Options is what Judge needs.
+type Options struct {
+	// Catalog has the cases.
+	Catalog *suite.Catalog
+	// Try runs one case against one mutant.
+	Try func(ctx context.Context, m *Mutant, id string) (*report.CaseResult, error)
+	// Parallel is how many trials run side by side; 0 means three times the
+	// cores.
+	Parallel int
+	// Unclaimed has each mutant also judged by the cases of its profiles that do
+	// not claim it, so that the verdict can list which of them fail too.
+	Unclaimed bool
+	// Progress is called after each trial, one call at a time; may be nil.
+	Progress func(done, of int, t *Trial)
+}
+
+// Trial is one case against one mutant, and how it ended.
+type Trial struct {
+	Mutant string `json:"mutant"`
+	// Kubernetes means that it had an API server.
+	Kubernetes bool `json:"kubernetes,omitempty"`
+	// Claimed means that the case claims the mutant.
+	Claimed bool    `json:"claimed"`
+	Outcome Outcome `json:"outcome"`
+	report.CaseResult
+
+	mutant *Mutant
+	of     suite.Case
+}
+
+// Judge runs every mutant against the cases that claim it, and the baseline
+// against all of those.
+func Judge(ctx context.Context, mutants []Mutant, o Options) (*Verdict, error) {
+	trials, err := o.trials(mutants)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.run(ctx, trials); err != nil {
+		return nil, err
+	}
+	return verdictOf(o.Catalog, mutants, trials), nil
+}
+
+// trials pairs each mutant with its cases, and the baseline with all of those;
+// the longest come first.
+func (o *Options) trials(mutants []Mutant) ([]Trial, error) {
+	var all []Trial
+	claimed := map[bool][]string{} // by whether there is an API server
+	for i := range mutants {
+		m := &mutants[i]
+		cases, err := o.Catalog.Select(suite.Selection{IDs: m.Cases})
+		if err != nil {
+			return nil, fmt.Errorf("mutant %s: %w", m.Name, err)
+		}
+		if m.Equivalent != "" {
+			continue
+		}
+		for _, c := range cases {
+			all = append(all, Trial{Mutant: m.Name, Kubernetes: m.Kubernetes, Claimed: true, mutant: m, of: c})
+			claimed[m.Kubernetes] = append(claimed[m.Kubernetes], c.ID)
+		}
+		if o.Unclaimed {
+			all = append(all, o.unclaimed(m, cases)...)
+		}
+	}
+	for withAPI, ids := range claimed {
+		none := &Mutant{Name: Baseline, Kubernetes: withAPI}
+		cases, err := o.Catalog.Select(suite.Selection{IDs: ids})
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cases {
+			all = append(all, Trial{Mutant: Baseline, Kubernetes: withAPI, mutant: none, of: c})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Trial) int { return cmp.Compare(b.of.Slow, a.of.Slow) })
+	return all, nil
+}
+
+// unclaimed are the trials of a mutant by the other cases of the profiles that
+// claim it.
+func (o *Options) unclaimed(m *Mutant, claiming []suite.Case) []Trial {
+	var trials []Trial
+	for _, c := range o.Catalog.Cases() {
+		near := slices.ContainsFunc(claiming, func(k suite.Case) bool { return k.Profile == c.Profile })
+		if near && !slices.Contains(m.Cases, c.ID) {
+			trials = append(trials, Trial{Mutant: m.Name, Kubernetes: m.Kubernetes, mutant: m, of: c})
+		}
+	}
+	return trials
+}
+
+// run runs the trials side by side, and those whose case has to be alone after
+// the others.
+func (o *Options) run(ctx context.Context, trials []Trial) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var mu sync.Mutex
+	done := 0
+	try := func(t *Trial) {
+		if ctx.Err() != nil {
+			return
+		}
+		r, err := o.Try(ctx, t.mutant, t.of.ID)
+		if err != nil {
+			stop(fmt.Errorf("mutant %s, case %s: %w", t.Mutant, t.of.ID, err))
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		t.CaseResult, t.Outcome = *r, outcome(t.mutant, r)
+		done++
+		if o.Progress != nil {
+			o.Progress(done, len(trials), t)
+		}
+	}
+	var alone []*Trial
+	todo := make(chan *Trial, len(trials))
+	for i := range trials {
+		if trials[i].of.Alone {
+			alone = append(alone, &trials[i])
+		} else {
+			todo <- &trials[i]
+		}
+	}
+	close(todo)
+	var workers sync.WaitGroup
+	for range o.workers() {
+		workers.Go(func() {
+			for t := range todo {
+				try(t)
+			}
+		})
+	}
+	workers.Wait()
+	for _, t := range alone {
+		try(t)
+	}
+	return context.Cause(ctx)
+}
+
+func (o *Options) workers() int {
+	if o.Parallel > 0 {
+		return o.Parallel
+	}
+	// Most of a failing case's time is spent waiting for what does not come.
+	return 3 * runtime.NumCPU()
+}

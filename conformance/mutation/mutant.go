@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mutation proves that cases can fail: it has implementations with one
+// deliberate fault each judged by the cases that claim to notice it.
+package mutation
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
+
+// Mutant is an implementation with one fault.
+type Mutant struct {
+	Name string `json:"name"`
+	// Kind says which part of the implementation is faulty.
+	Kind  string `json:"kind"`
+	Fault string `json:"fault"`
+	// Cases claim it: each of them has to fail.
+	Cases []string `json:"cases"`
+	// Unserved means that the fault keeps the daemon from serving.
+	Unserved bool `json:"unserved,omitempty"`
+	// Kubernetes means that the fault shows with an API server only.
+	Kubernetes bool `json:"kubernetes,omitempty"`
+	// Equivalent is why nothing can tell it from an implementation without a
+	// fault; it is listed and not judged.
+	Equivalent string `json:"equivalent,omitempty"`
+}
+
+// Baseline is the mutant without a fault, which has to pass every case that
+// claims another.
+const Baseline = "none"
+
+// Choice says which mutants are judged; its zero value is all of them.
+type Choice struct {
+	// Names and IDs keep the mutants of that name, and those that these cases
+	// claim.
+	Names, IDs []string
+	// Sample keeps so many, drawn by Seed; 0 keeps all.
+	Sample int
+	Seed   uint64
+}
+
+// Of returns the chosen mutants in their order. The baseline is not among them.
+func (c *Choice) Of(all []Mutant) ([]Mutant, error) {
+	for _, name := range c.Names {
+		if !slices.ContainsFunc(all, func(m Mutant) bool { return m.Name == name }) {
+			return nil, fmt.Errorf("mutant %q is unknown", name)
+		}
+	}
+	chosen := slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool {
+		claimed := slices.ContainsFunc(m.Cases, func(id string) bool { return slices.Contains(c.IDs, id) })
+		return m.Name == Baseline || len(c.Names) > 0 && !slices.Contains(c.Names, m.Name) || len(c.IDs) > 0 && !claimed
+	})
+	if c.Sample > 0 && c.Sample < len(chosen) {
+		// A sample need not be unpredictable, it must be repeatable.
+		draw := rand.New(rand.NewPCG(c.Seed, 0))
+		draw.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+		chosen = chosen[:c.Sample]
+		at := func(m Mutant) int { return slices.IndexFunc(all, func(o Mutant) bool { return o.Name == m.Name }) }
+		slices.SortStableFunc(chosen, func(a, b Mutant) int { return at(a) - at(b) })
+	}
+	if len(chosen) == 0 {
+		return nil, errors.New("no mutant is chosen")
+	}
+	return chosen, nil
+}

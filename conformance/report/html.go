@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+//go:embed page.html.tmpl report.html.tmpl compare.html.tmpl
+var pages embed.FS
+
+// page renders one of the pages; what they share is in page.html.tmpl.
+func page(w io.Writer, name string, data any) error {
+	t, err := template.New(name).Funcs(template.FuncMap{
+		"seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
+		"lower":   func(s any) string { return strings.ToLower(fmt.Sprint(s)) },
+		"number":  func(id string) string { _, n, _ := strings.Cut(id, "-"); return n },
+		"ms":      func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) },
+	}).ParseFS(pages, "page.html.tmpl", name)
+	if err != nil {
+		return err
+	}
+	return t.ExecuteTemplate(w, name, data)
+}
+
+// WriteHTML writes the report as one self-contained page.
+func (r *Report) WriteHTML(w io.Writer) error {
+	total := ProfileSummary{Must: r.Count(spec.Must), Should: r.Count(spec.Should)}
+	return page(w, "report.html.tmpl", map[string]any{"Report": r, "Total": total, "Suite": r.Suite})
+}
+
+func (r *Report) html() ([]byte, error) {
+	var b bytes.Buffer
+	err := r.WriteHTML(&b)
+	return b.Bytes(), err
+}
+
+// CasesOf are the report's cases of one profile.
+func (r *Report) CasesOf(profile string) []CaseResult {
+	var all []CaseResult
+	for _, c := range r.Cases {
+		if c.Profile == profile {
+			all = append(all, c)
+		}
+	}
+	return all
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/xml"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2/reporters"
+)
+
+// junit renders the report in the form that CI servers read: a test suite per
+// profile, a test case per case.
+func (r *Report) junit() ([]byte, error) {
+	all := reporters.JUnitTestSuites{Time: r.Seconds}
+	at := map[string]int{}
+	for _, c := range r.Cases {
+		i, known := at[c.Profile]
+		if !known {
+			i = len(all.TestSuites)
+			at[c.Profile] = i
+			all.TestSuites = append(all.TestSuites, reporters.JUnitTestSuite{
+				Name: c.Profile, Package: r.Target.Name, Timestamp: r.Started.Format("2006-01-02T15:04:05"),
+			})
+		}
+		s := &all.TestSuites[i]
+		test := reporters.JUnitTestCase{Name: c.ID + " " + c.Title, Classname: c.Profile, Status: string(c.State), Time: c.Seconds}
+		switch c.State {
+		case Failed:
+			message, _, _ := strings.Cut(c.Reason, "\n")
+			test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Story()}
+			s.Failures++
+			all.Failures++
+		case Skipped:
+			test.Skipped = &reporters.JUnitSkipped{Message: c.Reason}
+			s.Skipped++
+			all.Disabled++
+		case Passed:
+		}
+		s.Tests++
+		s.Time += c.Seconds
+		all.Tests++
+		s.TestCases = append(s.TestCases, test)
+	}
+	out, err := xml.MarshalIndent(&all, "", "  ")
+	return append([]byte(xml.Header), out...), err
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package report has what a run found, and its renderings. Its types are what
+// report.json holds: programs may read them back.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+// State is how a case ended.
+type State string
+
+// The states of a case. A skipped one always has a reason, and is never
+// counted as passed.
+const (
+	Passed  State = "passed"
+	Failed  State = "failed"
+	Skipped State = "skipped"
+)
+
+// Failure says how a case came to fail: whether the requirement itself was not
+// kept, or something around it went wrong.
+type Failure string
+
+const (
+	// FailedAssertion is an assertion of the case.
+	FailedAssertion Failure = "assertion"
+	// FailedDeadline is a case that did not end in time.
+	FailedDeadline Failure = "deadline"
+	// FailedUnserved is a daemon that did not come to serve.
+	FailedUnserved Failure = "unserved"
+	// FailedLeftovers is a case that went well and left something behind.
+	FailedLeftovers Failure = "leftovers"
+	// FailedSuite is a case that could not be carried out to its end.
+	FailedSuite Failure = "suite"
+)
+
+// CaseResult is one case of a report.
+type CaseResult struct {
+	ID      string     `json:"id"`
+	Level   spec.Level `json:"level"`
+	Profile string     `json:"profile"`
+	Title   string     `json:"title"`
+	Source  string     `json:"source"`
+	State   State      `json:"state"`
+	// Failure is how it came to fail.
+	Failure Failure `json:"failure,omitempty"`
+	// Reason is why it failed or was skipped.
+	Reason string `json:"reason,omitempty"`
+	// Seconds is how long it took.
+	Seconds float64 `json:"seconds"`
+	// Notes are what the case measured, such as how much was left behind.
+	Notes []string `json:"notes,omitempty"`
+	// Output is what helps to understand a failure: the daemons' logs.
+	Output string `json:"output,omitempty"`
+	// Calls are the delegates' in a case that failed, in the order in which they
+	// began; CallsBefore is how many earlier ones are left out.
+	Calls       []CallResult `json:"calls,omitempty"`
+	CallsBefore int          `json:"callsBefore,omitempty"`
+}
+
+// Count is how many cases ended how.
+type Count struct {
+	Passed  int `json:"passed"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+}
+
+// Add counts one case.
+func (c *Count) Add(s State) {
+	switch s {
+	case Passed:
+		c.Passed++
+	case Failed:
+		c.Failed++
+	case Skipped:
+		c.Skipped++
+	}
+}
+
+// ProfileSummary counts the cases of one profile.
+type ProfileSummary struct {
+	Profile string `json:"profile"`
+	Must    Count  `json:"must"`
+	Should  Count  `json:"should"`
+}
+
+// SchemaVersion is the version of report.json that this package writes. It
+// changes when a reader of the older form would misread the newer one; new keys
+// alone do not change it.
+const SchemaVersion = 1
+
+// Report is what a run found.
+type Report struct {
+	// Schema is the SchemaVersion of the suite that wrote the report; 0 for
+	// suites before 0.3.0.
+	Schema int `json:"schemaVersion"`
+	Suite  struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"suite"`
+	Target struct {
+		Name     string         `json:"name"`
+		Version  string         `json:"version"`
+		Features []spec.Feature `json:"features"`
+	} `json:"target"`
+	// Seed repeats the run's order.
+	Seed    uint64           `json:"seed"`
+	Started time.Time        `json:"started"`
+	Seconds float64          `json:"seconds"`
+	Summary []ProfileSummary `json:"summary"`
+	Cases   []CaseResult     `json:"cases"`
+}
+
+// Summarize counts the cases, by profile in the order in which they stand.
+func (r *Report) Summarize() {
+	r.Summary = nil
+	at := map[string]int{}
+	for _, c := range r.Cases {
+		i, known := at[c.Profile]
+		if !known {
+			i = len(r.Summary)
+			at[c.Profile] = i
+			r.Summary = append(r.Summary, ProfileSummary{Profile: c.Profile})
+		}
+		if c.Level == spec.Must {
+			r.Summary[i].Must.Add(c.State)
+		} else {
+			r.Summary[i].Should.Add(c.State)
+		}
+	}
+}
+
+// Count returns how many cases of a level ended how.
+func (r *Report) Count(level spec.Level) Count {
+	var n Count
+	for _, c := range r.Cases {
+		if c.Level == level {
+			n.Add(c.State)
+		}
+	}
+	return n
+}
+
+// Write writes report.json, report.yaml, report.html and junit.xml into a
+// directory, which it makes.
+func (r *Report) Write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	junit, err := r.junit()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	published, err := r.yaml()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	page, err := r.html()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	files := map[string][]byte{"report.json": append(data, '\n'), "report.yaml": published, "report.html": page, "junit.xml": junit}
+	for name, content := range files {
+		tmp := filepath.Join(dir, "."+name)
+		if err := os.WriteFile(tmp, content, 0o644); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		if err := os.Rename(tmp, filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+	}
+	return nil
+}

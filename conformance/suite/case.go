@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+// DefaultTimeout is how long a case may take that sets no Timeout.
+const DefaultTimeout = 60 * time.Second
+
+// Case is one requirement and the behaviour that shows whether it is kept.
+type Case struct {
+	spec.Requirement
+	// Needs lists what a subject must support; the case is skipped with the
+	// reason for one that does not.
+	Needs []spec.Feature
+	// Slow is how long the case takes when that is more than a few seconds;
+	// long cases are started first.
+	Slow time.Duration
+	// Alone means that the case measures whether a loaded machine keeps a
+	// runtime's deadline. Nothing else runs beside it.
+	Alone bool
+	// Timeout ends the case as failed; zero means DefaultTimeout.
+	Timeout time.Duration
+	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.
+	Body func(ctx context.Context, t *T)
+}
+
+func (c *Case) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return DefaultTimeout
+}
+
+// Settings are what every case of a run gets.
+type Settings struct {
+	// Subject is judged.
+	Subject Subject
+	// Setup is what the subject's kind needs beside it: executables, for example.
+	// Only the kind's own cases look at it.
+	Setup any
+	// WorkDir is where cases make their directories; empty for the system's.
+	WorkDir string
+}
+
+// T is one case in progress, as its body sees it. What the body sets here goes
+// into the report.
+type T struct {
+	Settings
+	// Case is the case itself.
+	Case *Case
+
+	mu    sync.Mutex
+	notes []string
+	told  Story
+	// unserved means that the subject did not come to serve.
+	unserved bool
+}
+
+// Story is what helps to understand a failure.
+type Story struct {
+	// Output is what the subject printed.
+	Output string
+	// Calls are the plugins' executions; CallsBefore is how many earlier ones are
+	// left out.
+	Calls       []report.CallResult
+	CallsBefore int
+}
+
+// Note puts what the case measured into the report.
+func (t *T) Note(texts ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.notes = append(t.notes, texts...)
+}
+
+// Tell keeps the story of the case, which is shown if it failed.
+func (t *T) Tell(s Story) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = s
+}
+
+// Unserved says that the subject does not serve: whatever made the case fail,
+// it is not the requirement.
+func (t *T) Unserved() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unserved = true
+}

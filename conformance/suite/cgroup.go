@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// Cgroup is a memory cgroup of a case's own, of version 1 or 2.
+type Cgroup struct {
+	path string
+	v2   bool
+}
+
+// cgroupName is the name of a case's cgroup, made of its directory's, so that
+// the runner finds it when the case could not remove it.
+func cgroupName(workDir string) string { return "thicket-conformance-" + filepath.Base(workDir) }
+
+// cgroupParent is where a cgroup with a memory limit can be made: below this
+// process' own in version 1, at the root in version 2, where a cgroup that has
+// processes cannot have children with limits.
+func cgroupParent() (path string, v2 bool, err error) {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", false, err
+	}
+	for line := range strings.SplitSeq(string(own), "\n") {
+		parts := strings.SplitN(line, ":", 3)
+		if len(parts) == 3 && parts[1] == "memory" {
+			return filepath.Join(cgroupRoot, "memory", parts[2]), false, nil
+		}
+	}
+	controllers, err := os.ReadFile(filepath.Join(cgroupRoot, "cgroup.subtree_control"))
+	if err != nil {
+		return "", false, err
+	}
+	if !strings.Contains(string(controllers), "memory") {
+		return "", false, fmt.Errorf("the memory controller is not enabled below %s: %w", cgroupRoot, fs.ErrNotExist)
+	}
+	return cgroupRoot, true, nil
+}
+
+// NewCgroup makes a cgroup that may have so much memory, in bytes.
+func NewCgroup(workDir string, limit int64) (*Cgroup, error) {
+	parent, v2, err := cgroupParent()
+	if err != nil {
+		return nil, err
+	}
+	g := &Cgroup{path: filepath.Join(parent, cgroupName(workDir)), v2: v2}
+	if err := os.Mkdir(g.path, 0o755); err != nil {
+		return nil, err
+	}
+	file := "memory.limit_in_bytes"
+	if v2 {
+		file = "memory.max"
+	}
+	if err := g.write(file, limit); err != nil {
+		return nil, errors.Join(err, os.Remove(g.path))
+	}
+	return g, nil
+}
+
+func (g *Cgroup) write(file string, value int64) error {
+	return os.WriteFile(filepath.Join(g.path, file), []byte(strconv.FormatInt(value, 10)), 0o600)
+}
+
+// With has what f starts run in the cgroup, by being in it meanwhile.
+func (g *Cgroup) With(f func()) error {
+	if err := g.write("cgroup.procs", int64(os.Getpid())); err != nil {
+		return fmt.Errorf("enter the cgroup: %w", err)
+	}
+	defer func() { _ = g.Leave() }()
+	f()
+	return nil
+}
+
+// Leave moves this process back to where it came from.
+func (g *Cgroup) Leave() error {
+	parent := &Cgroup{path: filepath.Dir(g.path)}
+	return parent.write("cgroup.procs", int64(os.Getpid()))
+}
+
+// Peak is the most memory that the cgroup had, in bytes.
+func (g *Cgroup) Peak() (int64, error) {
+	file := "memory.max_usage_in_bytes"
+	if g.v2 {
+		file = "memory.peak"
+	}
+	text, err := os.ReadFile(filepath.Join(g.path, file))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// Killed is how many processes the kernel has killed for want of memory.
+func (g *Cgroup) Killed() (int, error) {
+	file := "memory.oom_control"
+	if g.v2 {
+		file = "memory.events"
+	}
+	f, err := os.Open(filepath.Join(g.path, file))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if count, found := strings.CutPrefix(lines.Text(), "oom_kill "); found {
+			return strconv.Atoi(count)
+		}
+	}
+	return 0, fmt.Errorf("%s does not say how many were killed", f.Name())
+}
+
+// removeCgroup removes what a case that was killed has left; the case's
+// processes are dead by then.
+func removeCgroup(workDir string) error {
+	parent, _, err := cgroupParent()
+	if err == nil { // else no case could make one either
+		err = syscall.Rmdir(filepath.Join(parent, cgroupName(workDir)))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Usage is the memory that the cgroup has now, in bytes.
+func (g *Cgroup) Usage() (int64, error) {
+	file := "memory.usage_in_bytes"
+	if g.v2 {
+		file = "memory.current"
+	}
+	text, err := os.ReadFile(filepath.Join(g.path, file))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// Remove removes the cgroup, which must not have a process any more.
+func (g *Cgroup) Remove() error { return os.Remove(g.path) }

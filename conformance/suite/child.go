@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	gtypes "github.com/onsi/ginkgo/v2/types"
+	"github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/report"
+)
+
+// How the runner tells a child process what to do.
+const (
+	// envCase is the id of a case, or the name of a task.
+	envCase   = "THICKET_CONFORMANCE_CASE"
+	envResult = "THICKET_CONFORMANCE_RESULT"
+	envStage  = "THICKET_CONFORMANCE_STAGE"
+	// envWorkDir is where the case makes its directory.
+	envWorkDir = "THICKET_CONFORMANCE_WORKDIR"
+)
+
+// gracePeriod is how long a body may go on that does not heed its deadline.
+const gracePeriod = 3 * time.Second
+
+// exitBroken is the exit status of a child that could not run its case at all.
+const exitBroken = 3
+
+// IsChild reports whether this process was started to run one case or task. A
+// program that calls Judge or RunTask must then call RunChild, and do nothing
+// else.
+func IsChild() bool { return os.Getenv(envCase) != "" }
+
+// Child is what a child process can be asked for.
+type Child struct {
+	Settings
+	Catalog *Catalog
+	// Tasks are what RunTask asks for, by name. The answer is encoded as JSON.
+	Tasks map[string]func(Settings) (any, error)
+}
+
+// RunChild runs the case or the task that the parent asks for, and ends the
+// process.
+func RunChild(c Child) {
+	if os.Getenv(envStage) == "" {
+		runInit()
+	}
+	c.WorkDir = os.Getenv(envWorkDir)
+	answer, err := c.answer(os.Getenv(envCase))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(exitBroken)
+	}
+	data, err := json.Marshal(answer)
+	if err == nil {
+		err = os.WriteFile(os.Getenv(envResult), data, 0o600)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance: the result cannot be written:", err)
+		os.Exit(exitBroken)
+	}
+	os.Exit(0)
+}
+
+func (c *Child) answer(id string) (any, error) {
+	if task, ok := c.Tasks[id]; ok {
+		return task(c.Settings)
+	}
+	k, ok := c.Catalog.Find(id)
+	if !ok {
+		return nil, fmt.Errorf("this program has no case %q", id)
+	}
+	if missing := c.Catalog.missing(k, c.Subject); missing != "" {
+		result := resultOf(k)
+		result.State, result.Reason = report.Skipped, fmt.Sprintf("%s does not support %s", c.Subject.Name(), missing)
+		return result, nil
+	}
+	return RunSpec(k, c.Settings), nil
+}
+
+// failer is Ginkgo's testing.T: the report says more than it would.
+type failer struct{}
+
+// Fail implements ginkgo.GinkgoTestingT.
+func (failer) Fail() {}
+
+// RunSpec runs one case in this process, as a Ginkgo suite of one spec. A
+// process can do that once.
+func RunSpec(c *Case, s Settings) report.CaseResult {
+	result := resultOf(c)
+	t := &T{Settings: s, Case: c}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
+		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {
+			c.Body(ctx, t)
+		})
+	})
+	ginkgo.ReportAfterSuite("result", func(r ginkgo.Report) { take(&result, r) })
+	suite, reporter := ginkgo.GinkgoConfiguration()
+	reporter.NoColor = true
+	reporter.Verbose = true
+	suite.EmitSpecProgress = false
+	ginkgo.RunSpecs(failer{}, "Thicket conformance", suite, reporter)
+	result.Notes = t.notes
+	if result.State == report.Failed {
+		result.Output, result.Calls, result.CallsBefore = t.told.Output, t.told.Calls, t.told.CallsBefore
+		if t.unserved {
+			result.Failure = report.FailedUnserved
+		}
+	}
+	return result
+}
+
+// take reads the outcome of the one spec.
+func take(to *report.CaseResult, r ginkgo.Report) {
+	to.State, to.Failure, to.Reason = report.Failed, report.FailedSuite, strings.Join(r.SpecialSuiteFailureReasons, "; ")
+	for _, spec := range r.SpecReports {
+		if spec.LeafNodeType != gtypes.NodeTypeIt {
+			continue
+		}
+		to.Seconds = spec.RunTime.Seconds()
+		switch {
+		case spec.State.Is(gtypes.SpecStatePassed):
+			to.State, to.Failure, to.Reason = report.Passed, "", ""
+		case spec.State.Is(gtypes.SpecStateSkipped) && len(spec.AdditionalFailures) == 0:
+			to.State, to.Failure, to.Reason = report.Skipped, "", spec.Failure.Message
+		default:
+			to.Failure, to.Reason = failureOf(spec), failureText(spec)
+		}
+	}
+}
+
+// failureOf says how a spec came to fail.
+func failureOf(spec gtypes.SpecReport) report.Failure {
+	switch {
+	case spec.State.Is(gtypes.SpecStateTimedout):
+		return report.FailedDeadline
+	case !spec.State.Is(gtypes.SpecStateFailed):
+		return report.FailedSuite
+	case spec.Failure.FailureNodeType != gtypes.NodeTypeIt:
+		return report.FailedLeftovers
+	}
+	return report.FailedAssertion
+}
+
+// failureText is what failed, with the step (ginkgo.By) in which it did.
+func failureText(spec gtypes.SpecReport) string {
+	text := func(f gtypes.Failure) string {
+		message := f.Message
+		if f.ForwardedPanic != "" {
+			message += ": " + f.ForwardedPanic
+		}
+		return fmt.Sprintf("%s\n  at %s", message, f.Location)
+	}
+	texts := []string{text(spec.Failure)}
+	if steps := spec.SpecEvents.WithType(gtypes.SpecEventByStart); len(steps) > 0 {
+		texts[0] = "while " + steps[len(steps)-1].Message + ":\n" + texts[0]
+	}
+	for _, more := range spec.AdditionalFailures {
+		texts = append(texts, text(more.Failure))
+	}
+	return strings.Join(texts, "\n")
+}

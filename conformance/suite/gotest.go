@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+// envRun names the Run that a child belongs to: a test may call it more than
+// once, and a child enters the test from its beginning.
+const envRun = "THICKET_CONFORMANCE_RUN"
+
+// runs counts the calls of Run by each test of this process.
+var runs = struct {
+	sync.Mutex
+	of map[string]int
+}{of: map[string]int{}}
+
+// runName names a call of Run: the test and which call of it this is.
+func runName(t *testing.T) string {
+	runs.Lock()
+	defer runs.Unlock()
+	runs.of[t.Name()]++
+	return fmt.Sprintf("%s call %d", t.Name(), runs.of[t.Name()])
+}
+
+// Run judges a subject within somebody's own go test: each case is a subtest of
+// t, and go test's -run selects among them. A failed MUST fails its subtest, a
+// failed SHOULD is logged, a skipped case is skipped with its reason. Run needs
+// root, for namespaces and sockets. o.Command is Run's own.
+//
+// Run executes the test program again for each case, with t alone selected and
+// the flags that are not go test's own. What precedes Run in the test happens
+// again for each; another Run of the same test does nothing there.
+func Run(t *testing.T, o Options, reportDir string) {
+	t.Helper()
+	name := runName(t)
+	if IsChild() {
+		if os.Getenv(envRun) == name {
+			RunChild(Child{Settings: o.Settings, Catalog: o.Catalog})
+		}
+		t.Logf("this process was started for %q, so %q does nothing in it", os.Getenv(envRun), name)
+		return
+	}
+	args := childArgs(t.Name(), os.Args[1:])
+	o.Command = func(ctx context.Context) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
+		cmd.Env = append(os.Environ(), envRun+"="+name)
+		return cmd
+	}
+	s, err := begin(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.each(t.Context(), func(i int) {
+		t.Run(s.cases[i].ID, func(t *testing.T) {
+			if err := s.ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r := s.judge(t.Context(), i)
+			s.keep(i, r)
+			tell(t, r)
+		})
+	})
+	r, err := s.end(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	r.Cases = slices.DeleteFunc(r.Cases, func(c report.CaseResult) bool { return c.State == report.Skipped && c.Reason == cancelled })
+	r.Summarize()
+	t.Logf("%s, version %q, judged by suite %s, seed %d: %s", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seed, counted(r))
+	if reportDir != "" {
+		if err := r.Write(reportDir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// tell gives a subtest the outcome of its case.
+func tell(t *testing.T, r report.CaseResult) {
+	t.Helper()
+	switch {
+	case r.State == report.Skipped:
+		t.Skip(r.Reason)
+	case r.State == report.Failed && r.Level == spec.Must:
+		t.Errorf("%s\n%s\n%s", r.Title, r.Reason, r.Story())
+	case r.State == report.Failed:
+		t.Logf("a SHOULD that is not kept: %s\n%s", r.Title, r.Reason)
+	}
+}
+
+// counted says in one line how the cases ended, and how many were skipped for
+// which reason.
+func counted(r *report.Report) string {
+	reasons := map[string]int{}
+	var order []string
+	var n report.Count
+	for _, c := range r.Cases {
+		n.Add(c.State)
+		if c.State != report.Skipped {
+			continue
+		}
+		if reasons[c.Reason]++; reasons[c.Reason] == 1 {
+			order = append(order, c.Reason)
+		}
+	}
+	text := fmt.Sprintf("%d passed, %d failed, %d skipped", n.Passed, n.Failed, n.Skipped)
+	for _, reason := range order {
+		text += fmt.Sprintf("\n  skipped %d: %s", reasons[reason], reason)
+	}
+	return text
+}
+
+// childArgs are a test program's arguments that select one test exactly, with
+// those of the caller's that are not go test's own.
+func childArgs(test string, args []string) []string {
+	var elements []string
+	for element := range strings.SplitSeq(test, "/") {
+		elements = append(elements, "^"+regexp.QuoteMeta(element)+"$")
+	}
+	return append([]string{"-test.run=" + strings.Join(elements, "/"), "-test.timeout=0"}, ownArgs(args)...)
+}
+
+// ownArgs leaves out go test's own flags, with the values of those that stand
+// apart from them.
+func ownArgs(args []string) []string {
+	var own []string
+	for i := 0; i < len(args); i++ {
+		name, isTest := strings.CutPrefix(strings.TrimPrefix(args[i], "-"), "-test.")
+		if !isTest {
+			name, isTest = strings.CutPrefix(args[i], "-test.")
+		}
+		if !isTest || slices.Contains(args[:i], "--") {
+			own = append(own, args[i])
+			continue
+		}
+		if !strings.Contains(name, "=") && takesValue("test."+name) {
+			i++
+		}
+	}
+	return own
+}
+
+// takesValue reports whether a flag without '=' is followed by its value.
+func takesValue(name string) bool {
+	f := flag.Lookup(name)
+	if f == nil {
+		return false
+	}
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return !ok || !b.IsBoolFlag()
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+// markdown keeps what means something in Markdown from meaning it.
+var markdown = strings.NewReplacer("|", `\|`, "<", "&lt;", "_", `\_`, "*", `\*`)
+
+// WriteMarkdown writes the cases of a selection, a table for each profile, and
+// the features that they need.
+func (c *Catalog) WriteMarkdown(w io.Writer, s Selection) error {
+	cases, err := c.Select(s)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	count := map[spec.Level]int{}
+	for _, k := range cases {
+		count[k.Level]++
+	}
+	fmt.Fprintf(&b, "# The requirements\n\nSuite %s: %d cases, %d MUST and %d SHOULD. A number with # is a problem that users reported against Multus.\n",
+		spec.Version, len(cases), count[spec.Must], count[spec.Should])
+	features := map[spec.Feature]string{}
+	profile := ""
+	for _, k := range cases {
+		if k.Profile != profile {
+			profile = k.Profile
+			p, _ := c.profile(profile)
+			maps.Copy(features, p.Features)
+			fmt.Fprintf(&b, "\n## %s\n\nProfile `%s`.\n\n| id | level | requirement | source | needs |\n|---|---|---|---|---|\n", p.Title, profile)
+		}
+		var needs []string
+		for _, f := range k.Needs {
+			needs = append(needs, string(f))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", k.ID, k.Level, markdown.Replace(k.Title), markdown.Replace(k.Source), strings.Join(needs, ", "))
+	}
+	b.WriteString("\n## Features\n\nWhat a target may support and some cases need; a case whose needs a target does not declare is skipped.\n\n| feature | what it is |\n|---|---|\n")
+	for _, f := range slices.Sorted(maps.Keys(features)) {
+		fmt.Fprintf(&b, "| %s | %s |\n", f, features[f])
+	}
+	_, err = io.WriteString(w, b.String())
+	return err
+}

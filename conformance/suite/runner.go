@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suite
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+// spare is what a child process gets beyond its case's deadline, to clean up
+// and to report.
+const spare = 40 * time.Second
+
+// cancelled is why a case that an interrupted run did not finish is skipped.
+const cancelled = "the run was cancelled"
+
+// Options is what Judge needs.
+type Options struct {
+	Settings
+	// Catalog has the cases, Selection chooses among them.
+	Catalog   *Catalog
+	Selection Selection
+	// Services are opened before the first case and closed after the last.
+	Services []Service
+	// Environment is added to that of the cases' processes.
+	Environment []string
+	// Command makes the command that runs this program as a child: IsChild is
+	// true in it, and it must call RunChild with the same Settings.
+	Command func(ctx context.Context) *exec.Cmd
+	// Parallel is how many cases run side by side; 0 means twice the cores, 8 at
+	// most.
+	Parallel int
+	// Seed decides on the order of the cases. Long cases come first all the same.
+	// The report tells it; 0 chooses one.
+	Seed uint64
+	// Progress is called after each case, one call at a time; may be nil.
+	Progress func(done, of int, r report.CaseResult)
+}
+
+// Judge executes the selected cases against the subject and reports. It fails
+// only when the suite itself cannot run; what the subject does is in the report.
+func Judge(ctx context.Context, o Options) (*report.Report, error) {
+	s, err := begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	s.each(ctx, func(i int) { s.keep(i, s.judge(ctx, i)) })
+	return s.end(ctx)
+}
+
+// session is a run in progress.
+type session struct {
+	Options
+	cases  []Case
+	report *report.Report
+	work   string
+
+	opening sync.Once
+	openErr error
+	// missing is why no case can be run here, "" when they can.
+	missing string
+
+	mu      sync.Mutex
+	results []report.CaseResult
+	done    int
+}
+
+// begin checks the options and chooses the cases. Services are not opened yet.
+func begin(ctx context.Context, o Options) (*session, error) {
+	if uid := os.Geteuid(); uid != 0 {
+		return nil, fmt.Errorf("root is needed for namespaces and sockets, this is uid %d", uid)
+	}
+	cases, err := o.Catalog.selectFor(o.Selection, o.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64N(1<<32-1) + 1
+	}
+	r := &report.Report{Schema: report.SchemaVersion, Started: time.Now().UTC(), Seed: o.Seed}
+	r.Suite.Name, r.Suite.Version = "thicket-conformance", spec.Version
+	r.Target.Name, r.Target.Features = o.Subject.Name(), o.Subject.Features()
+	if r.Target.Version, err = o.Subject.Version(ctx); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp(o.WorkDir, "tc-")
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Options: o, cases: cases, report: r, work: work, results: make([]report.CaseResult, len(cases))}
+	for i := range cases {
+		s.results[i] = resultOf(&cases[i])
+		s.results[i].State, s.results[i].Reason = report.Skipped, cancelled
+	}
+	return s, nil
+}
+
+// resultOf is the result of a case that has not been run.
+func resultOf(c *Case) report.CaseResult {
+	return report.CaseResult{ID: c.ID, Level: c.Level, Profile: c.Profile, Title: c.Title, Source: c.Source}
+}
+
+// ready opens the services, once.
+func (s *session) ready(ctx context.Context) error {
+	s.opening.Do(func() {
+		for _, service := range s.Services {
+			err := service.Open(ctx, s.work)
+			var missing *MissingError
+			if errors.As(err, &missing) {
+				s.missing = err.Error()
+				return
+			}
+			if err != nil {
+				s.openErr = err
+				return
+			}
+		}
+	})
+	return s.openErr
+}
+
+// close closes the services and removes the run's files.
+func (s *session) close() error {
+	var all []error
+	for _, service := range slices.Backward(s.Services) {
+		all = append(all, service.Close())
+	}
+	_ = os.RemoveAll(s.work) // mounts of a case that was killed may be in it
+	return errors.Join(all...)
+}
+
+// end closes the run and makes its report.
+func (s *session) end(ctx context.Context) (*report.Report, error) {
+	closed := s.close()
+	s.report.Cases = s.results
+	s.report.Seconds = time.Since(s.report.Started).Seconds()
+	s.report.Summarize()
+	return s.report, errors.Join(context.Cause(ctx), closed)
+}
+
+// keep records the result of a case.
+func (s *session) keep(i int, r report.CaseResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.results[i] = r
+	s.done++
+	if s.Progress != nil {
+		s.Progress(s.done, len(s.cases), r)
+	}
+}
+
+// order is the order in which the cases are started: the longest first, then as
+// the seed says.
+func (s *session) order() []int {
+	order := make([]int, len(s.cases))
+	for i := range order {
+		order[i] = i
+	}
+	random := rand.New(rand.NewPCG(s.Seed, 0))
+	random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(s.cases[b].Slow, s.cases[a].Slow) })
+	return order
+}
+
+// each calls f with the index of every case: of several side by side, and then
+// of those that have to be alone, one by one.
+func (s *session) each(ctx context.Context, f func(i int)) {
+	var alone []int
+	todo := make(chan int, len(s.cases))
+	for _, i := range s.order() {
+		if s.cases[i].Alone {
+			alone = append(alone, i)
+		} else {
+			todo <- i
+		}
+	}
+	close(todo)
+	var workers sync.WaitGroup
+	for range s.parallel() {
+		workers.Go(func() {
+			for i := range todo {
+				if ctx.Err() == nil {
+					f(i)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, i := range alone {
+		if ctx.Err() == nil {
+			f(i)
+		}
+	}
+}
+
+func (s *session) parallel() int {
+	if s.Parallel > 0 {
+		return s.Parallel
+	}
+	return min(2*runtime.NumCPU(), 8)
+}
+
+// judge runs one case in a child process with namespaces of its own, and ends
+// all of them at the case's deadline.
+func (s *session) judge(ctx context.Context, i int) report.CaseResult {
+	c := &s.cases[i]
+	result := resultOf(c)
+	result.State = report.Failed
+	if s.missing != "" {
+		result.State, result.Reason = report.Skipped, s.missing
+		return result
+	}
+	dir, err := os.MkdirTemp(s.work, strings.ToLower(c.ID)+"-")
+	if err != nil {
+		result.Failure, result.Reason = report.FailedSuite, err.Error()
+		return result
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() {
+		for _, service := range s.Services {
+			_ = service.Sweep(ctx, c.ID) // what it leaves is seen when the run closes the service
+		}
+	}()
+	start := time.Now()
+	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
+	defer cancel()
+	output, runErr := s.runChild(limited, c, dir)
+	result.Seconds = time.Since(start).Seconds()
+	data, err := os.ReadFile(filepath.Join(dir, "result.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &result)
+	}
+	if err != nil && ctx.Err() != nil {
+		// The subject did nothing wrong: a report must not say that it failed.
+		result.State, result.Reason = report.Skipped, cancelled
+		return result
+	}
+	if err != nil {
+		result.Failure = report.FailedSuite
+		result.Reason = fmt.Sprintf("the case's process gave no result: %v", cmp.Or(context.Cause(limited), runErr, err))
+		result.Output = spec.LastLines(output, 60)
+	}
+	return result
+}
+
+// runChild runs the process of a case, whose result it writes into dir.
+func (s *session) runChild(ctx context.Context, c *Case, dir string) (output string, err error) {
+	var all bytes.Buffer
+	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir)
+	for _, service := range s.Services {
+		env = append(env, service.Environment()...)
+	}
+	cmd := s.Command(ctx)
+	cmd.Stdout, cmd.Stderr = &all, &all
+	err = runIsolated(cmd, c.ID, env)
+	if removed := removeCgroup(dir); removed != nil {
+		err = errors.Join(err, removed)
+	}
+	return all.String(), err
+}
+
+// runIsolated runs this program as a child that is asked for a case or a task,
+// with namespaces of its own.
+func runIsolated(cmd *exec.Cmd, id string, env []string) error {
+	// Pdeathsig follows the thread that forked, so that thread has to wait.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	base := cmd.Env
+	if base == nil {
+		base = os.Environ()
+	}
+	cmd.Env = append(append(base, envCase+"="+id, envStage+"="), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: isolation, Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Kill() }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd.Run()
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// process is a daemon that runs as a process of its own.
+type process struct {
+	cmd  *exec.Cmd
+	log  string
+	done chan struct{}
+}
+
+// StartProcess starts a command with its output in a log file. The caller's
+// pid namespace ends what it does not.
+func StartProcess(command, env []string, log string) (*process, error) {
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }()
+	p := &process{cmd: exec.Command(command[0], command[1:]...), log: log, done: make(chan struct{})} //nolint:noctx // it outlives the call
+	p.cmd.Env = env
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // the exit status is in ProcessState
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// Terminate implements Process.
+func (p *process) Terminate() error { return unlessDone(p.cmd.Process.Signal(syscall.SIGTERM)) }
+
+// Kill implements Process.
+func (p *process) Kill() error { return unlessDone(p.cmd.Process.Kill()) }
+
+// unlessDone is no error for a process that has ended by itself: that is what
+// was wanted of it.
+func unlessDone(err error) error {
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
+// Done implements Process.
+func (p *process) Done() <-chan struct{} { return p.done }
+
+// ExitCode implements Process; -1 when a signal ended it.
+func (p *process) ExitCode() int {
+	<-p.done
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Log implements Process.
+func (p *process) Log() string {
+	data, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// PID implements Process.
+func (p *process) PID() int { return p.cmd.Process.Pid }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thick
+
+import (
+	"context"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
+)
+
+// Case is one requirement of thick plugins and the behaviour that shows whether
+// it is kept.
+type Case struct {
+	// ID, Profile, Level, Title and Source are those of spec.Requirement.
+	ID      string
+	Profile string
+	Level   spec.Level
+	Title   string
+	Source  string
+	// Needs lists what a target must support; the case is skipped with the reason
+	// for one that does not.
+	Needs []spec.Feature
+	// Slow, Alone and Timeout are those of suite.Case.
+	Slow    time.Duration
+	Alone   bool
+	Timeout time.Duration
+	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.
+	Body func(ctx context.Context, e *Env)
+	// Live is what can be asked of a daemon that already runs on a node in use;
+	// nil when the case cannot leave such a node as it was.
+	Live func(ctx context.Context, e *Env)
+}
+
+// inUse is why a case without Live is not asked of a LiveTarget.
+const inUse = "the daemon already runs, perhaps on a node in use: cases that start or stop daemons, make sandboxes or burden the node are left out"
+
+// NewProfile makes a profile of thick plugins.
+func NewProfile(name, title string, cases ...Case) suite.Profile {
+	p := suite.Profile{Name: name, Title: title, Features: Features, Judges: func(s suite.Subject) bool {
+		_, thick := s.(Target)
+		return thick
+	}}
+	for _, c := range cases {
+		p.Cases = append(p.Cases, c.forSuite())
+	}
+	return p
+}
+
+// forSuite gives the body its environment, and cleans up after it.
+func (c Case) forSuite() suite.Case {
+	return suite.Case{
+		Requirement: spec.Requirement{ID: c.ID, Profile: c.Profile, Level: c.Level, Title: c.Title, Source: c.Source},
+		Needs:       c.Needs, Slow: c.Slow, Alone: c.Alone, Timeout: c.Timeout,
+		Body: func(ctx context.Context, t *suite.T) { c.run(ctx, t) },
+	}
+}
+
+func (c *Case) run(ctx context.Context, t *suite.T) {
+	s := t.Setup.(Settings)
+	body := c.Body
+	if _, live := s.Target.(LiveTarget); live {
+		if body = c.Live; body == nil {
+			ginkgo.Skip(inUse)
+		}
+	}
+	e := NewEnv(s, t.WorkDir, c.ID)
+	ginkgo.DeferCleanup(func(ctx context.Context) {
+		if e.unserved {
+			t.Unserved()
+		}
+		defer func() {
+			calls, before := node.CallResults(e.Calls())
+			t.Tell(suite.Story{Output: e.Story(), Calls: calls, CallsBefore: before})
+			t.Note(e.Notes()...)
+		}()
+		e.Teardown(ctx)
+	}, ginkgo.NodeTimeout(TeardownTimeout))
+	body(ctx, e)
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thick
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+const (
+	// StartTimeout is how long a daemon may take to become ready.
+	StartTimeout = 15 * time.Second
+	// RefusalTimeout is how long one that must not start may take to say so.
+	RefusalTimeout = 10 * time.Second
+)
+
+// Daemon is a daemon that a case started.
+type Daemon struct {
+	process Process
+	env     *Env
+}
+
+type startSpec struct {
+	paths   Paths
+	noWait  bool
+	patches []func(map[string]any)
+}
+
+// StartOption changes how Env.Start starts the daemon.
+type StartOption func(*startSpec)
+
+// WithoutWaiting returns from Start before the daemon is ready.
+func WithoutWaiting() StartOption { return func(s *startSpec) { s.noWait = true } }
+
+// DelegateTimeout is how long a delegate may run.
+func DelegateTimeout(d time.Duration) StartOption {
+	return func(s *startSpec) { s.paths.DelegateTimeout = d.String() }
+}
+
+// RequestLimit is the largest request, in bytes.
+func RequestLimit(bytes int64) StartOption {
+	return func(s *startSpec) { s.paths.RequestLimit = bytes }
+}
+
+// RunDir is another run directory than the case's own.
+func RunDir(path string) StartOption { return func(s *startSpec) { s.paths.RunDir = path } }
+
+// NodeConfiguration has the daemon write the node's CNI configuration, for the
+// default network that it finds in Env.CNIConfDir; the target must support
+// FeatureNodeConf.
+func NodeConfiguration() StartOption {
+	return func(s *startSpec) { s.paths.CNIConfDir = filepath.Join(s.paths.Dir, "cni") }
+}
+
+// ConfigPatch changes the daemon's configuration after it was rendered.
+func ConfigPatch(patch func(map[string]any)) StartOption {
+	return func(s *startSpec) { s.patches = append(s.patches, patch) }
+}
+
+// Start starts the target's daemon on the case's directories and returns when
+// it serves: its socket answers /healthz, and /readyz where it has that.
+func (e *Env) Start(ctx context.Context, options ...StartOption) *Daemon {
+	ginkgo.GinkgoHelper()
+	start := e.startSpec(options)
+	d := e.launch(ctx, start)
+	if start.noWait {
+		return d
+	}
+	e.unserved = true
+	probes := []string{"/healthz"}
+	if e.Supports(FeatureReadyz) {
+		probes = append(probes, "/readyz")
+	}
+	for _, probe := range probes {
+		Eventually(func() error {
+			if d.Ended() {
+				return StopTrying(fmt.Sprintf("the daemon ended with %d instead of serving", d.ExitCode()))
+			}
+			return e.Probe(ctx, start.paths.RunDir, probe)
+		}).WithContext(ctx).WithTimeout(StartTimeout).WithPolling(node.PollInterval).Should(Succeed(),
+			func() string { return "the daemon's log:\n" + spec.LastLines(d.Log(), 40) })
+	}
+	e.unserved = false
+	return d
+}
+
+func (e *Env) startSpec(options []StartOption) *startSpec {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	start := &startSpec{paths: e.Paths()}
+	e.daemonNo++
+	if e.daemonNo > 1 {
+		start.paths.ConfigFile = filepath.Join(e.Dir, fmt.Sprintf("daemon-%d.json", e.daemonNo))
+		start.paths.LogFile = filepath.Join(e.Dir, fmt.Sprintf("daemon-%d.log", e.daemonNo))
+	}
+	for _, o := range options {
+		o(start)
+	}
+	return start
+}
+
+func (e *Env) launch(ctx context.Context, start *startSpec) *Daemon {
+	ginkgo.GinkgoHelper()
+	config, err := e.Target.DaemonConfig(start.paths)
+	Expect(err).NotTo(HaveOccurred())
+	if len(start.patches) > 0 {
+		var fields map[string]any
+		Expect(json.Unmarshal(config, &fields)).To(Succeed())
+		for _, patch := range start.patches {
+			patch(fields)
+		}
+		config = node.MustJSON(fields)
+	}
+	p, err := e.Target.StartDaemon(ctx, start.paths, config)
+	Expect(err).NotTo(HaveOccurred())
+	d := &Daemon{process: p, env: e}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.daemons = append(e.daemons, d)
+	return d
+}
+
+func (e *Env) Probe(ctx context.Context, runDir, endpoint string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	a, err := Do(ctx, filepath.Join(runDir, "multus.sock"), http.MethodGet, endpoint, nil, nil)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("%s answers %s", endpoint, a)
+	}
+	return err
+}
+
+// StartRefused starts a daemon that must refuse to: it has to end by itself,
+// with failure, within ten seconds. It returns what the daemon said.
+func (e *Env) StartRefused(ctx context.Context, options ...StartOption) string {
+	ginkgo.GinkgoHelper()
+	d := e.launch(ctx, e.startSpec(options))
+	select {
+	case <-d.Done():
+	case <-time.After(RefusalTimeout):
+		ginkgo.Fail("the daemon serves, or hangs, instead of refusing to start; its log:\n" + spec.LastLines(d.Log(), 40))
+	case <-ctx.Done():
+		ginkgo.Fail(ctx.Err().Error())
+	}
+	Expect(d.ExitCode()).NotTo(BeZero(), "a daemon that refuses to start must end with failure; its log:\n%s", d.Log())
+	return d.Log()
+}
+
+// Terminate tells the daemon to stop, as SIGTERM does, and returns at once.
+func (d *Daemon) Terminate() {
+	ginkgo.GinkgoHelper()
+	Expect(d.process.Terminate()).To(Succeed())
+}
+
+// Stop terminates the daemon and waits until it has ended.
+func (d *Daemon) Stop(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	if d.Ended() {
+		return
+	}
+	d.Terminate()
+	d.Await(ctx)
+}
+
+// Kill ends the daemon by SIGKILL; the target must support FeatureKill.
+func (d *Daemon) Kill() {
+	ginkgo.GinkgoHelper()
+	Expect(d.process.Kill()).To(Succeed())
+	d.Await(context.Background())
+}
+
+func (d *Daemon) Await(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	Eventually(d.Done()).WithContext(ctx).WithTimeout(TeardownTimeout).Should(BeClosed(),
+		func() string { return "the daemon does not end; its log:\n" + spec.LastLines(d.Log(), 40) })
+}
+
+// Done is closed when the daemon has ended.
+func (d *Daemon) Done() <-chan struct{} { return d.process.Done() }
+
+// ExitCode is the daemon's exit status; it waits for its end.
+func (d *Daemon) ExitCode() int { return d.process.ExitCode() }
+
+// Log is what the daemon has printed so far.
+func (d *Daemon) Log() string { return d.process.Log() }
+
+// PID is the daemon's process id, 0 when it has no process of its own.
+func (d *Daemon) PID() int { return d.process.PID() }
+
+func (d *Daemon) Ended() bool {
+	select {
+	case <-d.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// end stops the daemon when the case is over, by force if it has to.
+func (d *Daemon) end(ctx context.Context) {
+	if d.Ended() {
+		return
+	}
+	_ = d.process.Terminate()
+	select {
+	case <-d.Done():
+	case <-ctx.Done():
+		_ = d.process.Kill()
+	case <-time.After(TeardownTimeout / 2):
+		_ = d.process.Kill()
+	}
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package expect
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/vishvananda/netlink"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/thick"
+)
+
+// hostLocal is the IPAM part of a network whose leases are below the case's
+// directory.
+func hostLocal(e *thick.Env, subnet string) map[string]any {
+	return map[string]any{
+		"type": "host-local", "dataDir": filepath.Join(e.Dir, "ipam"),
+		"ranges": []any{[]any{map[string]any{"subnet": subnet}}},
+	}
+}
+
+// RealList is a network of one real plugin with host-local.
+func RealList(e *thick.Env, network, subnet string, plugin map[string]any) string {
+	ginkgo.GinkgoHelper()
+	plugin["ipam"] = hostLocal(e, subnet)
+	return string(node.MustJSON(map[string]any{"cniVersion": "1.0.0", "name": network, "plugins": []any{plugin}}))
+}
+
+// RealBridge is a network of the bridge plugin. The bridge belongs to the
+// case's own network namespace.
+func RealBridge(e *thick.Env, network, bridge, subnet string) string {
+	ginkgo.GinkgoHelper()
+	return RealList(e, network, subnet, map[string]any{"type": "bridge", "bridge": bridge})
+}
+
+// Leases are the addresses that host-local holds for a sandbox, as
+// "network/address".
+func Leases(e *thick.Env, s *node.Sandbox) []string {
+	ginkgo.GinkgoHelper()
+	held := []string{}
+	for _, path := range e.FilesNaming(s.ID) {
+		below, err := filepath.Rel(filepath.Join(e.Dir, "ipam"), path)
+		Expect(err).NotTo(HaveOccurred())
+		if !strings.HasPrefix(below, "..") && net.ParseIP(filepath.Base(path)) != nil {
+			held = append(held, below)
+		}
+	}
+	return held
+}
+
+// BridgePorts counts the interfaces on a bridge of the case's own namespace.
+// It fails when interfaces come or go meanwhile.
+func BridgePorts(bridge string) (int, error) {
+	master, err := netlink.LinkByName(bridge)
+	if err != nil {
+		return 0, err
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, l := range links {
+		if l.Attrs().MasterIndex == master.Attrs().Index {
+			n++
+		}
+	}
+	return n, nil
+}

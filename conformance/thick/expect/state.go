@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package expect
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/fakes/script"
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+// Checked asserts that CHECK succeeds and reaches every plugin of what
+// ADD attached, in ADD's order and with its parameters.
+func Checked(ctx context.Context, e *thick.Env, s *node.Sandbox, r *api.Request) []script.Call {
+	ginkgo.GinkgoHelper()
+	before := len(e.CallsFor("CHECK", s))
+	e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+	checked := e.CallsFor("CHECK", s)[before:]
+	Expect(PlacesOf(checked)).To(Equal(PlacesOf(e.CallsFor("ADD", s))))
+	ParametersOfAdd(e, s, checked)
+	return checked
+}
+
+func CheckFails(ctx context.Context, e *thick.Env, s *node.Sandbox, want *types.Error) {
+	ginkgo.GinkgoHelper()
+	a := e.Check(ctx, s)
+	Expect(a.OK()).To(BeFalse(), "CHECK succeeds though a delegate failed")
+	Expect(a.Error()).To(Equal(want), "the delegate's own error; the answer is %s", a)
+}
+
+// state is what a CHECK must leave alone.
+type state struct {
+	// Files are the mode and content of each file that the target keeps.
+	Files      map[string]string
+	Interfaces []node.Interface
+	Status     []map[string]any
+}
+
+func StateOf(e *thick.Env, s *node.Sandbox) state {
+	ginkgo.GinkgoHelper()
+	now := state{Files: map[string]string{}, Interfaces: s.Interfaces(), Status: e.Status(s)}
+	Expect(filepath.WalkDir(e.CacheDir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		now.Files[path] = fmt.Sprintf("%s %s", info.Mode(), content)
+		return err
+	})).To(Succeed())
+	return now
+}
+
+// Of keeps the files that name a sandbox: others come and go with theirs.
+func (s state) Of(sandbox *node.Sandbox) state {
+	ginkgo.GinkgoHelper()
+	naming := sandbox.Node.FilesNaming(sandbox.ID)
+	for path := range s.Files {
+		if !slices.Contains(naming, path) {
+			delete(s.Files, path)
+		}
+	}
+	Expect(s.Files).NotTo(BeEmpty(), "the target keeps something of an attached container")
+	return s
+}
+
+// Untouched asserts that a sandbox is as it was before GC, that no
+// delegate was told otherwise, and that CHECK finds all of its attachments.
+func Untouched(ctx context.Context, e *thick.Env, s *node.Sandbox, before state) {
+	ginkgo.GinkgoHelper()
+	Expect(PlacesOf(e.CallsFor("DEL", s))).To(BeEmpty(), "DEL of what GC must keep")
+	Expect(StateOf(e, s).Of(s)).To(Equal(before), "what GC must keep")
+	Checked(ctx, e, s, e.Request("CHECK", s))
+}

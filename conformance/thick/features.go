@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thick
+
+import (
+	"github.com/thicket-cni/thicket/conformance/spec"
+)
+
+// What a thick plugin may be able to do, and some cases need.
+const (
+	// FeatureReadyz is the endpoint /readyz.
+	FeatureReadyz spec.Feature = "readyz"
+	// FeatureStandalone is a cluster made of a directory of manifests.
+	FeatureStandalone spec.Feature = "standalone"
+	// FeatureKubernetes is a cluster that is a Kubernetes API server; a target
+	// with it gets one.
+	FeatureKubernetes spec.Feature = "kubernetes"
+	// FeatureRestart means that a fresh daemon can be started on the same directories.
+	FeatureRestart spec.Feature = "restart"
+	// FeatureKill means that the daemon can be ended by SIGKILL.
+	FeatureKill spec.Feature = "kill"
+	// FeatureProcess means that the daemon is a process of its own, with a pid,
+	// memory and an exit status.
+	FeatureProcess spec.Feature = "process"
+	// FeatureInstall means that the target installs its shim.
+	FeatureInstall spec.Feature = "install"
+	// FeatureGC is the CNI command GC.
+	FeatureGC spec.Feature = "gc"
+	// FeatureStatus is the CNI command STATUS.
+	FeatureStatus spec.Feature = "status"
+	// FeatureHotplug is the endpoint /delegate.
+	FeatureHotplug spec.Feature = "hotplug"
+	// FeaturePanic means that looking up a pod whose name begins with "panic-"
+	// makes the daemon panic, in the process that judges it.
+	FeaturePanic spec.Feature = "panic"
+	// FeatureTakeover means that it deletes what a Multus that ran there before had
+	// attached.
+	FeatureTakeover spec.Feature = "takeover"
+	// FeatureDevices means that it gives attachments the devices of their pod, of a
+	// kubelet whose socket its configuration names.
+	FeatureDevices spec.Feature = "devices"
+	// FeatureCertificate means that the daemon may authenticate with a client
+	// certificate of its node (Multus' perNodeCertificate).
+	FeatureCertificate spec.Feature = "certificate"
+	// FeatureNodeConf means that the daemon writes the node's CNI configuration.
+	FeatureNodeConf spec.Feature = "nodeconf"
+	// FeatureChain means that the daemon attaches every pod to an auxiliary chain
+	// of plugins (Multus' auxiliaryCNIChainName).
+	FeatureChain spec.Feature = "chain"
+)
+
+// Features are all of them, with the words by which a skip names each.
+var Features = map[spec.Feature]string{
+	FeatureReadyz:      "the endpoint /readyz",
+	FeatureStandalone:  "a cluster made of a directory of manifests",
+	FeatureKubernetes:  "the Kubernetes API",
+	FeatureRestart:     "restarting the daemon on the same directories",
+	FeatureKill:        "killing the daemon (it has no process of its own)",
+	FeatureProcess:     "a daemon with a process of its own",
+	FeatureInstall:     "an installer for the shim",
+	FeatureGC:          "GC",
+	FeatureStatus:      "STATUS",
+	FeatureHotplug:     "the endpoint /delegate",
+	FeaturePanic:       "a way to make the daemon panic",
+	FeatureTakeover:    "taking over from Multus",
+	FeatureCertificate: "a client certificate for each node",
+	FeatureDevices:     "the devices of pods, from a kubelet whose socket can be named",
+	FeatureNodeConf:    "writing the node's CNI configuration",
+	FeatureChain:       "an auxiliary chain of plugins",
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thick
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/thicket-cni/thicket/conformance/kube"
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/target"
+)
+
+func (t *yamlTarget) place(f target.PlacedFile, p Paths) error {
+	path, err := t.render("daemon.files.path", f.Path, p)
+	if err != nil {
+		return err
+	}
+	content, err := t.render("daemon.files.content", f.Content, p)
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("daemon.files: %s is a relative path; begin it with {{.Dir}} or with /", path)
+	}
+	if !strings.HasPrefix(filepath.Clean(path), p.Dir+"/") {
+		if path, err = target.Cover(path, p.Dir); err != nil {
+			return fmt.Errorf("daemon.files: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	mode := os.FileMode(f.Mode)
+	if mode == 0 {
+		mode = 0o644
+	}
+	return os.WriteFile(path, []byte(content), mode)
+}
+
+// TargetAPIVersion and TargetKind head every target file.
+const (
+	TargetAPIVersion = "conformance.thicket-cni.io/v1alpha1"
+	TargetKind       = "Target"
+)
+
+// file is a target as its YAML file says it. Texts are templates of
+// text/template over Paths.
+type file struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Name       string `yaml:"name"`
+	// Root is what relative paths of executables start from, itself relative
+	// to the file; ${NAME} stands for an environment variable.
+	Root string `yaml:"root"`
+	Shim struct {
+		Path   string `yaml:"path"`
+		Config string `yaml:"config"`
+	} `yaml:"shim"`
+	Daemon struct {
+		Command []string            `yaml:"command"`
+		Env     map[string]string   `yaml:"env"`
+		Config  string              `yaml:"config"`
+		Files   []target.PlacedFile `yaml:"files"`
+	} `yaml:"daemon"`
+	Kubernetes struct {
+		// ClusterRole is a manifest: what the daemon may do in the API. Empty
+		// for conformance/kubernetes/clusterrole.yaml.
+		ClusterRole string `yaml:"clusterRole"`
+	} `yaml:"kubernetes"`
+	// Client is client functions of its own, which may be left out.
+	Client clientCommands `yaml:"client"`
+	// SetAside are where the daemon keeps damaged records; see LeavingTarget.
+	SetAside []string       `yaml:"setAside"`
+	Version  []string       `yaml:"version"`
+	Install  []string       `yaml:"install"`
+	Features []spec.Feature `yaml:"features"`
+}
+
+// yamlTarget runs an implementation's binaries.
+type yamlTarget struct {
+	source string
+	file   file
+}
+
+// LoadTarget reads a target file. Unknown keys, missing ones, templates that
+// do not parse and executables that are not there are errors that name the
+// file and the key.
+func LoadTarget(path string) (Target, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	return ParseTarget(data, path, "")
+}
+
+// ParseTarget is LoadTarget for a file's content. source is what errors call
+// it; root, when it is not empty, takes the place of the file's own key.
+func ParseTarget(data []byte, source, root string) (Target, error) {
+	return Override{}.Parse(data, source, root)
+}
+
+// Override takes the place of parts of a target file, each where it is not
+// empty: a variant of an implementation needs no file of its own.
+type Override struct {
+	Name string
+	// Shim is the shim's executable. The others are commands.
+	Shim                                            string
+	Daemon, Version, Install, CheckReady, WaitReady []string
+	// Features are added to the file's.
+	Features []spec.Feature
+}
+
+// Parse is ParseTarget with the override.
+func (o Override) Parse(data []byte, source, root string) (Target, error) {
+	t := &yamlTarget{source: source}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	// An empty file is one without an apiVersion, which validate explains.
+	if err := dec.Decode(&t.file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
+	o.apply(&t.file)
+	if err := t.validate(); err != nil {
+		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
+	if root == "" {
+		var err error
+		if root, err = target.ExpandVariables(t.file.Root); err != nil {
+			return nil, fmt.Errorf("target %s: root: %w", source, err)
+		}
+		if !filepath.IsAbs(root) {
+			root = filepath.Join(filepath.Dir(source), root)
+		}
+	}
+	return t, t.resolve(root)
+}
+
+func (o *Override) apply(f *file) {
+	f.Name, f.Shim.Path = cmp.Or(o.Name, f.Name), cmp.Or(o.Shim, f.Shim.Path)
+	for _, c := range []struct {
+		to   *[]string
+		with []string
+	}{{&f.Daemon.Command, o.Daemon}, {&f.Version, o.Version}, {&f.Install, o.Install}, {&f.Client.CheckReady, o.CheckReady}, {&f.Client.WaitReady, o.WaitReady}} {
+		if len(c.with) > 0 {
+			*c.to = c.with
+		}
+	}
+	f.Features = append(f.Features, o.Features...)
+}
+
+func (t *yamlTarget) validate() error {
+	f := &t.file
+	switch {
+	case f.APIVersion != TargetAPIVersion || f.Kind != TargetKind:
+		return fmt.Errorf("want apiVersion %s and kind %s", TargetAPIVersion, TargetKind)
+	case f.Name == "":
+		return errors.New("name is missing")
+	case f.Shim.Path == "" || f.Shim.Config == "":
+		return errors.New("shim.path and shim.config are required")
+	case len(f.Daemon.Command) == 0 || f.Daemon.Config == "":
+		return errors.New("daemon.command and daemon.config are required")
+	}
+	if (len(f.Client.CheckReady) == 0) != (len(f.Client.WaitReady) == 0) {
+		return errors.New("client.checkReady and client.waitReady belong together")
+	}
+	for _, feature := range f.Features {
+		switch {
+		case Features[feature] == "":
+			return fmt.Errorf("feature %q is unknown", feature)
+		case feature == FeatureInstall && len(f.Install) == 0:
+			return errors.New("feature install needs the key install: the installer's command")
+		case feature == FeatureKubernetes && slices.Contains(f.Features, FeatureStandalone):
+			return errors.New("features kubernetes and standalone exclude each other: a daemon has one cluster; write two target files")
+		}
+	}
+	if _, err := kube.RoleOf(daemonOf(t)); err != nil {
+		return fmt.Errorf("kubernetes.clusterRole: %w", err)
+	}
+	return t.renderSamples()
+}
+
+// renderSamples renders every template, with and without the parameters that
+// may be empty, so that a mistake is reported before any case runs.
+func (t *yamlTarget) renderSamples() error {
+	plain := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
+	full := plain
+	full.DelegateTimeout, full.RequestLimit, full.CNIConfDir = "1s", 1024, "/d/cni"
+	for _, p := range []Paths{plain, full} {
+		if _, err := t.ShimConfig(p); err != nil {
+			return err
+		}
+		if _, err := t.DaemonConfig(p); err != nil {
+			return err
+		}
+		texts := map[string][]string{"daemon.command": t.file.Daemon.Command, "install": t.file.Install, "setAside": t.file.SetAside}
+		for key, value := range t.file.Daemon.Env {
+			texts["daemon.env."+key] = []string{value}
+		}
+		for i, f := range t.file.Daemon.Files {
+			texts[fmt.Sprintf("daemon.files[%d]", i)] = []string{f.Path, f.Content}
+		}
+		for key, all := range texts {
+			if _, err := t.renderAll(key, all, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// resolve makes the paths of executables absolute and looks for them.
+func (t *yamlTarget) resolve(root string) error {
+	base, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	commands := []*string{&t.file.Shim.Path, &t.file.Daemon.Command[0]}
+	for _, c := range [][]string{t.file.Version, t.file.Install, t.file.Client.CheckReady, t.file.Client.WaitReady} {
+		if len(c) > 0 {
+			commands = append(commands, &c[0])
+		}
+	}
+	for _, c := range commands {
+		if !filepath.IsAbs(*c) {
+			*c = filepath.Join(base, *c)
+		}
+		if _, err := exec.LookPath(*c); err != nil {
+			return fmt.Errorf("target %s: %w; build it, or correct the path (relative ones start from %s)", t.source, err, base)
+		}
+	}
+	return nil
+}
+
+func (t *yamlTarget) render(key, text string, p Paths) (string, error) {
+	tmpl, err := template.New(key).Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	var out strings.Builder
+	if err := tmpl.Execute(&out, p); err != nil {
+		return "", fmt.Errorf("%s: %w", key, err)
+	}
+	return out.String(), nil
+}
+
+func (t *yamlTarget) renderJSON(key, text string, p Paths) ([]byte, error) {
+	out, err := t.render(key, text, p)
+	if err != nil {
+		return nil, err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(out), &object); err != nil {
+		return nil, fmt.Errorf("%s does not render to a JSON object: %w", key, err)
+	}
+	return []byte(out), nil
+}
+
+func (t *yamlTarget) renderAll(key string, texts []string, p Paths) ([]string, error) {
+	var all []string
+	for _, text := range texts {
+		out, err := t.render(key, text, p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out)
+	}
+	return all, nil
+}
+
+// Name implements Target.
+func (t *yamlTarget) Name() string { return t.file.Name }
+
+// Features implements Target.
+func (t *yamlTarget) Features() []spec.Feature { return t.file.Features }
+
+// ShimPath implements Target.
+func (t *yamlTarget) ShimPath() string { return t.file.Shim.Path }
+
+// ShimConfig implements Target.
+func (t *yamlTarget) ShimConfig(p Paths) ([]byte, error) {
+	return t.renderJSON("shim.config", t.file.Shim.Config, p)
+}
+
+// DaemonConfig implements Target.
+func (t *yamlTarget) DaemonConfig(p Paths) ([]byte, error) {
+	return t.renderJSON("daemon.config", t.file.Daemon.Config, p)
+}
+
+// ClusterRole is what the daemon may do in the API, empty for the default.
+func (t *yamlTarget) ClusterRole() []byte { return []byte(t.file.Kubernetes.ClusterRole) }
+
+// SetAside implements LeavingTarget.
+func (t *yamlTarget) SetAside(p Paths) []string {
+	paths, err := t.renderAll("setAside", t.file.SetAside, p)
+	if err != nil {
+		panic(err) // renderSamples has rendered them
+	}
+	return paths
+}
+
+// Version implements Target: the version command's first line.
+func (t *yamlTarget) Version(ctx context.Context) (string, error) {
+	if len(t.file.Version) == 0 {
+		return "", nil
+	}
+	out, err := exec.CommandContext(ctx, t.file.Version[0], t.file.Version[1:]...).Output()
+	line, _, _ := strings.Cut(string(out), "\n")
+	if line == "" && err != nil {
+		return "", fmt.Errorf("version of %s: %w", t.file.Name, err)
+	}
+	return line, nil // Multus prints its version and exits with 4
+}
+
+// StartDaemon implements Target.
+func (t *yamlTarget) StartDaemon(_ context.Context, p Paths, config []byte) (Process, error) {
+	if err := os.WriteFile(p.ConfigFile, config, 0o600); err != nil {
+		return nil, err
+	}
+	for _, f := range t.file.Daemon.Files {
+		if err := t.place(f, p); err != nil {
+			return nil, err
+		}
+	}
+	command, err := t.renderAll("daemon.command", t.file.Daemon.Command, p)
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"PATH=" + os.Getenv("PATH")}
+	for key, text := range t.file.Daemon.Env {
+		value, err := t.render("daemon.env."+key, text, p)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, key+"="+value)
+	}
+	return target.StartProcess(command, env, p.LogFile)
+}
+
+// Install implements Target.
+func (t *yamlTarget) Install(ctx context.Context, p Paths) error {
+	command, err := t.renderAll("install", t.file.Install, p)
+	if err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("install: %w: %s", err, out)
+	}
+	return nil
+}

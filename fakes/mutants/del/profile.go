@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package del has the faulty daemons, shims and installers that the cases of the
+// profile del must catch.
+package del
+
+import (
+	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
+)
+
+// Mutants returns the mutants of the profile.
+func Mutants() []mutant.Mutant {
+	return mutants
+}

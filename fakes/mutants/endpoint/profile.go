@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package endpoint has the faulty daemons, shims and installers that the cases of the
+// profile endpoint must catch.
+package endpoint
+
+import (
+	"slices"
+
+	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
+)
+
+// Mutants returns the mutants of the profile.
+func Mutants() []mutant.Mutant {
+	return slices.Concat(mutants, answersMutants)
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package seam
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/daemon"
+)
+
+func InstallInPlace(shim, dest string) error {
+	return copyFile(shim, filepath.Join(dest, filepath.Base(shim)))
+}
+
+func InstallRemovesFirst(shim, dest string) error {
+	target := filepath.Join(dest, filepath.Base(shim))
+	if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	time.Sleep(20 * time.Millisecond) // a slow disk
+	return copyFile(shim, target)
+}
+
+func InstallLeavesTemporary(shim, dest string) error {
+	file, err := os.CreateTemp(dest, ".new-*")
+	if err != nil {
+		return err
+	}
+	target := filepath.Join(dest, "."+filepath.Base(shim))
+	return errors.Join(file.Close(), copyFile(shim, target), os.Rename(target, filepath.Join(dest, filepath.Base(shim))))
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
+}
+
+// PendingKept puts back the record that led to a DEL.
+func PendingKept(a *Assembly) {
+	a.Hook(func(h *Hooks, next daemon.Engine, _ attach.Options) {
+		h.OnDel = func(ctx context.Context, r *attach.Request) error {
+			files, _ := api.PendingFiles(a.Config.PendingDir)
+			for _, f := range files {
+				if req, err := api.ReadPending(f); err == nil && req.Env["CNI_CONTAINERID"] == r.ContainerID {
+					_ = os.Rename(f, f+".done")
+					_ = copyFile(f+".done", f)
+				}
+			}
+			return next.Del(ctx, r)
+		}
+	})
+}
+
+func DelNeedsNetns(a *Assembly) {
+	a.OnRequest(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if req := Decode(r); req != nil && req.Env["CNI_COMMAND"] == "DEL" && req.Env["CNI_NETNS"] == "" {
+			AnswerError(w, http.StatusBadRequest, 4, "CNI_NETNS is missing")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package script
+
+import (
+	"encoding/json"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"time"
+)
+
+// Call is one execution of a fake delegate, as it recorded it itself.
+type Call struct {
+	Command     string `json:"command"`
+	Type        string `json:"type"`
+	Network     string `json:"network"`
+	Interface   string `json:"interface"`
+	ContainerID string `json:"containerID"`
+	Netns       string `json:"netns"`
+	Path        string `json:"path"`
+	Args        string `json:"args"`
+	// Env is the whole environment, Stdin the exact bytes of the configuration.
+	Env   []string `json:"env"`
+	Stdin []byte   `json:"stdin"`
+	// End is zero while the plugin runs, and for one that was killed.
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+	PID   int       `json:"pid"`
+	PPID  int       `json:"ppid"`
+	PGID  int       `json:"pgid"`
+	// ChildPID is the process that the step's Child started.
+	ChildPID int `json:"childPID"`
+}
+
+// Config decodes the configuration that the delegate got.
+func (c Call) Config() map[string]any {
+	ginkgo.GinkgoHelper()
+	var conf map[string]any
+	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed())
+	return conf
+}
