@@ -78,7 +78,7 @@ type file struct {
 	} `yaml:"daemon"`
 	Kubernetes struct {
 		// ClusterRole is a manifest: what the daemon may do in the API. Empty
-		// for conformance/kubernetes/clusterrole.yaml.
+		// for conformance/kube/clusterrole.yaml.
 		ClusterRole string `yaml:"clusterRole"`
 	} `yaml:"kubernetes"`
 	// Client is client functions of its own, which may be left out.

@@ -60,7 +60,7 @@ func one[T any](t *testing.T, file, kind string) T {
 func TestRights(t *testing.T) {
 	g := NewWithT(t)
 	deployed := one[rbacv1.ClusterRole](t, "base/rbac.yaml", "ClusterRole")
-	judged := one[rbacv1.ClusterRole](t, "../../conformance/kubernetes/clusterrole.yaml", "ClusterRole")
+	judged := one[rbacv1.ClusterRole](t, "../../conformance/kube/clusterrole.yaml", "ClusterRole")
 	g.Expect(deployed.Rules).To(Equal(judged.Rules))
 	certificate := one[rbacv1.ClusterRole](t, "per-node-certificate/rbac.yaml", "ClusterRole")
 	for _, rule := range slices.Concat(deployed.Rules, certificate.Rules) {
@@ -76,7 +76,7 @@ func TestDefinitions(t *testing.T) {
 	g := NewWithT(t)
 	deployed, err := os.ReadFile("base/definitions.yaml")
 	g.Expect(err).NotTo(HaveOccurred())
-	judged, err := os.ReadFile("../../conformance/kubernetes/definitions.yaml")
+	judged, err := os.ReadFile("../../conformance/kube/definitions.yaml")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(deployed)).To(Equal(string(judged)))
 }
