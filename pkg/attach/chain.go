@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -89,6 +90,7 @@ func (e *Engine) prepare(c *call, p *libcni.PluginConfig, prevResult types.Resul
 		return "", nil, types.NewError(types.ErrDecodingFailure, fmt.Sprintf("plugin %q: %v", p.Network.Type, err), "")
 	}
 	inject := map[string]any{"name": c.list.Name, "cniVersion": c.list.CNIVersion}
+	maps.Copy(inject, c.more)
 	if prevResult != nil {
 		inject["prevResult"] = prevResult
 	}

@@ -26,6 +26,8 @@ type call struct {
 	list *libcni.NetworkConfigList
 	rt   *libcni.RuntimeConf
 	at   *ledger.Attachment
+	// more are further keys of what the plugins read.
+	more map[string]any
 }
 
 // call prepares the delegates of one attachment of a sandbox.

@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
-	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/pkg/background"
@@ -144,16 +145,13 @@ func (n *networks) note(rec *ledger.Record, stays bool) {
 func (e *Engine) gcNetworks(ctx context.Context, n *networks) []error {
 	var failures []error
 	for _, name := range n.order {
-		list, err := libcni.NetworkConfFromBytes([]byte(n.lists[name]))
+		list, err := readList([]byte(n.lists[name]))
 		if err != nil {
 			failures = append(failures, fmt.Errorf("network %q: %w", name, err))
 			continue
 		}
-		args := &libcni.GCArgs{}
-		for at := range n.valid[name] {
-			args.ValidAttachments = append(args.ValidAttachments, at)
-		}
-		err = background.Try(e.log, "GC", func() error { return e.cni.GCNetworkList(ctx, list, args) })
+		valid := slices.Collect(maps.Keys(n.valid[name]))
+		err = background.Try(e.log, "GC", func() error { return e.gcNetwork(ctx, list, valid) })
 		if err != nil {
 			failures = append(failures, fmt.Errorf("network %q: %w", name, err))
 		}

@@ -4,11 +4,9 @@ package attach
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 
 	"github.com/containernetworking/cni/libcni"
-	"github.com/containernetworking/cni/pkg/version"
 )
 
 // readList reads a configuration list. libcni decodes the plugins'
@@ -34,20 +32,4 @@ func readList(config []byte) (*libcni.NetworkConfigList, error) {
 		}
 	}
 	return list, nil
-}
-
-// statusPlugins runs STATUS of a network's plugins in order, up to the first
-// that fails. Plugins of older configurations do not know the command (CNI
-// spec, section 2, STATUS).
-func (e *Engine) statusPlugins(ctx context.Context, list *libcni.NetworkConfigList) error {
-	if known, err := version.GreaterThanOrEqualTo(configVersion(list), "1.1.0"); err != nil || !known {
-		return err
-	}
-	c := &call{list: list, rt: &libcni.RuntimeConf{}}
-	for _, p := range list.Plugins {
-		if err := e.execute(ctx, "STATUS", c, p, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -38,7 +40,8 @@ func addNumbersIntact(ctx context.Context, e *thick.Env) {
 	numbered := script.Fake{Extra: map[string]any{"x-numbers": exactNumbers(), "x-deep": map[string]any{"list": []any{exactNumbers()}}}}
 	single := e.Plugin(numbered)
 	single["cniVersion"], single["name"] = "1.0.0", "single"
-	e.DefaultNetwork(e.FakeList("default", numbered))
+	// GC and STATUS came with 1.1.0.
+	e.DefaultNetwork(strings.Replace(e.FakeList("default", numbered), `"cniVersion":"1.0.0"`, `"cniVersion":"1.1.0"`, 1))
 	e.Definition("listed", e.FakeList("listed", numbered, numbered))
 	e.Definition("single", string(node.MustJSON(single)))
 	e.Start(ctx)
@@ -52,7 +55,16 @@ func addNumbersIntact(ctx context.Context, e *thick.Env) {
 		r.InterfaceAttributes = &api.DelegateInterfaceAttributes{CNIArgs: &map[string]any{"x-numbers": exactNumbers()}}
 		e.MustOK(e.Post(ctx, api.MultusDelegateAPIEndpoint, r))
 	}
+	if e.Supports(thick.FeatureGC) {
+		e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, expect.GcRequest(e, s)))
+	}
+	if e.Supports(thick.FeatureStatus) {
+		e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, expect.StatusRequest(e)))
+	}
 	e.MustOK(e.Del(ctx, s))
+	for _, c := range slices.Concat(e.CallsOf("GC"), e.CallsOf("STATUS")) {
+		expectExactNumbers(c)
+	}
 	for _, command := range []string{"ADD", "CHECK", "DEL"} {
 		ginkgo.By(command)
 		calls := e.CallsFor(command, s)
@@ -83,6 +95,10 @@ func expectExactNumbers(c script.Call) {
 	Expect(dec.Decode(&got)).To(Succeed())
 	Expect(got.Numbers).To(Equal(exactNumbers()), "numbers of the configuration of %s at %s", c.Network, c.Command)
 	Expect(got.Deep.List).To(Equal([]map[string]json.Number{exactNumbers()}), "nested numbers of the configuration of %s at %s", c.Network, c.Command)
+	// cni-args are a sandbox's, and no affair of GC.
+	if c.Command == "GC" {
+		return
+	}
 	if c.Network == "single" || c.Network == "hot" {
 		Expect(got.Args.CNI.Numbers).To(Equal(exactNumbers()), "numbers of cni-args of %s at %s", c.Network, c.Command)
 	}

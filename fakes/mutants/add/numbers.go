@@ -16,6 +16,8 @@ func numbersMutants() []mutant.Mutant {
 			Fault: "integers beyond 2^53 reach a delegate rounded"},
 		{Name: "numbers-rounded-at-del", Cases: add16, Daemon: seam.OnConf("DEL", asItIs),
 			Fault: "integers beyond 2^53 reach a delegate rounded at DEL"},
+		{Name: "numbers-rounded-at-gc", Cases: add16, Daemon: seam.OnConf("GC", asItIs),
+			Fault: "integers beyond 2^53 reach a delegate rounded at GC"},
 		{Name: "numbers-of-args-rounded", Cases: add16, Daemon: seam.OnEach(func(map[string]any) {}),
 			Fault: "integers beyond 2^53 in a selection's cni-args reach a delegate rounded"},
 	}
