@@ -109,6 +109,15 @@ fuzz: ## fuzz every input that comes from outside, FUZZTIME (30s) each
 	  done; \
 	done
 
+GOVULNCHECK_VERSION := v1.9.0
+
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities in what is linked; skipped where the database is out of reach
+	@GOBIN=$(CURDIR)/$(BIN)/tools $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) || \
+	  { echo "vulncheck: skipped: govulncheck cannot be had here (see above)"; exit 0; }; \
+	$(BIN)/tools/govulncheck ./... || { status=$$?; [ $$status != 3 ] || exit 3; \
+	  echo "vulncheck: skipped: the database vuln.go.dev cannot be reached (see above)"; }
+
 .PHONY: demo
 demo: root build ## two sandboxes on three networks each, with real plugins
 	@$(BIN)/thicket-demo --bin $(BIN)
