@@ -21,21 +21,28 @@ import (
 
 // What programs need of the packages below this one.
 type (
-	// Subject is what every kind of target has; Target is a thick plugin.
+	// Subject is what every kind of target has.
 	Subject = suite.Subject
-	Target  = thick.Target
-	// Paths and Process are what a Target of one's own deals in.
-	Paths   = thick.Paths
+	// Target is a thick plugin to judge.
+	Target = thick.Target
+	// Paths are what a case gives a Target.
+	Paths = thick.Paths
+	// Process is a daemon that a Target started.
 	Process = thick.Process
-	// Profile is a group of cases, Case one of them, Selection chooses.
-	Profile   = suite.Profile
-	Case      = suite.Case
+	// Profile is a group of cases for one kind of target.
+	Profile = suite.Profile
+	// Case is one requirement, and the behaviour that shows whether it is kept.
+	Case = suite.Case
+	// Selection says which cases to run.
 	Selection = suite.Selection
-	// Report is what a run found, CaseResult one case of it.
-	Report     = report.Report
+	// Report is what a run found.
+	Report = report.Report
+	// CaseResult is one case of a Report.
 	CaseResult = report.CaseResult
-	Level      = spec.Level
-	Feature    = spec.Feature
+	// Level says what a failed case means.
+	Level = spec.Level
+	// Feature is an ability that a target may have.
+	Feature = spec.Feature
 )
 
 // Version is the suite's version; Must and Should are the levels.

@@ -103,6 +103,7 @@ func Call(f func(ctx context.Context) error) error {
 	return f(ctx)
 }
 
+// MakeNamespace makes a namespace and the service account of its pods.
 func (w *World) MakeNamespace(name string) {
 	ginkgo.GinkgoHelper()
 	Expect(Call(func(ctx context.Context) error {
@@ -118,6 +119,7 @@ func (w *World) MakeNamespace(name string) {
 	})).To(Succeed(), "a namespace in the API server")
 }
 
+// PutDefinition makes or replaces a NetworkAttachmentDefinition.
 func (w *World) PutDefinition(namespace, name, config string, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
 	Expect(Call(func(ctx context.Context) error {
@@ -142,6 +144,7 @@ func (w *World) PutDefinition(namespace, name, config string, annotations map[st
 	})).To(Succeed(), "network definition %s/%s", namespace, name)
 }
 
+// DeleteDefinition removes a NetworkAttachmentDefinition.
 func (w *World) DeleteDefinition(namespace, name string) {
 	ginkgo.GinkgoHelper()
 	Expect(Call(func(ctx context.Context) error {
@@ -214,6 +217,7 @@ func (w *World) removePod(ctx context.Context, s *node.Sandbox) error {
 	return w.Client.CoreV1().Pods(s.PodNamespace).Delete(ctx, s.PodName, metav1.DeleteOptions{GracePeriodSeconds: &atOnce})
 }
 
+// DeletePod removes the sandbox's pod.
 func (w *World) DeletePod(s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	Expect(Call(func(ctx context.Context) error { return w.removePod(ctx, s) })).To(Succeed(), "pod %s/%s", s.PodNamespace, s.PodName)
@@ -234,6 +238,8 @@ func (w *World) Annotations(s *node.Sandbox) map[string]string {
 	return pod.Annotations
 }
 
+// Status returns the published network status of the sandbox's pod, nil when
+// there is none.
 func (w *World) Status(s *node.Sandbox) []map[string]any {
 	ginkgo.GinkgoHelper()
 	text := w.Annotations(s)[StatusAnnotation]
@@ -248,6 +254,8 @@ func (w *World) Status(s *node.Sandbox) []map[string]any {
 	return networks
 }
 
+// Away makes the API server unreachable for the daemon: its connections are
+// refused or, when silent, never answered.
 func (w *World) Away(silent bool) {
 	if silent {
 		w.Front.hold()
@@ -260,6 +268,7 @@ func (w *World) Away(silent bool) {
 // gets the answer at once.
 func (w *World) Lag(d time.Duration) { w.Front.lag.Store(int64(d)) }
 
+// Back ends Away.
 func (w *World) Back() {
 	ginkgo.GinkgoHelper()
 	Expect(w.Front.restore()).To(Succeed())

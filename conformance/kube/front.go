@@ -119,6 +119,7 @@ func direct(address string, ca []byte) *front {
 	return &front{Ca: ca, forwarder: &forwarder{Address: address, cancel: func() {}}}
 }
 
+// Close ends the front and its connections.
 func (f *front) Close() {
 	f.forwarder.close()
 	if f.server != nil {

@@ -218,4 +218,5 @@ func (n *Node) ExpectNothingLeft() {
 	Expect(left).To(BeEmpty(), "processes that are left after the case, and what is left after DEL")
 }
 
+// Itoa is strconv.Itoa.
 func Itoa(n int) string { return strconv.Itoa(n) }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package suite is the engine: it has cases, selects among them, runs each in a
+// process with namespaces of its own, and reports. It knows neither CNI nor
+// Kubernetes; what a case asks of its subject is between the two.
 package suite
 
 import (

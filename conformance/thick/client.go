@@ -115,6 +115,8 @@ func (e *Env) Request(command string, s *node.Sandbox) *api.Request {
 	return &api.Request{Env: s.Env(command), Config: config}
 }
 
+// TryPost sends a request to an endpoint of the daemon. The error says that no
+// answer came.
 func (e *Env) TryPost(ctx context.Context, endpoint string, r *api.Request) (*Answer, error) {
 	e.noteAdd(r)
 	e.NotePlugged(endpoint, r)
@@ -146,6 +148,8 @@ func (e *Env) NotePlugged(endpoint string, r *api.Request) {
 	e.plugged = append(e.plugged, &undo)
 }
 
+// NoteAddOf notes that an ADD of the sandbox with that id was asked for, so that
+// the case ends with its DEL.
 func (e *Env) NoteAddOf(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

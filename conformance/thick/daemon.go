@@ -130,6 +130,7 @@ func (e *Env) launch(ctx context.Context, start *startSpec) *Daemon {
 	return d
 }
 
+// Probe asks a probe endpoint once; anything but 200 is an error.
 func (e *Env) Probe(ctx context.Context, runDir, endpoint string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -179,6 +180,7 @@ func (d *Daemon) Kill() {
 	d.Await(context.Background())
 }
 
+// Await waits until the daemon has ended.
 func (d *Daemon) Await(ctx context.Context) {
 	ginkgo.GinkgoHelper()
 	Eventually(d.Done()).WithContext(ctx).WithTimeout(TeardownTimeout).Should(BeClosed(),
@@ -197,6 +199,7 @@ func (d *Daemon) Log() string { return d.process.Log() }
 // PID is the daemon's process id, 0 when it has no process of its own.
 func (d *Daemon) PID() int { return d.process.PID() }
 
+// Ended reports whether the daemon has ended.
 func (d *Daemon) Ended() bool {
 	select {
 	case <-d.Done():

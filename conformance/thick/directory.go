@@ -17,8 +17,10 @@ import (
 // directory, and finds the pods' status below it.
 type directoryWorld struct{ dir string }
 
+// MakeNamespace implements world.
 func (w directoryWorld) MakeNamespace(string) {}
 
+// PutDefinition implements world.
 func (w directoryWorld) PutDefinition(namespace, name, config string, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
 	node.ReplaceFile(w.definitionFile(namespace, name), node.MustJSON(map[string]any{
@@ -28,6 +30,7 @@ func (w directoryWorld) PutDefinition(namespace, name, config string, annotation
 	}))
 }
 
+// DeleteDefinition implements world.
 func (w directoryWorld) DeleteDefinition(namespace, name string) {
 	ginkgo.GinkgoHelper()
 	Expect(os.Remove(w.definitionFile(namespace, name))).To(Succeed())
@@ -38,6 +41,7 @@ func (w directoryWorld) definitionFile(namespace, name string) string {
 	return filepath.Join(w.dir, "definition_"+namespace+"_"+name+".json")
 }
 
+// PutPod implements world.
 func (w directoryWorld) PutPod(s *node.Sandbox, annotations map[string]string) {
 	ginkgo.GinkgoHelper()
 	node.ReplaceFile(w.podFile(s), node.MustJSON(map[string]any{
@@ -46,6 +50,7 @@ func (w directoryWorld) PutPod(s *node.Sandbox, annotations map[string]string) {
 	}))
 }
 
+// DeletePod implements world.
 func (w directoryWorld) DeletePod(s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	Expect(os.Remove(w.podFile(s))).To(Succeed())
@@ -55,6 +60,7 @@ func (w directoryWorld) podFile(s *node.Sandbox) string {
 	return filepath.Join(w.dir, "pod_"+s.PodNamespace+"_"+s.PodName+".json")
 }
 
+// Status implements world.
 func (w directoryWorld) Status(s *node.Sandbox) []map[string]any {
 	ginkgo.GinkgoHelper()
 	data, err := os.ReadFile(filepath.Join(w.dir, "status", s.PodNamespace+"_"+s.PodName+".json"))
@@ -69,11 +75,13 @@ func (w directoryWorld) Status(s *node.Sandbox) []map[string]any {
 	return published.Networks
 }
 
+// Away implements world.
 func (w directoryWorld) Away(bool) {
 	ginkgo.GinkgoHelper()
 	Expect(os.Rename(w.dir, w.dir+".away")).To(Succeed())
 }
 
+// Back implements world.
 func (w directoryWorld) Back() {
 	ginkgo.GinkgoHelper()
 	Expect(os.Rename(w.dir+".away", w.dir)).To(Succeed())

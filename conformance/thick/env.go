@@ -116,6 +116,7 @@ func (e *Env) Kubeconfig() string { return filepath.Join(e.Dir, "kubeconfig") }
 // that need more than the case.
 func (e *Env) Supports(f spec.Feature) bool { return slices.Contains(e.Target.Features(), f) }
 
+// Paths are the directories and parameters that the target gets.
 func (e *Env) Paths() Paths {
 	p := Paths{
 		Dir: e.Dir, RunDir: e.RunDir, CacheDir: e.CacheDir, BinDir: e.BinDir, ConfDir: e.ConfDir, ClusterDir: e.ClusterDir,

@@ -25,6 +25,7 @@ import (
 // network's configuration.
 const FollowLimit = 10 * time.Second
 
+// Stamp identifies a version of a file: its inode, size and times.
 func Stamp(path string) (string, error) {
 	info, err := os.Lstat(path)
 	if err != nil {

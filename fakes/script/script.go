@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package script has what a fake delegate is told to do at each command, and what
+// it records of each execution.
 package script
 
 import (

@@ -29,7 +29,7 @@ func FuzzDeletable(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
-		w := newDrawnWorld(t, rand.New(rand.NewPCG(seed, 1))) //nolint:gosec // a seed has to repeat it
+		w := newDrawnWorld(t, rand.New(rand.NewPCG(seed, 1)))
 		w.addAndDelete(t)
 	})
 }

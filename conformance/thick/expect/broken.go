@@ -46,6 +46,7 @@ var BrokenSteps = map[string]script.FakeStep{
 	"noise":       {StderrBytes: 100 << 20, Exit: 1},
 }
 
+// PeakLine finds the peak of a process's resident memory in /proc/PID/status.
 var PeakLine = regexp.MustCompile(`(?m)^VmHWM:\s+([0-9]+) kB$`)
 
 // PeakMemory is the most memory that the daemon has ever had, in bytes; 0 for

@@ -77,6 +77,7 @@ func NothingLeft(e *thick.Env, s *node.Sandbox) {
 	NoStatus(e, s, "the network status of an ADD that failed")
 }
 
+// NoStatus asserts that the sandbox's pod has no published network status.
 func NoStatus(e *thick.Env, s *node.Sandbox, what string) {
 	ginkgo.GinkgoHelper()
 	Eventually(func() []map[string]any { return e.Status(s) }).WithTimeout(withdrawLimit).WithPolling(node.PollInterval).Should(BeEmpty(), what)

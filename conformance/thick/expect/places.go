@@ -48,6 +48,7 @@ func PlaceOf(c script.Call) string {
 	return place
 }
 
+// PlacesOf lists the place of each call; see PlaceOf.
 func PlacesOf(calls []script.Call) []string {
 	ginkgo.GinkgoHelper()
 	places := []string{}
@@ -57,6 +58,7 @@ func PlacesOf(calls []script.Call) []string {
 	return places
 }
 
+// Reversed returns a list in reverse order.
 func Reversed(list []string) []string {
 	list = slices.Clone(list)
 	slices.Reverse(list)

@@ -27,6 +27,7 @@ func ProbeStatus(ctx context.Context, e *thick.Env, endpoint string) int {
 	return a.Status
 }
 
+// Probe asserts the status that a probe endpoint answers with.
 func Probe(ctx context.Context, e *thick.Env, endpoint string, status int) {
 	ginkgo.GinkgoHelper()
 	Expect(ProbeStatus(ctx, e, endpoint)).To(Equal(status), "%s (0 is no answer)", endpoint)

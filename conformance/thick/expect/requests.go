@@ -37,6 +37,7 @@ func NodeRequest(e *thick.Env, s *node.Sandbox, command string) *api.Request {
 	return r
 }
 
+// EmptySuccess asserts an answer of 200 with no body or an empty JSON object.
 func EmptySuccess(a *thick.Answer, what string) {
 	ginkgo.GinkgoHelper()
 	Expect(a.Status).To(Equal(http.StatusOK), "%s was answered with %s", what, a)
@@ -54,6 +55,7 @@ func PostRaw(ctx context.Context, e *thick.Env, endpoint string, body []byte) *t
 	return a
 }
 
+// SameError asserts that an answer is this CNI error, with its details.
 func SameError(a *thick.Answer, want *types.Error) {
 	ginkgo.GinkgoHelper()
 	got := CNIError(a)
@@ -68,6 +70,7 @@ func HotplugRequest(e *thick.Env, s *node.Sandbox, command, config string) *api.
 	return api.CreateDelegateRequest(command, s.ID, s.Netns, "hot0", s.PodNamespace, s.PodName, s.PodUID, []byte(config), nil)
 }
 
+// AllowedMethods lists the methods of an answer's header Allow.
 func AllowedMethods(a *thick.Answer) []string {
 	var allowed []string
 	for _, m := range strings.Split(strings.Join(a.Header.Values("Allow"), ","), ",") {
@@ -79,6 +82,8 @@ func AllowedMethods(a *thick.Answer) []string {
 // MissingVariable stands for a variable that is not in the request.
 const MissingVariable = "(missing)"
 
+// VariableRefused asserts that a request with this value of a variable is
+// refused with code 4, by a message that names the variable.
 func VariableRefused(ctx context.Context, e *thick.Env, s *node.Sandbox, endpoint, command, variable, value string) {
 	ginkgo.GinkgoHelper()
 	r := e.Request(command, s)
@@ -121,7 +126,7 @@ func Contents(e *thick.Env) map[string]string {
 	return all
 }
 
-// hot posts a request for an interface of a sandbox to /delegate.
+// Hotplug posts a request for an interface of a sandbox to /delegate.
 func Hotplug(ctx context.Context, e *thick.Env, s *node.Sandbox, command, ifName, config string) *thick.Answer {
 	ginkgo.GinkgoHelper()
 	r := HotplugRequest(e, s, command, config)
@@ -139,7 +144,8 @@ type Way struct {
 	Ask func(ctx context.Context, r *api.Request) *types.Error
 }
 
-// ways are the daemon's socket and the shim.
+// WaysOf are the ways by which a command reaches the daemon: the socket and the
+// shim.
 func WaysOf(e *thick.Env) []Way {
 	return []Way{
 		{"/cni", func(ctx context.Context, r *api.Request) *types.Error {

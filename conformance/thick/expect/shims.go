@@ -20,6 +20,7 @@ import (
 // daemonAbsent is for how long the shims are left without a daemon.
 const daemonAbsent = 500 * time.Millisecond
 
+// ShimsWaiting asserts that the shims still run.
 func ShimsWaiting(shims ...*thick.ShimProcess) {
 	ginkgo.GinkgoHelper()
 	Consistently(func() int {
@@ -35,6 +36,7 @@ func ShimsWaiting(shims ...*thick.ShimProcess) {
 	}).WithTimeout(daemonAbsent).Should(BeZero(), "shims that ended instead of waiting for the daemon")
 }
 
+// Succeeded asserts that a shim ended with success.
 func Succeeded(run *thick.ShimRun) {
 	ginkgo.GinkgoHelper()
 	Expect(run.ExitCode).To(BeZero(), "the shim printed %s %s", run.Stdout, run.Stderr)

@@ -32,6 +32,7 @@ func Checked(ctx context.Context, e *thick.Env, s *node.Sandbox, r *api.Request)
 	return checked
 }
 
+// CheckFails asserts that CHECK of the sandbox fails with this CNI error.
 func CheckFails(ctx context.Context, e *thick.Env, s *node.Sandbox, want *types.Error) {
 	ginkgo.GinkgoHelper()
 	a := e.Check(ctx, s)
@@ -47,6 +48,7 @@ type state struct {
 	Status     []map[string]any
 }
 
+// StateOf looks at what a command that changes nothing must not change.
 func StateOf(e *thick.Env, s *node.Sandbox) state {
 	ginkgo.GinkgoHelper()
 	now := state{Files: map[string]string{}, Interfaces: s.Interfaces(), Status: e.Status(s)}

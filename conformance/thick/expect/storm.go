@@ -7,6 +7,7 @@ import (
 )
 
 const (
+	// StormSandboxes is how many sandboxes a restart storm has.
 	StormSandboxes = 150
 	// StormMemory is the memory limit of daemon and delegates together, in bytes.
 	StormMemory = 50 << 20

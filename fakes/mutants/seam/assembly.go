@@ -76,6 +76,7 @@ func (a *Assembly) WrapListener(f func(net.Listener) net.Listener) {
 	a.listeners = append(a.listeners, f)
 }
 
+// InTurn calls the functions up to the first error.
 func InTurn(all []func() error) error {
 	for _, f := range all {
 		if err := f(); err != nil {
@@ -100,6 +101,7 @@ func (a *Assembly) Engine(o attach.Options) daemon.Engine {
 	return tagging{e}
 }
 
+// Handler is daemon.Options.Handler: the real one between all layers.
 func (a *Assembly) Handler(h http.Handler) http.Handler {
 	for _, f := range a.handlers {
 		h = f(h)
@@ -107,6 +109,7 @@ func (a *Assembly) Handler(h http.Handler) http.Handler {
 	return h
 }
 
+// Listener is daemon.Options.Listener: the real one between all layers.
 func (a *Assembly) Listener(l net.Listener) net.Listener {
 	for _, f := range a.listeners {
 		l = f(l)

@@ -41,30 +41,37 @@ func tagged(ctx context.Context, command string, r *attach.Request) context.Cont
 	return context.WithValue(ctx, requestKey{}, &request{command: command, Request: r})
 }
 
+// Add implements daemon.Engine.
 func (t tagging) Add(ctx context.Context, r *attach.Request) (*types100.Result, error) {
 	return t.Engine.Add(tagged(ctx, "ADD", r), r)
 }
 
+// Del implements daemon.Engine.
 func (t tagging) Del(ctx context.Context, r *attach.Request) error {
 	return t.Engine.Del(tagged(ctx, "DEL", r), r)
 }
 
+// Check implements daemon.Engine.
 func (t tagging) Check(ctx context.Context, r *attach.Request) error {
 	return t.Engine.Check(tagged(ctx, "CHECK", r), r)
 }
 
+// GC implements daemon.Engine.
 func (t tagging) GC(ctx context.Context, r *attach.Request) error {
 	return t.Engine.GC(tagged(ctx, "GC", r), r)
 }
 
+// HotAdd implements daemon.Engine.
 func (t tagging) HotAdd(ctx context.Context, r *attach.Request, sel *network.Selection) (*types100.Result, error) {
 	return t.Engine.HotAdd(tagged(ctx, "ADD", r), r, sel)
 }
 
+// HotDel implements daemon.Engine.
 func (t tagging) HotDel(ctx context.Context, r *attach.Request) error {
 	return t.Engine.HotDel(tagged(ctx, "DEL", r), r)
 }
 
+// HotCheck implements daemon.Engine.
 func (t tagging) HotCheck(ctx context.Context, r *attach.Request) error {
 	return t.Engine.HotCheck(tagged(ctx, "CHECK", r), r)
 }
@@ -94,6 +101,7 @@ func (a *Assembly) Hook(set func(h *Hooks, next daemon.Engine, o attach.Options)
 	})
 }
 
+// Add implements daemon.Engine.
 func (h *Hooks) Add(ctx context.Context, r *attach.Request) (*types100.Result, error) {
 	if h.OnAdd != nil {
 		return h.OnAdd(ctx, r)
@@ -101,6 +109,7 @@ func (h *Hooks) Add(ctx context.Context, r *attach.Request) (*types100.Result, e
 	return h.Engine.Add(ctx, r)
 }
 
+// Del implements daemon.Engine.
 func (h *Hooks) Del(ctx context.Context, r *attach.Request) error {
 	if h.OnDel != nil {
 		return h.OnDel(ctx, r)
@@ -108,6 +117,7 @@ func (h *Hooks) Del(ctx context.Context, r *attach.Request) error {
 	return h.Engine.Del(ctx, r)
 }
 
+// Check implements daemon.Engine.
 func (h *Hooks) Check(ctx context.Context, r *attach.Request) error {
 	if h.OnCheck != nil {
 		return h.OnCheck(ctx, r)
@@ -115,6 +125,7 @@ func (h *Hooks) Check(ctx context.Context, r *attach.Request) error {
 	return h.Engine.Check(ctx, r)
 }
 
+// GC implements daemon.Engine.
 func (h *Hooks) GC(ctx context.Context, r *attach.Request) error {
 	if h.Gc != nil {
 		return h.Gc(ctx, r)
@@ -122,6 +133,7 @@ func (h *Hooks) GC(ctx context.Context, r *attach.Request) error {
 	return h.Engine.GC(ctx, r)
 }
 
+// Status implements daemon.Engine.
 func (h *Hooks) Status(ctx context.Context) error {
 	if h.OnStatus != nil {
 		return h.OnStatus(ctx)
@@ -129,6 +141,7 @@ func (h *Hooks) Status(ctx context.Context) error {
 	return h.Engine.Status(ctx)
 }
 
+// HotAdd implements daemon.Engine.
 func (h *Hooks) HotAdd(ctx context.Context, r *attach.Request, sel *network.Selection) (*types100.Result, error) {
 	if h.OnHotAdd != nil {
 		return h.OnHotAdd(ctx, r, sel)
@@ -136,6 +149,7 @@ func (h *Hooks) HotAdd(ctx context.Context, r *attach.Request, sel *network.Sele
 	return h.Engine.HotAdd(ctx, r, sel)
 }
 
+// HotDel implements daemon.Engine.
 func (h *Hooks) HotDel(ctx context.Context, r *attach.Request) error {
 	if h.OnHotDel != nil {
 		return h.OnHotDel(ctx, r)
@@ -143,6 +157,7 @@ func (h *Hooks) HotDel(ctx context.Context, r *attach.Request) error {
 	return h.Engine.HotDel(ctx, r)
 }
 
+// HotCheck implements daemon.Engine.
 func (h *Hooks) HotCheck(ctx context.Context, r *attach.Request) error {
 	if h.OnHotCheck != nil {
 		return h.OnHotCheck(ctx, r)
@@ -150,6 +165,7 @@ func (h *Hooks) HotCheck(ctx context.Context, r *attach.Request) error {
 	return h.Engine.HotCheck(ctx, r)
 }
 
+// Replay implements daemon.Engine.
 func (h *Hooks) Replay(ctx context.Context, firstPass func()) {
 	if h.OnReplay != nil {
 		h.OnReplay(ctx, firstPass)
@@ -158,6 +174,7 @@ func (h *Hooks) Replay(ctx context.Context, firstPass func()) {
 	h.Engine.Replay(ctx, firstPass)
 }
 
+// Unseen implements daemon.Engine.
 func (h *Hooks) Unseen() string {
 	if h.OnUnseen != nil {
 		return h.OnUnseen()
@@ -172,6 +189,7 @@ func (r *request) Lose() {
 	r.isLost = true
 }
 
+// Lost reports whether the namespace of the request does not exist.
 func (r *request) Lost() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

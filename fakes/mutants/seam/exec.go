@@ -98,6 +98,7 @@ func (p *Plugin) Get(name string) string {
 // Set sets a variable of the plugin's environment.
 func (p *Plugin) Set(name, value string) { p.env = append(p.env, name+"="+value) }
 
+// Command is the CNI command of the execution.
 func (p *Plugin) Command() string { return p.Get("CNI_COMMAND") }
 
 // Edit changes the plugin's configuration.

@@ -62,6 +62,7 @@ func ReadBody(r *http.Request) []byte {
 	return data
 }
 
+// ReplaceBody gives a request another body.
 func ReplaceBody(r *http.Request, data []byte) {
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	r.ContentLength = int64(len(data))

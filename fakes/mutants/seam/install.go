@@ -15,10 +15,12 @@ import (
 	"github.com/thicket-cni/thicket/pkg/daemon"
 )
 
+// InstallInPlace writes into the installed shim instead of replacing it.
 func InstallInPlace(shim, dest string) error {
 	return copyFile(shim, filepath.Join(dest, filepath.Base(shim)))
 }
 
+// InstallRemovesFirst removes the installed shim before it puts the new one there.
 func InstallRemovesFirst(shim, dest string) error {
 	target := filepath.Join(dest, filepath.Base(shim))
 	if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -28,6 +30,7 @@ func InstallRemovesFirst(shim, dest string) error {
 	return copyFile(shim, target)
 }
 
+// InstallLeavesTemporary leaves a temporary file beside the installed shim.
 func InstallLeavesTemporary(shim, dest string) error {
 	file, err := os.CreateTemp(dest, ".new-*")
 	if err != nil {
@@ -61,6 +64,7 @@ func PendingKept(a *Assembly) {
 	})
 }
 
+// DelNeedsNetns refuses a DEL without CNI_NETNS.
 func DelNeedsNetns(a *Assembly) {
 	a.OnRequest(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if req := Decode(r); req != nil && req.Env["CNI_COMMAND"] == "DEL" && req.Env["CNI_NETNS"] == "" {

@@ -27,6 +27,7 @@ func (a *Assembly) OnRecords(set func(r *Records, next attach.Ledger)) {
 	})
 }
 
+// Begin implements attach.Ledger.
 func (r *Records) Begin(rec *ledger.Record) error {
 	if r.OnBegin != nil {
 		return r.OnBegin(rec)
@@ -34,6 +35,7 @@ func (r *Records) Begin(rec *ledger.Record) error {
 	return r.Ledger.Begin(rec)
 }
 
+// Save implements attach.Ledger.
 func (r *Records) Save(rec *ledger.Record) error {
 	if r.OnSave != nil {
 		return r.OnSave(rec)
@@ -41,6 +43,7 @@ func (r *Records) Save(rec *ledger.Record) error {
 	return r.Ledger.Save(rec)
 }
 
+// Load implements attach.Ledger.
 func (r *Records) Load(containerID string) (*ledger.Record, error) {
 	if r.OnLoad != nil {
 		return r.OnLoad(containerID)
@@ -48,6 +51,7 @@ func (r *Records) Load(containerID string) (*ledger.Record, error) {
 	return r.Ledger.Load(containerID)
 }
 
+// Remove implements attach.Ledger.
 func (r *Records) Remove(containerID string) error {
 	if r.OnRemove != nil {
 		return r.OnRemove(containerID)
@@ -55,6 +59,7 @@ func (r *Records) Remove(containerID string) error {
 	return r.Ledger.Remove(containerID)
 }
 
+// LoadMultus implements attach.Ledger.
 func (r *Records) LoadMultus(containerID string) ([]ledger.MultusDelegate, error) {
 	if r.Multus != nil {
 		return r.Multus(containerID)

@@ -9,6 +9,7 @@ import (
 // KeyedLocks are mutexes by name.
 type KeyedLocks struct{ m sync.Map }
 
+// Lock takes the lock of a name and returns what gives it back.
 func (k *KeyedLocks) Lock(name string) (unlock func()) {
 	v, _ := k.m.LoadOrStore(name, &sync.Mutex{})
 	mu := v.(*sync.Mutex)

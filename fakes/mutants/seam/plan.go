@@ -79,6 +79,7 @@ func ConfigOfNow(command string) func(*Assembly) {
 // NamedNamespace is what names another namespace than the pod's, in either form.
 var NamedNamespace = regexp.MustCompile(`[a-z0-9-]+/|,"namespace":"[^"]*"`)
 
+// IsJSON reports whether an annotation is a JSON list.
 func IsJSON(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "[") }
 
 // OnAnnotation shows the planner another text of an annotation.
@@ -102,6 +103,7 @@ func OnAnnotation(key string, f func(ctx context.Context, text, namespace string
 	}
 }
 
+// OnNetworks changes the networks annotation of each pod.
 func OnNetworks(f func(ctx context.Context, text, namespace string, next cluster.Cluster) string) func(*Assembly) {
 	return OnAnnotation(network.NetworksAnnotation, f)
 }

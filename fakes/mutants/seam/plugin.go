@@ -23,4 +23,5 @@ func OnVariables(command string, f func(p *Plugin)) func(*Assembly) {
 	}
 }
 
+// DropPrevResult takes prevResult out of a configuration.
 func DropPrevResult(_ *Plugin, conf map[string]any) { delete(conf, "prevResult") }

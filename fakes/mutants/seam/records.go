@@ -24,6 +24,7 @@ func Damaged(cniDir string) []string {
 	return paths
 }
 
+// RecordPath is where the ledger keeps a container's record.
 func RecordPath(cniDir, containerID string) string {
 	return filepath.Join(cniDir, "ledger", containerID+".json")
 }

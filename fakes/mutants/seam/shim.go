@@ -143,8 +143,10 @@ func FailAfter(patience time.Duration, code uint, msg string) Command {
 	}
 }
 
+// Say prints a line.
 func Say(w io.Writer, text string) { _, _ = fmt.Fprintln(w, text) }
 
+// Compacted returns a configuration without white space.
 func Compacted(stdin []byte) []byte {
 	var out bytes.Buffer
 	if json.Compact(&out, stdin) != nil {

@@ -85,6 +85,7 @@ var ownConn = sync.OnceValues(func() (syscall.RawConn, error) {
 
 type ownRaw int
 
+// Control implements syscall.RawConn.
 func (r ownRaw) Control(f func(fd uintptr)) error { f(uintptr(r)); return nil }
 
 func (r ownRaw) Read(func(fd uintptr) bool) error { return nil }
