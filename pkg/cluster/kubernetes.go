@@ -62,6 +62,7 @@ type Kubernetes struct {
 	definitions *definitionCache
 	events      *recorder
 	withdrawals *withdrawals
+	rights      *rights
 	ready       chan struct{}
 
 	// retries counts the requests that were made again.
@@ -80,7 +81,7 @@ func NewKubernetes(o KubernetesOptions) (*Kubernetes, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache(), withdrawals: newWithdrawals()}
+	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache(), rights: newRights(), withdrawals: newWithdrawals()}
 	var err error
 	if o.Certificate != nil {
 		k.certificate, err = newCertificate(*o.Certificate, o.NodeName, o.Log)
@@ -160,7 +161,11 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+	if err := k.awaitRights(ctx); err != nil {
+		return nil // ctx ended
+	}
 	k.setWaiting("")
+	followers.Keep(ctx, "following the daemon's rights", k.followRights)
 	// What the first lists took is given back to the node, not kept for the next
 	// one, which may never come.
 	debug.FreeOSMemory()

@@ -14,16 +14,23 @@ import (
 // PublishStatus implements Cluster: one PATCH of the pod's annotation, through
 // the subresource status, which needs the fewest rights; nothing is read
 // before, and annotations of others are not touched (NET-10). The pod's UID is
-// in the patch, so that a pod of the same name that came after it is refused.
+// in the patch, so that a pod of the same name that came after it is refused. An
+// account that may not patch updates the status instead.
 func (k *Kubernetes) PublishStatus(ctx context.Context, pod *Pod, status []NetworkStatus) error {
 	k.withdrawals.cancel(key{pod.Namespace, pod.Name})
-	patch, err := statusPatch(pod, status)
-	if err != nil {
-		return fmt.Errorf("network status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
-	}
-	err = k.patchStatus(ctx, pod, types.MergePatchType, patch)
-	if apierrors.IsConflict(err) {
-		return fmt.Errorf("%w with UID %s: %w", ErrNotFound, pod.UID, err)
+	return k.writeStatus(ctx,
+		func() error { return k.publishByPatch(ctx, pod, status) },
+		func() error { return k.publishByUpdate(ctx, pod, status) })
+}
+
+// writeStatus writes in the way that the account may, and tries the other one
+// when that is refused: rights change while the daemon runs.
+func (k *Kubernetes) writeStatus(ctx context.Context, patch, update func() error) error {
+	write := map[statusVerb]func() error{byPatch: patch, byUpdate: update}
+	by := k.rights.statusVerb()
+	err := write[by]()
+	if apierrors.IsForbidden(err) && k.refused(ctx, by) {
+		err = write[k.rights.statusVerb()]()
 	}
 	return err
 }

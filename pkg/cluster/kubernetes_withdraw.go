@@ -119,13 +119,19 @@ func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
 		}
 		err = k.withdraw(ctx, known, text)
 		// Others write it too, with another layout: who plugs networks later.
-		if apierrors.IsInvalid(err) && now.status != "" && now.status != text {
+		if isOtherStatus(err) && now.status != "" && now.status != text {
 			err = k.withdraw(ctx, known, now.status)
 		}
-		if err != nil && !errors.Is(err, ErrNotFound) && !apierrors.IsInvalid(err) && ctx.Err() == nil {
+		if err != nil && !errors.Is(err, ErrNotFound) && !isOtherStatus(err) && ctx.Err() == nil {
 			k.log.Warn("the network status of a deleted sandbox stays published", "error", err)
 		}
 	})
+}
+
+// isOtherStatus says whether the pod's status is not the one that was to be
+// removed: the test in a patch fails as invalid.
+func isOtherStatus(err error) bool {
+	return apierrors.IsInvalid(err) || errors.Is(err, errOtherStatus)
 }
 
 // withdraw removes the status of this very pod as long as it is still the
@@ -135,7 +141,9 @@ func (k *Kubernetes) withdraw(ctx context.Context, pod *Pod, text string) error 
 	if err != nil {
 		return err
 	}
-	return k.patchStatus(ctx, pod, types.JSONPatchType, patch)
+	return k.writeStatus(ctx,
+		func() error { return k.patchStatus(ctx, pod, types.JSONPatchType, patch) },
+		func() error { return k.withdrawByUpdate(ctx, pod, text) })
 }
 
 func withdrawPatch(uid, text string) ([]byte, error) {
