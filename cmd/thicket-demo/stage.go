@@ -89,7 +89,7 @@ func (s *stage) writeFiles() error {
 	files := map[string]string{
 		"daemon.json": fmt.Sprintf(`{
   "socketDir": %q, "cniDir": %q, "binDir": %q, "confDir": %q,
-  "clusterNetwork": "default", "cluster": {"directory": %q},
+  "clusterNetwork": "default", "multusConfigFile": "", "cluster": {"directory": %q},
   "logLevel": "verbose", "logToStderr": true
 }`, s.path("run"), s.path("cache"), filepath.Join(s.bin, "cni"), s.path("net.d"), s.path("manifests")),
 		"net.d/10-default.conflist": fmt.Sprintf(`{"cniVersion": "1.0.0", "name": "default", "plugins": [

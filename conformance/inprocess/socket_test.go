@@ -80,7 +80,7 @@ func runDaemon(t *testing.T) string {
 	files := map[string]string{
 		"conf/default.conflist": `{"cniVersion":"1.1.0","name":"default","plugins":[{"type":"fake","fake":` + string(calls) + `}]}`,
 		"daemon.json": `{"socketDir":"` + path("run") + `","cniDir":"` + path("cni") + `","binDir":"` + path("bin") + `","confDir":"` + path("conf") +
-			`","clusterNetwork":"default","cluster":{"directory":"` + path("cluster") + `"},"logLevel":"error"}`,
+			`","clusterNetwork":"default","multusConfigFile":"","cluster":{"directory":"` + path("cluster") + `"},"logLevel":"error"}`,
 	}
 	for name, content := range files {
 		if err := os.WriteFile(path(name), []byte(content), 0o600); err != nil {

@@ -47,24 +47,27 @@ const (
 	// FeatureChain means that the daemon attaches every pod to an auxiliary chain
 	// of plugins (Multus' auxiliaryCNIChainName).
 	FeatureChain spec.Feature = "chain"
+	// FeatureMultusConfig means that the daemon's configuration has Multus' keys.
+	FeatureMultusConfig spec.Feature = "multus-config"
 )
 
 // Features are all of them, with the words by which a skip names each.
 var Features = map[spec.Feature]string{
-	FeatureReadyz:      "the endpoint /readyz",
-	FeatureStandalone:  "a cluster made of a directory of manifests",
-	FeatureKubernetes:  "the Kubernetes API",
-	FeatureRestart:     "restarting the daemon on the same directories",
-	FeatureKill:        "killing the daemon (it has no process of its own)",
-	FeatureProcess:     "a daemon with a process of its own",
-	FeatureInstall:     "an installer for the shim",
-	FeatureGC:          "GC",
-	FeatureStatus:      "STATUS",
-	FeatureHotplug:     "the endpoint /delegate",
-	FeaturePanic:       "a way to make the daemon panic",
-	FeatureTakeover:    "taking over from Multus",
-	FeatureCertificate: "a client certificate for each node",
-	FeatureDevices:     "the devices of pods, from a kubelet whose socket can be named",
-	FeatureNodeConf:    "writing the node's CNI configuration",
-	FeatureChain:       "an auxiliary chain of plugins",
+	FeatureReadyz:       "the endpoint /readyz",
+	FeatureStandalone:   "a cluster made of a directory of manifests",
+	FeatureKubernetes:   "the Kubernetes API",
+	FeatureRestart:      "restarting the daemon on the same directories",
+	FeatureKill:         "killing the daemon (it has no process of its own)",
+	FeatureProcess:      "a daemon with a process of its own",
+	FeatureInstall:      "an installer for the shim",
+	FeatureGC:           "GC",
+	FeatureStatus:       "STATUS",
+	FeatureHotplug:      "the endpoint /delegate",
+	FeaturePanic:        "a way to make the daemon panic",
+	FeatureTakeover:     "taking over from Multus",
+	FeatureCertificate:  "a client certificate for each node",
+	FeatureDevices:      "the devices of pods, from a kubelet whose socket can be named",
+	FeatureNodeConf:     "writing the node's CNI configuration",
+	FeatureChain:        "an auxiliary chain of plugins",
+	FeatureMultusConfig: "Multus' configuration of the daemon",
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/devices"
+	"github.com/thicket-cni/thicket/pkg/nodeconf"
 )
 
 // Duration is a time.Duration that is written as "60s" or "1m30s" in JSON.
@@ -89,6 +90,7 @@ type Config struct {
 	DeviceInfoDir string `json:"deviceInfoDir"`
 
 	NodeConfig
+	MultusConfig
 
 	// DelegateTimeout is how long one plugin may run.
 	DelegateTimeout Duration `json:"delegateTimeout"`
@@ -142,7 +144,7 @@ func DefaultConfig() *Config {
 		PodResourcesSocket: devices.DefaultSocket,
 		DeviceInfoDir:      devices.DefaultInfoDir,
 
-		NodeConfig: NodeConfig{CNIConfigDir: "/etc/cni/net.d"},
+		NodeConfig: NodeConfig{MultusConfigFile: nodeconf.Auto, CNIConfigDir: "/etc/cni/net.d"},
 	}
 }
 
@@ -165,7 +167,7 @@ func ParseConfig(data []byte, source string) (c *Config, warnings []string, err 
 	if c.PendingDir == "" {
 		c.PendingDir = api.PendingDir(c.CNIDir)
 	}
-	return c, checkKeys(data, source), nil
+	return c, append(checkKeys(data, source), c.withoutEffect(data, source)...), nil
 }
 
 func (c *Config) validate(data []byte, source string) error {
@@ -217,12 +219,14 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("undeclaredCapabilities", "%q is neither %q nor %q", c.UndeclaredCapabilities, undeclaredFail, undeclaredWarn)
 	case c.DelegateTimeout == 0:
 		return bad("delegateTimeout", "must be more than 0; the default is %s", attach.DefaultTimeLimit)
-	case c.ClusterNetwork == "" && c.MultusConfigFile == "":
+	case c.ClusterNetwork == "" && c.MultusConfigFile == "" && len(c.Delegates) == 0:
 		return fmt.Errorf(`%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path), or set "multusConfigFile": "auto"`,
 			source, c.MultusNamespace, c.ConfDir)
 	}
-	if key, err := c.NodeConfig.validate(c.ClusterNetwork); err != nil {
-		return bad(key, "%v", err)
+	for _, validate := range []func() (string, error){c.NodeConfig.validate, c.MultusConfig.validate} {
+		if key, err := validate(); err != nil {
+			return bad(key, "%v", err)
+		}
 	}
 	if err := c.validateCluster(bad); err != nil {
 		return err
@@ -239,8 +243,8 @@ func locate(data []byte, source string, err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		// The keys of the embedded struct are the configuration's own.
-		key := strings.TrimPrefix(wrong.Field, "NodeConfig.")
+		// The keys of the embedded structs are the configuration's own.
+		key := strings.TrimPrefix(strings.TrimPrefix(wrong.Field, "NodeConfig."), "MultusConfig.")
 		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), key, kindName(wrong.Type.String()), wrong.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s:%d: not valid JSON: %w", source, lineAt(data, syntax.Offset), syntax)
@@ -265,8 +269,10 @@ func kindName(goType string) string {
 		return "a whole number"
 	case goType == "string":
 		return "a string"
-	case strings.HasPrefix(goType, "[]"):
+	case goType == "[]string":
 		return "a list of strings"
+	case strings.HasPrefix(goType, "[]"):
+		return "a list"
 	default:
 		return "an object"
 	}

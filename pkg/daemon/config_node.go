@@ -17,9 +17,10 @@ import (
 // the container runtime to the shim, and the default network that it stands
 // before. The keys are Multus'.
 type NodeConfig struct {
-	// MultusConfigFile is "auto", the path of a configuration to install, or
-	// empty: then somebody else writes the runtime's configuration.
-	MultusConfigFile string `json:"multusConfigFile,omitempty"`
+	// MultusConfigFile is "auto", which it is when the key is absent; the path of a
+	// configuration to install; or empty: then somebody else writes the runtime's
+	// configuration.
+	MultusConfigFile string `json:"multusConfigFile"`
 	// CNIConfigDir is where the runtime reads its configuration.
 	CNIConfigDir string `json:"cniConfigDir"`
 	// MultusAutoconfigDir is where the default network is looked for; empty
@@ -30,8 +31,7 @@ type NodeConfig struct {
 	MultusMasterCNI string `json:"multusMasterCNI,omitempty"`
 	// ReadinessIndicatorFile has to exist before anything is attached.
 	ReadinessIndicatorFile string `json:"readinessindicatorfile,omitempty"`
-	// CNIVersion is the generated configuration's; empty means the default
-	// network's.
+	// CNIVersion is the generated configuration's; empty means the newest.
 	CNIVersion string `json:"cniVersion,omitempty"`
 	// ForceCNIVersion makes CNIVersion the default network's too.
 	ForceCNIVersion bool `json:"forceCNIVersion,omitempty"`
@@ -61,45 +61,63 @@ func (n *NodeConfig) paths() []struct{ key, value string } {
 	return all
 }
 
-// validate says which key has a value, or stands beside another one, that
-// cannot be meant; clusterNetwork is that of the whole configuration.
-func (n *NodeConfig) validate(clusterNetwork string) (key string, err error) {
+// validate says which key has a value that cannot be meant.
+func (n *NodeConfig) validate() (key string, err error) {
 	switch {
 	case n.CNIVersion != "" && !slices.Contains(version.All.SupportedVersions(), n.CNIVersion):
 		return "cniVersion", fmt.Errorf("%q is not one of %s", n.CNIVersion, strings.Join(version.All.SupportedVersions(), ", "))
 	case n.MultusConfigFile == "":
-		return n.onlyWithAuto(fmt.Errorf(`it has no effect without "multusConfigFile": %q; set that, or remove the key`, nodeconf.Auto))
+		return "", nil
 	case n.CNIConfigDir == "":
 		return "cniConfigDir", fmt.Errorf("must not be empty; leave it out for its default")
+	case !n.auto() && !slices.Contains(configExtensions, filepath.Ext(n.MultusConfigFile)):
+		return "multusConfigFile", fmt.Errorf("%q: want %q, or a file whose name ends in %s: a runtime loads no others",
+			n.MultusConfigFile, nodeconf.Auto, strings.Join(configExtensions, ", "))
 	case !n.auto():
-		if !slices.Contains(configExtensions, filepath.Ext(n.MultusConfigFile)) {
-			return "multusConfigFile", fmt.Errorf("%q: want %q, or a file whose name ends in %s: a runtime loads no others",
-				n.MultusConfigFile, nodeconf.Auto, strings.Join(configExtensions, ", "))
-		}
-		return n.onlyWithAuto(fmt.Errorf("it has no effect beside the configuration that multusConfigFile gives; write it there, or set multusConfigFile to %q", nodeconf.Auto))
-	case clusterNetwork != "":
-		return "clusterNetwork", fmt.Errorf("with multusConfigFile %q the default network is found on the node; remove one of the two keys, or name its file with multusMasterCNI", nodeconf.Auto)
-	case n.ForceCNIVersion && n.CNIVersion == "":
-		return "forceCNIVersion", fmt.Errorf("there is no version to force; set cniVersion too")
+		return "", nil
 	}
 	return n.validateMaster()
 }
 
-// onlyWithAuto finds a key that means something to a generated configuration only.
-func (n *NodeConfig) onlyWithAuto(err error) (string, error) {
+// withoutEffect warns of keys that have none beside the others. Multus takes
+// such configurations too, so they are no errors.
+func (c *Config) withoutEffect(data []byte, source string) (warnings []string) {
+	warn := func(key, why string) {
+		warnings = append(warnings, fmt.Sprintf("%s:%d: %s has no effect %s", source, lineOfKey(data, key), key, why))
+	}
+	if !c.auto() {
+		for _, k := range c.onlyWithAuto() {
+			warn(k, fmt.Sprintf("without \"multusConfigFile\": %q", nodeconf.Auto))
+		}
+	}
+	if c.ForceCNIVersion && c.CNIVersion == "" {
+		warn("forceCNIVersion", "without cniVersion: there is no version to force")
+	}
+	switch {
+	case len(c.Delegates) == 0:
+	case c.ClusterNetwork != "":
+		warn("delegates", "beside clusterNetwork")
+	case c.auto():
+		warn("delegates", fmt.Sprintf("with \"multusConfigFile\": %q: the default network is found on the node; set multusConfigFile to \"\" to use them", nodeconf.Auto))
+	}
+	return warnings
+}
+
+// onlyWithAuto lists the keys that are set and mean something to a generated
+// configuration only.
+func (n *NodeConfig) onlyWithAuto() (keys []string) {
 	for _, k := range []struct {
 		key string
 		set bool
 	}{
 		{"multusMasterCNI", n.MultusMasterCNI != ""}, {"multusAutoconfigDir", n.MultusAutoconfigDir != ""},
-		{"forceCNIVersion", n.ForceCNIVersion}, {"overrideNetworkName", n.OverrideNetworkName},
-		{"daemonSocketDir", n.DaemonSocketDir != ""},
+		{"overrideNetworkName", n.OverrideNetworkName}, {"daemonSocketDir", n.DaemonSocketDir != ""},
 	} {
 		if k.set {
-			return k.key, err
+			keys = append(keys, k.key)
 		}
 	}
-	return "", nil
+	return keys
 }
 
 func (n *NodeConfig) validateMaster() (string, error) {

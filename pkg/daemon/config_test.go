@@ -50,7 +50,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"one port twice":    {string(configWith(`"probePort": 9100, "metricsPort": 9100`)), "f.json:4: probePort: 9100 is metricsPort too"},
 		"undeclared":        {string(configWith(`"undeclaredCapabilities": "ignore"`)), `f.json:4: undeclaredCapabilities: "ignore" is neither "fail" nor "warn"`},
 		"level":             {string(configWith(`"logLevel": "loud"`)), `f.json:4: logLevel: "loud" is not a level`},
-		"no network":        {`{"cluster":{"directory":"/m"}}`, "clusterNetwork is missing"},
+		"no network":        {`{"cluster":{"directory":"/m"},"multusConfigFile":""}`, "clusterNetwork is missing"},
 		"syntax":            {"{\n\"a\": ,\n}", "f.json:2: not valid JSON"},
 		"truncated":         {`{"a": `, "the JSON ends too early"},
 		"empty":             {"", "the JSON ends too early"},
@@ -66,7 +66,7 @@ func TestParseConfigRefuses(t *testing.T) {
 }
 
 func TestParseConfigWarns(t *testing.T) {
-	_, warnings, err := ParseConfig(configWith(`"socketDri": "/x", "retryDeleteOnError": 1, "cniVersion": "1.1.0"`), "f.json")
+	_, warnings, err := ParseConfig(configWith(`"socketDri": "/x", "namespace": 1, "cniVersion": "1.1.0"`), "f.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestParseConfigWarns(t *testing.T) {
 	if len(warnings) != 2 {
 		t.Errorf("warnings: %v", warnings)
 	}
-	for _, want := range []string{`f.json:4: unknown key "socketDri" is ignored; did you mean "socketDir"?`, "f.json:4: retryDeleteOnError has no effect"} {
+	for _, want := range []string{`f.json:4: unknown key "socketDri" is ignored; did you mean "socketDir"?`, "f.json:4: namespace has no effect"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in %v", want, warnings)
 		}

@@ -64,6 +64,7 @@ type Daemon struct {
 	log     *slog.Logger
 	cluster cluster.Cluster
 	engine  Engine
+	planner *network.Planner
 	node    *nodeconf.Manager
 	socket  *socket
 	flight  *flight
@@ -73,6 +74,8 @@ type Daemon struct {
 	listener func(net.Listener) net.Listener
 	// draining is closed at the first word to stop.
 	draining chan struct{}
+	// attachable is what was found last of what every pod needs.
+	attachable attachable
 	// replayed is closed, by sayReplayed, when the ledger has been gone through once.
 	replayed    chan struct{}
 	sayReplayed func()
@@ -111,9 +114,10 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Engine == nil {
 		o.Engine = NewEngine
 	}
+	d.planner = network.NewPlanner(d.plannerOptions(from), from)
 	d.engine = o.Engine(attach.Options{
 		Cluster: from,
-		Planner: network.NewPlanner(d.plannerOptions(from), from),
+		Planner: d.planner,
 		Ledger:  store,
 		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		DeviceInfo: devices.InfoDir(c.DeviceInfoDir),
@@ -152,6 +156,7 @@ func (d *Daemon) plannerOptions(from cluster.Cluster) network.Options {
 		ConfDir:            c.ConfDir,
 		MultusNamespace:    c.MultusNamespace,
 		ClusterNetworkNow:  d.defaultNetwork,
+		DelegatesNow:       d.delegates,
 		ForceCNIVersion:    forcedVersion(c),
 		DefaultNetworks:    c.DefaultNetworks,
 		AuxiliaryChain:     c.AuxiliaryCNIChainName,
@@ -161,23 +166,6 @@ func (d *Daemon) plannerOptions(from cluster.Cluster) network.Options {
 		TolerateUndeclared: c.UndeclaredCapabilities == undeclaredWarn,
 		Devices:            devices.NewSource(c.PodResourcesSocket, from),
 	}
-}
-
-// ready says whether ADD is served (READY-07).
-func (d *Daemon) ready() bool {
-	select {
-	case <-d.draining:
-		return false
-	default:
-	}
-	for _, condition := range d.conditions() {
-		select {
-		case <-condition:
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 // failure is why the daemon had to stop by itself, as opposed to being told.
@@ -267,35 +255,6 @@ func (d *Daemon) replayIsLate() {
 	}
 	d.log.Warn("cleaning up after the former daemon takes long and goes on beside new requests")
 	d.sayReplayed()
-}
-
-// waitingFor says what an ADD waits for, for logs and errors.
-func (d *Daemon) waitingFor() string {
-	if what := d.cluster.Waiting(); what != "" {
-		return what
-	}
-	if what := d.node.Waiting(); what != "" {
-		return what
-	}
-	if what := d.engine.Unseen(); what != "" {
-		return what
-	}
-	return "the replay of the ledger"
-}
-
-// sayReady logs what the daemon waits for, and that it waits no more.
-func (d *Daemon) sayReady(ctx context.Context) {
-	if what := d.cluster.Waiting(); what != "" {
-		d.log.Info("not ready yet", "waitingFor", what)
-	}
-	for _, condition := range d.conditions() {
-		select {
-		case <-condition:
-		case <-ctx.Done():
-			return
-		}
-	}
-	d.log.Info("ready")
 }
 
 // drain waits until no request is in flight; when the grace period passes

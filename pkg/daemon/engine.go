@@ -22,6 +22,8 @@ type Engine interface {
 	Check(ctx context.Context, r *attach.Request) error
 	GC(ctx context.Context, r *attach.Request) error
 	Status(ctx context.Context) error
+	// Ready says what keeps every pod from being attached; nil when nothing does.
+	Ready(ctx context.Context) error
 	// HotAdd, HotDel, HotCheck and HotStatus carry out those on /delegate.
 	HotAdd(ctx context.Context, r *attach.Request, sel *network.Selection) (*types100.Result, error)
 	HotDel(ctx context.Context, r *attach.Request) error

@@ -10,12 +10,9 @@ import (
 	"strings"
 )
 
-// multusKeys are keys of Multus' daemon configuration, and of the network
-// configuration that shares its file, which have no effect here (yet): they
+// multusKeys are keys of Multus' configuration that have no effect here: they
 // are not mistakes, but a node that relies on one should be told.
-var multusKeys = []string{
-	"delegates", "capabilities", "logOptions", "retryDeleteOnError", "namespace",
-}
+var multusKeys = []string{"namespace", "allowTryDeleteOnErr"}
 
 // silentKeys belong to any CNI configuration and mean nothing to the daemon.
 var silentKeys = []string{"name", "type"}

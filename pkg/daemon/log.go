@@ -7,11 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 )
 
 // parseLevel reads slog's levels and Multus' names for them.
 func parseLevel(text string) (slog.Level, error) {
-	switch text {
+	switch strings.ToLower(text) {
 	case "", "verbose", "info":
 		return slog.LevelInfo, nil
 	case "debug":
@@ -33,17 +34,17 @@ func NewLogger(c *Config) (*slog.Logger, func() error, error) {
 		return nil, nil, err
 	}
 	var out []io.Writer
+	if c.LogFile == "" && c.LogToStderr == nil || c.LogToStderr != nil && *c.LogToStderr {
+		out = append(out, os.Stderr) // first: what comes after a full disk would get nothing
+	}
 	closeFile := func() error { return nil }
 	if c.LogFile != "" {
-		f, err := os.OpenFile(c.LogFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		f, err := openLogFile(c.LogFile, c.LogOptions)
 		if err != nil {
-			return nil, nil, fmt.Errorf("logFile: %w; make its directory, or log to stderr instead", err)
+			return nil, nil, fmt.Errorf("logFile: %w; name another file, or log to stderr instead", err)
 		}
 		out = append(out, f)
 		closeFile = f.Close
-	}
-	if c.LogFile == "" && c.LogToStderr == nil || c.LogToStderr != nil && *c.LogToStderr {
-		out = append(out, os.Stderr)
 	}
 	h := slog.NewTextHandler(io.MultiWriter(out...), &slog.HandlerOptions{Level: level})
 	return slog.New(h), closeFile, nil

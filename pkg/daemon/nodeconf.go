@@ -5,6 +5,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"os"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -28,7 +29,7 @@ func (d *Daemon) openNode() *nodeconf.Manager {
 	shim := nodeconf.Shim{
 		Type: shimType, CNIVersion: c.CNIVersion, OverrideNetworkName: c.OverrideNetworkName,
 		SocketDir: c.DaemonSocketDir, LogFile: c.LogFile, LogLevel: c.LogLevel,
-		LogToStderr: c.LogToStderr != nil && *c.LogToStderr,
+		LogToStderr: c.LogToStderr != nil && *c.LogToStderr, Capabilities: c.Capabilities,
 	}
 	if shim.SocketDir == "" {
 		shim.SocketDir = d.hostPath("socketDir", c.SocketDir)
@@ -40,9 +41,13 @@ func (d *Daemon) openNode() *nodeconf.Manager {
 	if c.PendingDir != api.PendingDir(c.CNIDir) {
 		shim.PendingDir = d.hostPath("pendingDir", c.PendingDir)
 	}
+	var named func(context.Context) ([]byte, string, error)
+	if c.ClusterNetwork != "" {
+		named = d.namedNetwork
+	}
 	return nodeconf.New(nodeconf.Options{
 		File: c.MultusConfigFile, ConfigDir: c.CNIConfigDir, AutoconfigDir: c.MultusAutoconfigDir,
-		Master: c.MultusMasterCNI, ReadinessFile: c.ReadinessIndicatorFile,
+		Master: c.MultusMasterCNI, ReadinessFile: c.ReadinessIndicatorFile, Network: named,
 		Shim: shim, Holds: d.socket.holds, Log: d.log,
 	})
 }
@@ -71,18 +76,35 @@ func (d *Daemon) defaultNetwork() string {
 	return d.node.ClusterNetwork()
 }
 
+// delegates are the configurations that stand in the default network's place
+// where clusterNetwork names nothing: the daemon's own, else those of the
+// configuration that it installs.
+func (d *Daemon) delegates() []json.RawMessage {
+	switch {
+	case d.config.auto():
+		return nil // the default network is found on the node
+	case len(d.config.Delegates) > 0:
+		return d.config.Delegates
+	}
+	return d.node.Delegates()
+}
+
+// namedNetwork returns the configuration of the network that clusterNetwork
+// names, for a configuration that is generated.
+func (d *Daemon) namedNetwork(ctx context.Context) (config []byte, name string, err error) {
+	found, err := d.planner.Default(ctx, "eth0", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	return found.Config, d.config.ClusterNetwork, nil
+}
+
 // forcedVersion is the version that the default network is given.
 func forcedVersion(c *Config) string {
 	if c.ForceCNIVersion {
 		return c.CNIVersion
 	}
 	return ""
-}
-
-// conditions are closed when ADD can be served (READY-07). They may be others
-// at the next call: a node's CNI configuration can go away again.
-func (d *Daemon) conditions() []<-chan struct{} {
-	return []<-chan struct{}{d.cluster.Ready(), d.node.Ready(), d.replayed}
 }
 
 // status answers the CNI command STATUS: code 50 while the node's own

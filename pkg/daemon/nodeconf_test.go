@@ -22,11 +22,13 @@ import (
 func runDaemon(t *testing.T, dir, more string) (d *Daemon, stop func() error) {
 	t.Helper()
 	g := NewWithT(t)
-	for _, name := range []string{"bin", "manifests"} {
+	for _, name := range []string{"bin", "manifests", "conf"} {
 		g.Expect(os.MkdirAll(filepath.Join(dir, name), 0o755)).To(Succeed())
 	}
-	config := fmt.Sprintf(`{"socketDir":%q,"cniDir":%q,"binDir":%q,"cluster":{"directory":%q},%s}`,
-		dir+"/run", dir+"/cache", dir+"/bin", dir+"/manifests", more)
+	g.Expect(os.WriteFile(dir+"/bin/fake", nil, 0o755)).To(Succeed())
+	g.Expect(os.WriteFile(dir+"/conf/d.conf", []byte(`{"cniVersion":"1.0.0","name":"d","type":"fake"}`), 0o644)).To(Succeed())
+	config := fmt.Sprintf(`{"socketDir":%q,"cniDir":%q,"binDir":%q,"confDir":%q,"cluster":{"directory":%q},%s}`,
+		dir+"/run", dir+"/cache", dir+"/bin", dir+"/conf", dir+"/manifests", more)
 	c, _, err := ParseConfig([]byte(config), "f.json")
 	g.Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -37,6 +39,10 @@ func runDaemon(t *testing.T, dir, more string) (d *Daemon, stop func() error) {
 	stop = func() error { cancel(); err := <-ended; ended <- nil; return err }
 	t.Cleanup(func() { _ = stop() })
 	return d, stop
+}
+
+func isReady(d *Daemon) func() bool {
+	return func() bool { return d.unready(context.Background()) == "" }
 }
 
 // admitted is what becomes of an ADD whose client does not wait.
@@ -56,14 +62,14 @@ func expectNotServed(g *WithT, d *Daemon, what string) {
 		g.Expect(ask.of()).To(BeAssignableToTypeOf(own))
 		g.Expect(ask.of().(*types.Error).Code).To(Equal(ask.code)) //nolint:errorlint // the answer itself
 	}
-	g.Expect(d.ready()).To(BeFalse())
+	g.Expect(d.unready(context.Background())).NotTo(BeEmpty())
 }
 
 func TestReadinessIndicatorFile(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()
 	indicator := filepath.Join(dir, "net", "ready")
-	d, _ := runDaemon(t, dir, fmt.Sprintf(`"clusterNetwork":"d","readinessindicatorfile":%q`, indicator))
+	d, _ := runDaemon(t, dir, fmt.Sprintf(`"clusterNetwork":"d","multusConfigFile":"","readinessindicatorfile":%q`, indicator))
 	for range 2 {
 		expectNotServed(g, d, "readinessindicatorfile "+indicator)
 		g.Expect(os.MkdirAll(filepath.Dir(indicator), 0o755)).To(Succeed())
@@ -71,7 +77,7 @@ func TestReadinessIndicatorFile(t *testing.T) {
 		go func() { waits <- d.admit(context.Background(), "ADD") }()
 		g.Expect(os.WriteFile(indicator, nil, 0o644)).To(Succeed())
 		g.Eventually(waits, "10s").Should(Receive(BeNil()), "an ADD that waits")
-		g.Expect(d.ready()).To(BeTrue())
+		g.Eventually(isReady(d), "10s").Should(BeTrue())
 		g.Expect(os.RemoveAll(filepath.Dir(indicator))).To(Succeed())
 	}
 }
@@ -85,7 +91,7 @@ func TestAutoGeneratesAndFollows(t *testing.T) {
 	g.Expect(os.MkdirAll(conf, 0o755)).To(Succeed())
 	network := []byte(`{"cniVersion":"0.3.1","name":"a","type":"fake"}`)
 	g.Expect(os.WriteFile(filepath.Join(conf, "10-a.conf"), network, 0o644)).To(Succeed())
-	g.Eventually(d.ready, "10s").Should(BeTrue())
+	g.Eventually(isReady(d), "10s").Should(BeTrue())
 
 	generated := filepath.Join(conf, "00-multus.conf")
 	data, err := os.ReadFile(generated)

@@ -23,8 +23,8 @@ func (d *Daemon) serveProbes(ctx context.Context) {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle(api.MultusHealthAPIEndpoint, probe(func() bool { return true }))
-	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.ready))
+	mux.Handle(api.MultusHealthAPIEndpoint, probe(alive))
+	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.unready))
 	server := &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(d.config.ProbePort)), Handler: mux,
 		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })

@@ -23,7 +23,7 @@ func TestProbesFollowReadiness(t *testing.T) {
 	port := free.Addr().(*net.TCPAddr).Port
 	g.Expect(free.Close()).To(Succeed())
 	indicator := filepath.Join(dir, "ready")
-	runDaemon(t, dir, fmt.Sprintf(`"clusterNetwork":"d","readinessindicatorfile":%q,"probePort":%d`, indicator, port))
+	runDaemon(t, dir, fmt.Sprintf(`"clusterNetwork":"d","multusConfigFile":"","readinessindicatorfile":%q,"probePort":%d`, indicator, port))
 
 	status := func(address, path string) func() int {
 		return func() int {

@@ -39,8 +39,8 @@ func (d *Daemon) routes() http.Handler {
 	for endpoint, handler := range map[string]http.Handler{
 		api.MultusCNIAPIEndpoint:      d.serve(d.cni),
 		api.MultusDelegateAPIEndpoint: d.serve(d.hotplug),
-		api.MultusHealthAPIEndpoint:   probe(func() bool { return true }),
-		api.MultusReadyAPIEndpoint:    probe(d.ready),
+		api.MultusHealthAPIEndpoint:   probe(alive),
+		api.MultusReadyAPIEndpoint:    probe(d.unready),
 	} {
 		mux.Handle(endpoint, d.metrics.counted(endpoint, handler))
 	}
@@ -86,20 +86,24 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-// probe answers a health check (READY-06).
-func probe(ok func() bool) http.Handler {
+// probe answers a health check (READY-06) with 503 and the reason where there is
+// one.
+func probe(unready func(ctx context.Context) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allow(w, r, http.MethodGet, http.MethodPost) {
 			return
 		}
-		status := http.StatusOK
-		if !ok() {
-			status = http.StatusServiceUnavailable
+		if why := unready(r.Context()); why != "" {
+			writeError(w, &answer{http.StatusServiceUnavailable, types.NewError(codeUnavailable, "not ready: "+why, "")})
+			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
+		w.WriteHeader(http.StatusOK)
 	})
 }
+
+// alive is the answer of /healthz: whoever hears it can talk to the daemon.
+func alive(context.Context) string { return "" }
 
 // serve is the way of every request on /cni and /delegate: count it, bound
 // it, check it, carry it out, answer.

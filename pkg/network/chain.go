@@ -17,13 +17,27 @@ import (
 // a chain expect one before them, and it answers an empty result.
 const chainHead = "thicket-passthrough"
 
-// withChain appends the auxiliary chain to a plan: the plugins that lie in the
-// directory <cluster network's directory>/<chain's name>, as a network of their
-// own after all others. Without such plugins there is no chain.
+// withChain appends the auxiliary chain to a plan, as a network of its own after
+// all others. Without plugins there is no chain.
 func (p *Planner) withChain(plan []Delegate) ([]Delegate, error) {
+	config, err := p.chain()
+	if err != nil || config == nil {
+		return plan, err
+	}
+	s := &source{config: config, what: "the auxiliary chain " + p.options.AuxiliaryChain}
+	if plan, err = extend(plan, s, freeName(plan)); err == nil {
+		plan[len(plan)-1].Auxiliary = true
+	}
+	return plan, err
+}
+
+// chain returns the configuration of the auxiliary chain: the plugins that lie in
+// the directory <cluster network's directory>/<chain's name>. It is nil when
+// there are none.
+func (p *Planner) chain() ([]byte, error) {
 	name := p.options.AuxiliaryChain
 	if name == "" {
-		return plan, nil
+		return nil, nil
 	}
 	beside := p.clusterNetwork()
 	if !strings.Contains(beside, "/") {
@@ -37,21 +51,13 @@ func (p *Planner) withChain(plan []Delegate) ([]Delegate, error) {
 		return nil, invalid("auxiliaryCNIChainName %q: %v", name, err)
 	}
 	if len(files) == 0 {
-		return plan, nil
+		return nil, nil
 	}
 	plugins := []json.RawMessage{json.RawMessage(`{"type":"` + chainHead + `"}`)}
 	for _, f := range files {
 		plugins = append(plugins, json.RawMessage(f.Bytes))
 	}
-	config, err := marshal(map[string]any{"cniVersion": "1.0.0", "name": name, "plugins": plugins})
-	if err != nil {
-		return nil, err
-	}
-	plan, err = extend(plan, &source{config: config, what: "the auxiliary chain " + name}, freeName(plan))
-	if err == nil {
-		plan[len(plan)-1].Auxiliary = true
-	}
-	return plan, err
+	return marshal(map[string]any{"cniVersion": "1.0.0", "name": name, "plugins": plugins})
 }
 
 // freeName returns the first interface name from net1 on, by the chain's place

@@ -4,6 +4,7 @@ package network
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,6 +45,10 @@ type Options struct {
 	// time: the node's default network may change while the daemon runs
 	// (RES-08). An empty answer means that there is none at the moment.
 	ClusterNetworkNow func() string
+	// DelegatesNow, when it is set, is asked for the configurations that stand in
+	// ClusterNetwork's place where that names nothing: the first is the default
+	// network, every pod is attached to the others (Multus' delegates).
+	DelegatesNow func() []json.RawMessage
 	// ForceCNIVersion, when it is set, takes the place of the cluster network's
 	// own cniVersion.
 	ForceCNIVersion string
@@ -127,6 +132,9 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 		return nil, err
 	}
 	plan := []Delegate{*first}
+	if plan, err = p.withDelegates(plan); err != nil {
+		return nil, err
+	}
 	if !slices.Contains(p.options.SystemNamespaces, pod.Namespace) {
 		for _, name := range p.options.DefaultNetworks {
 			s, err := p.network(ctx, name)
@@ -175,15 +183,26 @@ func (p *Planner) Default(ctx context.Context, ifName string, runtimeConfig map[
 	return p.defaultWith(ctx, ifName, runtimeConfig, &allotment{})
 }
 
+// Ready returns what every pod is attached to, the default network first, or why
+// no pod at all can be attached now (ST-03). What the pods themselves select is
+// not looked at.
+func (p *Planner) Ready(ctx context.Context) ([]Delegate, error) {
+	first, err := p.Default(ctx, "eth0", nil)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := p.withDelegates([]Delegate{*first})
+	if err != nil {
+		return nil, err
+	}
+	return p.withChain(plan)
+}
+
 // defaultWith is Default for a pod with these devices.
 func (p *Planner) defaultWith(ctx context.Context, ifName string, runtimeConfig map[string]any, devices *allotment) (*Delegate, error) {
-	name := p.clusterNetwork()
-	if name == "" {
-		return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
-	}
-	s, err := p.network(ctx, name)
-	if errors.Is(err, errNoConfig) {
-		return nil, fmt.Errorf("%w: clusterNetwork %s: %w", ErrNoDefaultNetwork, name, err)
+	s, err := p.defaultSource(ctx)
+	if errors.Is(err, ErrNoDefaultNetwork) {
+		return nil, err
 	}
 	if err == nil {
 		err = s.forceVersion(p.options.ForceCNIVersion)
@@ -200,6 +219,27 @@ func (p *Planner) defaultWith(ctx context.Context, ifName string, runtimeConfig 
 	}
 	d.Default = true
 	return d, nil
+}
+
+// defaultSource finds the default network by clusterNetwork, or takes the first
+// of the delegates.
+func (p *Planner) defaultSource(ctx context.Context) (*source, error) {
+	name := p.clusterNetwork()
+	if name == "" {
+		given, err := p.delegates()
+		if err != nil {
+			return nil, err
+		}
+		if len(given) == 0 {
+			return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
+		}
+		return given[0], nil
+	}
+	s, err := p.network(ctx, name)
+	if errors.Is(err, errNoConfig) {
+		return nil, fmt.Errorf("%w: clusterNetwork %s: %w", ErrNoDefaultNetwork, name, err)
+	}
+	return s, err
 }
 
 // clusterNetwork is what names the default network now.

@@ -22,10 +22,10 @@ const ownPrefix = "00-multus"
 // master is the default network's configuration as it was found.
 type master struct {
 	path string
-	// name and cniVersion are the network's; capabilities are those that at
-	// least one of its plugins declares, as the runtime needs to know them.
-	name, cniVersion string
-	capabilities     map[string]bool
+	// name is the network's; capabilities are those that at least one of its
+	// plugins declares, as the runtime needs to know them.
+	name         string
+	capabilities map[string]bool
 }
 
 // missing is why there is no default network, worded to follow "waiting for".
@@ -79,11 +79,17 @@ func readMaster(path string) (*master, error) {
 	if network.IsShim(config) {
 		return nil, nil //nolint:nilnil // not an error, and not a default network either
 	}
+	return masterOf(path, config)
+}
+
+// masterOf reads what the generated configuration needs of a network's, which
+// source names.
+func masterOf(source string, config []byte) (*master, error) {
 	list, err := libcni.NetworkConfFromBytes(config)
 	if err != nil {
-		return nil, missing(fmt.Sprintf("a usable default network's configuration: %s: %v", path, err))
+		return nil, missing(fmt.Sprintf("a usable default network's configuration: %s: %v", source, err))
 	}
-	m := &master{path: path, name: list.Name, cniVersion: list.CNIVersion, capabilities: map[string]bool{}}
+	m := &master{path: source, name: list.Name, capabilities: map[string]bool{}}
 	for _, p := range list.Plugins {
 		for capability, enabled := range p.Network.Capabilities {
 			if enabled {

@@ -3,6 +3,7 @@
 package nodeconf
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 )
@@ -17,9 +18,12 @@ const FileName = "00-multus.conf"
 type Shim struct {
 	// Type is the shim's plugin type.
 	Type string
-	// CNIVersion is the version in which the runtime gets results; empty means
-	// the default network's own, which the runtime is known to understand.
+	// CNIVersion is the version in which the runtime speaks with the shim; empty
+	// means the newest, which has STATUS and GC (ST-04). The default network's own
+	// does not matter to the runtime: the daemon translates.
 	CNIVersion string
+	// Capabilities are declared beside those of the default network.
+	Capabilities map[string]bool
 	// SocketDir is always written: a shim that has to guess it waits for the
 	// wrong socket.
 	SocketDir string
@@ -37,9 +41,8 @@ type Shim struct {
 const (
 	// defaultName is the network's name that Multus generates.
 	defaultName = "multus-cni-network"
-	// defaultVersion is for a default network that gives no cniVersion: every
-	// runtime of the last years takes it.
-	defaultVersion = "1.0.0"
+	// newestVersion is the newest that the shim speaks.
+	newestVersion = "1.1.0"
 )
 
 // conf is the generated configuration of a single plugin; its keys are Multus'
@@ -71,12 +74,12 @@ func (s *Shim) generate(m *master) ([]byte, error) {
 	if s.OverrideNetworkName {
 		c.Name = m.name
 	}
-	if c.CNIVersion == "" {
-		c.CNIVersion = m.cniVersion
+	for capability, enabled := range s.Capabilities {
+		if enabled {
+			m.capabilities[capability] = true
+		}
 	}
-	if c.CNIVersion == "" {
-		c.CNIVersion = defaultVersion
-	}
+	c.CNIVersion = cmp.Or(c.CNIVersion, newestVersion)
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", FileName, err)

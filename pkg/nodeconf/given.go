@@ -12,31 +12,39 @@ import (
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
-// readGiven reads a configuration that the node's administrator wrote, and
-// returns the clusterNetwork that it names, if any, and its content as it is.
-func readGiven(path string) (clusterNetwork string, content []byte, err error) {
+// given is what a configuration that the node's administrator wrote says of the
+// pods' networks.
+type given struct {
+	ClusterNetwork string            `json:"clusterNetwork"`
+	Delegates      []json.RawMessage `json:"delegates"`
+}
+
+// readGiven reads such a configuration, and returns its content as it is.
+func readGiven(path string) (networks given, content []byte, err error) {
 	// Through the checks of a network's configuration, so that nothing broken
 	// is handed to the runtime.
 	config, err := network.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil, missing("multusConfigFile " + path)
+		return given{}, nil, missing("multusConfigFile " + path)
 	}
 	if err != nil {
-		return "", nil, missing(fmt.Sprintf("a usable multusConfigFile: %v", err))
+		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %v", err))
 	}
 	if !network.IsShim(config) {
-		return "", nil, missing(fmt.Sprintf("a multusConfigFile whose type is the shim's; %s has another one", path))
+		return given{}, nil, missing(fmt.Sprintf("a multusConfigFile whose type is the shim's; %s has another one", path))
 	}
 	if content, err = os.ReadFile(path); err != nil {
-		return "", nil, missing(fmt.Sprintf("a usable multusConfigFile: %v", err))
+		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %v", err))
 	}
 	var list struct {
-		Plugins []struct {
-			ClusterNetwork string `json:"clusterNetwork"`
-		} `json:"plugins"`
+		Plugins []given `json:"plugins"`
 	}
 	if err := json.Unmarshal(config, &list); err != nil || len(list.Plugins) == 0 {
-		return "", nil, missing(fmt.Sprintf("a usable multusConfigFile: %s: clusterNetwork: want a string", path))
+		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %s: want a string as clusterNetwork, and a list as delegates", path))
 	}
-	return list.Plugins[0].ClusterNetwork, content, nil
+	networks = list.Plugins[0]
+	if err := network.CheckDelegates(networks.Delegates); err != nil && networks.ClusterNetwork == "" {
+		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %s: %v", path, err))
+	}
+	return networks, content, nil
 }

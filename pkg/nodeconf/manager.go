@@ -5,6 +5,7 @@ package nodeconf
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,11 @@ const (
 	// restorePause is the least time between two restorations of a file that
 	// something else keeps changing, so that the two do not race.
 	restorePause = time.Second
+	// namedPatience is how long a network that is named may take to be found, and
+	// namedPause how often it is looked whether it has changed: the directories
+	// that are watched need not have it.
+	namedPatience = 2 * time.Second
+	namedPause    = 2 * time.Second
 	// removePatience bounds the removal at the end.
 	removePatience = 10 * time.Second
 )
@@ -44,6 +50,10 @@ type Options struct {
 	// Master names the default network's file, in AutoconfigDir or by an
 	// absolute path; empty means the first one (multusMasterCNI).
 	Master string
+	// Network, when it is set, returns the default network's configuration, which
+	// is then not looked for among the node's files, and what names it
+	// (clusterNetwork beside Auto). Nothing is generated before it succeeds.
+	Network func(ctx context.Context) (config []byte, name string, err error)
 	// ReadinessFile has to exist before anything is attached; empty means that
 	// none is needed (readinessindicatorfile).
 	ReadinessFile string
@@ -61,13 +71,15 @@ type Options struct {
 type Manager struct {
 	o    Options
 	file file
-	// wrote is when the file was written last.
-	wrote time.Time
+	// wrote is when the file was written last; trouble is why it could not be,
+	// which is logged once.
+	wrote   time.Time
+	trouble string
 
-	mu      sync.Mutex
-	network string        // where the default network is, "" when unknown
-	waiting string        // "" when nothing is waited for
-	ready   chan struct{} // closed while nothing is waited for
+	mu       sync.Mutex
+	networks given         // what is known of the pods' networks
+	waiting  string        // "" when nothing is waited for
+	ready    chan struct{} // closed while nothing is waited for
 }
 
 // New returns a Manager, which is not ready before it runs.
@@ -94,7 +106,14 @@ func New(o Options) *Manager {
 func (m *Manager) ClusterNetwork() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.network
+	return m.networks.ClusterNetwork
+}
+
+// Delegates are those of an installed configuration; nil when there are none.
+func (m *Manager) Delegates() []json.RawMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.networks.Delegates
 }
 
 // Waiting says what is missing before pods can be attached, worded to follow
@@ -118,7 +137,7 @@ func (m *Manager) Ready() <-chan struct{} {
 // (SOCK-11). A file that the node's administrator gave stays installed.
 func (m *Manager) Run(ctx context.Context) error {
 	if m.o.File == "" && m.o.ReadinessFile == "" {
-		m.become("", nil)
+		m.become(given{}, nil)
 		<-ctx.Done()
 		return nil
 	}
@@ -175,35 +194,61 @@ func (m *Manager) watch() (*dirwatch.Watcher, <-chan struct{}) {
 // look brings the file and the state up to date. It returns after how long it
 // has to look again even if nothing changes; 0 means never.
 func (m *Manager) look(ctx context.Context) time.Duration {
-	network, content, err := m.wanted()
+	networks, content, err := m.wanted(ctx)
 	if err == nil {
 		err = m.indicated()
 	}
 	if err != nil {
-		m.become(network, err)
+		m.become(networks, err)
 		return 0
 	}
 	// The file comes first: whoever sees the daemon ready finds it written.
 	pause := m.put(ctx, content)
-	m.become(network, nil)
+	m.become(networks, nil)
+	if m.o.Network != nil && pause == 0 {
+		return namedPause
+	}
 	return pause
 }
 
-// wanted returns the default network and what the runtime's configuration has
-// to be; no content means that none is to be written.
-func (m *Manager) wanted() (network string, content []byte, err error) {
-	switch m.o.File {
-	case "":
-		return "", nil, nil
-	case Auto:
-		found, err := findMaster(m.o.AutoconfigDir, m.o.Master)
-		if err != nil {
-			return "", nil, err
-		}
-		content, err = m.o.Shim.generate(found)
-		return found.path, content, err
+// wanted returns what is known of the pods' networks and what the runtime's
+// configuration has to be; no content means that none is to be written.
+func (m *Manager) wanted(ctx context.Context) (networks given, content []byte, err error) {
+	switch {
+	case m.o.File == "":
+		return given{}, nil, nil
+	case m.o.File != Auto:
+		return readGiven(m.o.File)
+	case m.o.Network != nil:
+		return given{}, m.named(ctx), nil
 	}
-	return readGiven(m.o.File)
+	found, err := findMaster(m.o.AutoconfigDir, m.o.Master)
+	if err != nil {
+		return given{}, nil, err
+	}
+	content, err = m.o.Shim.generate(found)
+	return given{ClusterNetwork: found.path}, content, err
+}
+
+// named generates the configuration for a network that is named and not looked
+// for. While it does not exist, nothing is written: an ADD says so itself.
+func (m *Manager) named(ctx context.Context) []byte {
+	ctx, cancel := context.WithTimeout(ctx, namedPatience)
+	defer cancel()
+	config, name, err := m.o.Network(ctx)
+	var found *master
+	if err == nil {
+		found, err = masterOf(name, config)
+	}
+	var content []byte
+	if err == nil {
+		content, err = m.o.Shim.generate(found)
+	}
+	if err != nil {
+		m.o.Log.Debug("the CNI configuration waits for the default network", "error", err)
+		return nil
+	}
+	return content
 }
 
 // indicated looks for the readiness indicator file.
@@ -231,18 +276,19 @@ func (m *Manager) put(ctx context.Context, content []byte) time.Duration {
 		m.o.Log.Warn("something else changed or removed the CNI configuration; it is written again", attrs...)
 	}
 	if err := m.file.write(ctx, content); err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && err.Error() != m.trouble {
 			m.o.Log.Error("the CNI configuration cannot be written; it is tried again", append(attrs, "error", err)...)
+			m.trouble = err.Error()
 		}
 		return retryPause
 	}
-	m.wrote = time.Now()
+	m.wrote, m.trouble = time.Now(), ""
 	m.o.Log.Info("CNI configuration written", attrs...)
 	return 0
 }
 
 // become takes the new state and says in the log what changed.
-func (m *Manager) become(network string, err error) {
+func (m *Manager) become(networks given, err error) {
 	waiting := ""
 	var what missing
 	switch {
@@ -253,10 +299,10 @@ func (m *Manager) become(network string, err error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if network != m.network && network != "" {
-		m.o.Log.Info("default network", "clusterNetwork", network)
+	if name := networks.ClusterNetwork; name != m.networks.ClusterNetwork && name != "" {
+		m.o.Log.Info("default network", "clusterNetwork", name)
 	}
-	m.network = network
+	m.networks = networks
 	if waiting == m.waiting {
 		return
 	}

@@ -112,7 +112,7 @@ func TestDefaultNetworkIsFollowed(t *testing.T) {
 	n.put("20-b.conflist", `{"cniVersion":"0.4.0","name":"b","plugins":[{"type":"x","capabilities":{"portMappings":true,"off":false}},{"type":"y","capabilities":{"bandwidth":true}}]}`)
 	n.awaitNetwork(m, "20-b.conflist")
 	n.Expect(n.generated()).To(Equal(map[string]any{
-		"cniVersion": "0.4.0", "name": "multus-cni-network", "type": "thicket-shim",
+		"cniVersion": "1.1.0", "name": "multus-cni-network", "type": "thicket-shim",
 		"capabilities":    map[string]any{"portMappings": true, "bandwidth": true},
 		"daemonSocketDir": "/run/other", "logFile": "/var/log/shim", "logLevel": "debug", "logToStderr": true,
 		"clusterNetwork": n.path("20-b.conflist"),
@@ -164,7 +164,7 @@ func TestRuntimesLoadWhatIsGenerated(t *testing.T) {
 	list, err := libcni.ConfListFromConf(conf) //nolint:staticcheck // see above
 	n.Expect(err).NotTo(HaveOccurred())
 	n.Expect(list.Name).To(Equal("a"))
-	n.Expect(list.CNIVersion).To(Equal(defaultVersion))
+	n.Expect(list.CNIVersion).To(Equal(newestVersion))
 	n.Expect(list.Plugins).To(HaveLen(1))
 	n.Expect(list.Plugins[0].Network.Type).To(Equal("thicket-shim"))
 	n.Expect(list.Plugins[0].Network.Capabilities).To(Equal(map[string]bool{"portMappings": true}))
