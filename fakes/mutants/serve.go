@@ -41,7 +41,7 @@ func serve(m *mutant.Mutant, file string) error {
 	if err := admission.FollowMemory(ctx, log); err != nil {
 		log.Warn("the garbage collector does not know the node's memory limit", "error", err)
 	}
-	a, err := assemble(m, config, log)
+	a, err := assemble(m, config, data, log)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,8 @@ func serve(m *mutant.Mutant, file string) error {
 
 // assemble puts the mutant's fault in. What a fault does to the configuration
 // of an API server comes before that is opened.
-func assemble(m *mutant.Mutant, config *daemon.Config, log *slog.Logger) (*seam.Assembly, error) {
-	a := &seam.Assembly{Config: config}
+func assemble(m *mutant.Mutant, config *daemon.Config, source []byte, log *slog.Logger) (*seam.Assembly, error) {
+	a := &seam.Assembly{Config: config, Source: source}
 	if config.Cluster.Directory != "" {
 		manifests, err := cluster.OpenDirectory(config.Cluster.Directory, log)
 		if err != nil {

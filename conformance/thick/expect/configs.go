@@ -5,6 +5,7 @@ package expect
 import (
 	"encoding/json"
 	"maps"
+	"path/filepath"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/onsi/ginkgo/v2"
@@ -60,4 +61,15 @@ func normalized(result any) string {
 // Setting gives the daemon's configuration a key, under Multus' name for it.
 func Setting(key string, value any) thick.StartOption {
 	return thick.ConfigPatch(func(config map[string]any) { config[key] = value })
+}
+
+// ShimConfigFile writes a configuration for the runtime as an administrator does,
+// with further keys, and returns its path.
+func ShimConfigFile(e *thick.Env, name string, more map[string]any) string {
+	ginkgo.GinkgoHelper()
+	config := map[string]any{
+		"cniVersion": e.CNIVersion, "name": "multus-cni-network", "type": filepath.Base(e.Target.ShimPath()), "daemonSocketDir": e.RunDir,
+	}
+	maps.Copy(config, more)
+	return e.File(filepath.Join("given", name), string(node.MustJSON(config)))
 }

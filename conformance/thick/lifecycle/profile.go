@@ -4,11 +4,13 @@
 package lifecycle
 
 import (
+	"slices"
+
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("lifecycle", "GC and STATUS", cases()...)
+	return thick.NewProfile("lifecycle", "GC and STATUS", slices.Concat(cases(), readyCases)...)
 }

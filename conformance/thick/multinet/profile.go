@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("multinet", "Several networks: annotations, definitions, status", slices.Concat(cases, certificateCases, devicesCases, devicesOrderCases, eventsCases, freshCases, interfacesCases, invalidCases, runtimeconfigCases, tokenCases, undeclaredCases, writesCases)...)
+	return thick.NewProfile("multinet", "Several networks: annotations, definitions, status", slices.Concat(cases, certificateCases, devicesCases, devicesOrderCases, eventsCases, freshCases, interfacesCases, invalidCases, multusCases, runtimeconfigCases, tokenCases, undeclaredCases, writesCases)...)
 }

@@ -12,5 +12,5 @@ import (
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return slices.Concat(mutants, definitionsMutants, delegatesMutants, devicesMutants(), familiesMutants, interfacesMutants, invalidMutants(), kubernetesMutants, nodeMutants, requestsMutants(), runtimeconfigMutants(), selectionsMutants, undeclaredMutants())
+	return slices.Concat(mutants, definitionsMutants, delegatesMutants, devicesMutants(), familiesMutants, interfacesMutants, invalidMutants(), kubernetesMutants, multusMutants, nodeMutants, requestsMutants(), runtimeconfigMutants(), selectionsMutants, undeclaredMutants())
 }

@@ -5,6 +5,7 @@ package seam
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"net"
 	"net/http"
@@ -23,6 +24,8 @@ import (
 // that are added later lie further outside.
 type Assembly struct {
 	Config *daemon.Config
+	// Source is the configuration as it was written.
+	Source []byte
 	// Cluster is where pods come from. An API server is there when the daemon
 	// starts: faults take hold of it with wrapAPI.
 	Cluster cluster.Cluster
@@ -37,6 +40,12 @@ type Assembly struct {
 	handlers  []func(http.Handler) http.Handler
 	listeners []func(net.Listener) net.Listener
 	Apis      []func(cluster.Cluster) cluster.Cluster
+}
+
+// Has says whether the configuration has a key.
+func (a *Assembly) Has(key string) bool {
+	var keys map[string]json.RawMessage
+	return json.Unmarshal(a.Source, &keys) == nil && keys[key] != nil
 }
 
 // Socket is the path of the daemon's socket.
