@@ -141,6 +141,8 @@ func failureOf(spec gtypes.SpecReport) report.Failure {
 	switch {
 	case spec.State.Is(gtypes.SpecStateTimedout):
 		return report.FailedDeadline
+	case spec.State.Is(gtypes.SpecStateSkipped):
+		return report.FailedLeftovers // only cleaning up comes after a skip
 	case !spec.State.Is(gtypes.SpecStateFailed):
 		return report.FailedSuite
 	case spec.Failure.FailureNodeType != gtypes.NodeTypeIt:
