@@ -4,6 +4,7 @@ package network
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ func FuzzSelections(f *testing.F) {
 	for _, seed := range []string{
 		"a", "ns/a@net9, b ,c", `[{"name":"a","namespace":"n","interface":"i","ips":["10.0.0.1/24"],"mac":"02:00:00:00:00:01"}]`,
 		`[{"name":"a","default-route":["10.0.0.1","fd00::1"],"cni-args":{"a":1},"bandwidth":{"ingressRate":1},"portMappings":[{"hostPort":80}]}]`,
-		"a,,b", "../../x", "a@b/c", `[{}]`, `{"name":"a"}`, `[{"name":"a"`, "a@\x00", `[null]`, `[[]]`, "\xff",
+		`[{"name":"a","bandwidth":{"egressBurst":1}},{"name":"b","ips":[],"ipam-claim-reference":"c"}]`, `[{"name":"a","portMappings":[{"hostPort":1,"containerPort":2,"protocol":"Udp"}]}]`,
+		"a,,b", "a@b@c", "../../x", "a@b/c", `[{}]`, `{"name":"a"}`, `[{"name":"a"`, "a@\x00", `[null]`, `[[]]`, "\xff",
 	} {
 		f.Add(seed)
 	}
@@ -30,6 +32,10 @@ func FuzzSelections(f *testing.F) {
 				t.Errorf("%v is no CNI error of code 7", err)
 			}
 			return
+		}
+		// What ADD accepts a DEL without a record finds again.
+		if recalled, err := recallSelections(annotation, "default"); err != nil || !reflect.DeepEqual(recalled, selections) {
+			t.Errorf("a DEL finds %+v, %v; want %+v", recalled, err, selections)
 		}
 		for _, s := range selections {
 			if s.Name == "" || strings.ContainsAny(s.Name+s.Namespace, "/ \x00") {

@@ -117,7 +117,8 @@ func parseElement(raw json.RawMessage) (*Selection, error) {
 	if err := json.Unmarshal(raw, &e); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return nil, fmt.Errorf("%s: a JSON %s is of the wrong type or out of range", wrong.Field, wrong.Value)
+			// The value of a number is the number, as long as somebody wrote it.
+			return nil, fmt.Errorf("%s: a JSON %s is of the wrong type or out of range", wrong.Field, quote(wrong.Value))
 		}
 		return nil, err
 	}

@@ -143,9 +143,18 @@ func TestRecallSelections(t *testing.T) {
 }
 
 func TestParseSelectionsQuotesLittleOfMuch(t *testing.T) {
-	_, err := ParseSelections(strings.Repeat("é", 100_000)+"/", "ns")
-	expectInvalid(t, err)
-	if len(err.Error()) > 1000 {
-		t.Errorf("the error has %d bytes", len(err.Error()))
+	much, digits := strings.Repeat("é", 100_000), strings.Repeat("7", 100_000)
+	for _, annotation := range []string{
+		much + "/", much + "@" + much, `[{"name":"` + much + `"}]`, `[{"name":"a","interface":"` + much + `"}]`,
+		`[{"name":"a","mac":"` + much + `"}]`, `[{"name":"a","infiniband-guid":"` + much + `"}]`, `[{"name":"a","ips":["` + much + `"]}]`,
+		`[{"name":"a","ips":["10.0.0.1"],"ipam-claim-reference":"` + much + `"}]`, `[{"name":"a","default-route":["` + much + `"]}]`,
+		`[{"name":"a","portMappings":[{"hostPort":` + digits + `}]}]`, `[{"name":"a","bandwidth":{"ingressRate":` + digits + `}}]`,
+		`[{"name":"a","portMappings":[{"hostPort":1,"containerPort":1,"protocol":"` + much + `"}]}]`,
+	} {
+		_, err := ParseSelections(annotation, "ns")
+		expectInvalid(t, err)
+		if err != nil && len(err.Error()) > 1000 {
+			t.Errorf("the error of %s has %d bytes", annotation[:60], len(err.Error()))
+		}
 	}
 }
