@@ -136,18 +136,20 @@ func TestUnusableConfigurationsNeverReachTheDaemon(t *testing.T) {
 	}
 }
 
-// skel would refuse it only after the result is on standard output, or the node's interfaces are deleted.
+// skel would refuse it only after the result is on standard output. A DEL goes on without the path (DEL-11).
 func TestTheShimsOwnNamespaceIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.serve(answerWith(200, result))
-	for _, command := range []string{"ADD", "DEL"} {
-		got := w.exec(command, w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net")
-		if e := got.cniError(t); e.Code != types.ErrInvalidNetNS || len(w.posted()) != 0 {
-			t.Errorf("%s: got %+v, %d requests", command, got, len(w.posted()))
-		}
+	got := w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net")
+	if e := got.cniError(t); e.Code != types.ErrInvalidNetNS || len(w.posted()) != 0 {
+		t.Errorf("ADD: got %+v, %d requests", got, len(w.posted()))
 	}
-	got := w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net", "CNI_NETNS_OVERRIDE=true")
-	if got.exit != 0 || len(w.posted()) != 1 {
+	got = w.exec("DEL", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net")
+	if posted := w.posted(); got.exit != 0 || len(posted) != 1 || posted[0].Env["CNI_NETNS"] != "" {
+		t.Errorf("DEL: got %+v, requests %+v", got, posted)
+	}
+	got = w.exec("ADD", w.config("1.0.0"), "CNI_NETNS=/proc/self/ns/net", "CNI_NETNS_OVERRIDE=true")
+	if got.exit != 0 || len(w.posted()) != 2 {
 		t.Errorf("with CNI_NETNS_OVERRIDE: got %+v, %d requests", got, len(w.posted()))
 	}
 }

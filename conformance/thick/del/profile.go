@@ -4,11 +4,13 @@
 package del
 
 import (
+	"slices"
+
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("del", "DEL", cases...)
+	return thick.NewProfile("del", "DEL", slices.Concat(cases, foreignCases)...)
 }

@@ -73,6 +73,6 @@ var cases = []thick.Case{
 	},
 	{
 		ID: "SHIM-15", Level: spec.Should, Source: "CNI", Body: shimOwnNamespace,
-		Title: "ADD and DEL in the namespace that the shim itself runs in are refused before any delegate runs",
+		Title: "ADD in the namespace that the shim itself runs in is refused before any delegate runs",
 	},
 }

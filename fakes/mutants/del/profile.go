@@ -5,10 +5,12 @@
 package del
 
 import (
+	"slices"
+
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 )
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return mutants
+	return slices.Concat(mutants, foreignMutants)
 }

@@ -33,9 +33,9 @@ var mutants = []mutant.Mutant{
 		Fault: "what could not be released after a reboot is not tried again"},
 	{Name: "reboot-forgets", Cases: []string{"RES-02"}, Daemon: replayForgets,
 		Fault: "after a reboot the records are removed, and no delegate releases what it holds"},
-	{Name: "boot-id-ignored", Cases: []string{"RES-02"}, Daemon: onLoaded(func(rec *ledger.Record) { rec.BootID = "" }),
+	{Name: "boot-id-ignored", Cases: []string{"RES-02"}, Daemon: seam.OnLoaded(func(rec *ledger.Record) { rec.BootID = "" }),
 		Fault: "a reboot is told by missing namespaces alone, not by the boot id"},
-	{Name: "reboot-enters-namespaces", Cases: []string{"RES-02"}, Daemon: onLoaded(func(rec *ledger.Record) {
+	{Name: "reboot-enters-namespaces", Cases: []string{"RES-02"}, Daemon: seam.OnLoaded(func(rec *ledger.Record) {
 		if now, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil && rec.BootID != strings.TrimSpace(string(now)) {
 			rec.BootID, rec.State = "", ledger.StateDeleting
 		}
@@ -121,32 +121,12 @@ func replayForgets(a *seam.Assembly) {
 	a.OnReplay(func(ctx context.Context, firstPass func(), next daemon.Engine, o attach.Options) {
 		ids, _ := o.Ledger.Containers()
 		for _, id := range ids {
-			if rec, err := o.Ledger.Load(id); err == nil && !exists(rec.Netns) {
+			if rec, err := o.Ledger.Load(id); err == nil && !seam.Exists(rec.Netns) {
 				_ = o.Ledger.Remove(id)
 			}
 		}
 		next.Replay(ctx, firstPass)
 	})
-}
-
-// onLoaded changes each record that is loaded.
-func onLoaded(f func(rec *ledger.Record)) func(*seam.Assembly) {
-	return func(a *seam.Assembly) {
-		a.OnRecords(func(r *seam.Records, next attach.Ledger) {
-			r.OnLoad = func(containerID string) (*ledger.Record, error) {
-				rec, err := next.Load(containerID)
-				if err == nil {
-					f(rec)
-				}
-				return rec, err
-			}
-		})
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 func fullDiskNotNoticed(a *seam.Assembly) {

@@ -20,7 +20,7 @@ import (
 // The profile resilience: what a fresh daemon makes of namespaces that it does
 // not see.
 var unseenMutants = []mutant.Mutant{
-	{Name: "unseen-is-gone", Cases: []string{"RES-09"}, Daemon: deletingAtStart(func(path string) bool { return !exists(path) }),
+	{Name: "unseen-is-gone", Cases: []string{"RES-09"}, Daemon: deletingAtStart(func(path string) bool { return !seam.Exists(path) }),
 		Fault: "a sandbox whose namespace's path does not exist is deleted at the start"},
 	{Name: "not-mounted-is-gone", Cases: []string{"RES-09"}, Daemon: deletingAtStart(notNamespace),
 		Fault: "a sandbox at whose namespace's path there is no namespace is deleted at the start"},
@@ -52,7 +52,7 @@ func delOf(rec *ledger.Record) *attach.Request {
 	return &attach.Request{ContainerID: rec.ContainerID, Interface: rec.Interface, Args: rec.Args, Pod: rec.Pod}
 }
 
-func notNamespace(path string) bool { return exists(path) && ns.IsNSorErr(path) != nil }
+func notNamespace(path string) bool { return seam.Exists(path) && ns.IsNSorErr(path) != nil }
 
 func deletingMultusAtStart(a *seam.Assembly) {
 	a.OnReplay(func(ctx context.Context, firstPass func(), next daemon.Engine, o attach.Options) {
