@@ -25,6 +25,8 @@ const childMark = "THICKET_FAKE_CHILD"
 
 func main() {
 	switch {
+	case os.Getenv(childMark) == orphanMark:
+		exit(leaveOrphan())
 	case os.Getenv(childMark) != "":
 		forever()
 	case len(os.Args) == 3 && os.Args[1] == "observe":

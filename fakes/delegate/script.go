@@ -39,6 +39,7 @@ type step struct {
 	Times       int             `json:"times,omitempty"`
 	Delay       string          `json:"delay,omitempty"`
 	WaitFor     string          `json:"waitFor,omitempty"`
+	Leave       string          `json:"leave,omitempty"`
 	Child       bool            `json:"child,omitempty"`
 	Hang        bool            `json:"hang,omitempty"`
 	Signal      string          `json:"signal,omitempty"`
@@ -102,6 +103,11 @@ func perform(command string, s *step, conf *configuration, rec *record) error {
 
 // misbehave does what the step scripts instead of a success, if anything.
 func misbehave(s *step, rec *record) (done bool, err error) {
+	if s.Leave != "" {
+		if err := leave(s.Leave, rec); err != nil {
+			return true, err
+		}
+	}
 	if s.Child {
 		if err := leaveChild(rec); err != nil {
 			return true, err

@@ -31,6 +31,11 @@ type FakeStep struct {
 	// before anything else is done.
 	Delay   string `json:"delay,omitempty"`
 	WaitFor string `json:"waitFor,omitempty"`
+	// Leave goes where a simple daemon does not look for the plugin: "group" puts
+	// it into its parent's process group, "stop" stops it, "session" starts a
+	// process that never ends in a session of its own, and "orphan" one whose
+	// parent has ended, too.
+	Leave string `json:"leave,omitempty"`
 	// Child starts a process that never ends; Hang never returns.
 	Child bool `json:"child,omitempty"`
 	Hang  bool `json:"hang,omitempty"`
@@ -42,7 +47,7 @@ type FakeStep struct {
 	Stdout      string `json:"stdout,omitempty"`
 	StdoutBytes int64  `json:"stdoutBytes,omitempty"`
 	Exit        int    `json:"exit,omitempty"`
-	// Times limits Child to Exit to the first calls of the command for one
+	// Times limits Leave to Exit to the first calls of the command for one
 	// network, container and interface; later ones succeed.
 	Times int `json:"times,omitempty"`
 	// Veth makes ADD create a veth pair in the sandbox, and DEL remove it.

@@ -39,10 +39,9 @@ var (
 	errOutputLimit = errors.New("output limit")
 )
 
-// Exec runs delegate plugins. Each gets a process group of its own,
-// which is killed as a whole when the request is cancelled, when the time
-// limit passes, or when it prints too much (ADD-08, ADD-09). It implements
-// invoke.Exec.
+// Exec runs delegate plugins. Each is killed, with all that it has started,
+// when the request is cancelled, when the time limit passes, or when it prints
+// too much (ADD-08, ADD-09, SEC-16). It implements invoke.Exec.
 type Exec struct {
 	// TimeLimit is how long one plugin may run; zero means DefaultTimeLimit.
 	TimeLimit time.Duration
@@ -51,6 +50,8 @@ type Exec struct {
 	// Chroot is a directory to run the plugins under, as Multus' chrootDir;
 	// empty for none.
 	Chroot string
+	// Cells are cgroups to run plugins in; nil runs them in the daemon's own.
+	Cells *Cells
 	// Gate decides when a plugin may run; nil lets every one in at once.
 	Gate *admission.Gate
 	version.PluginDecoder
@@ -152,7 +153,9 @@ func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p, err := startProcess(r.path, delegateEnvironment(environ), r.stdin, e.Chroot)
+	cell := e.Cells.take()
+	defer e.Cells.give(cell)
+	p, err := startProcess(r.path, delegateEnvironment(environ), r.stdin, e.Chroot, cell)
 	if err != nil {
 		return err
 	}

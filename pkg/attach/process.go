@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -22,6 +23,9 @@ const (
 	// pipeGrace is how long a plugin's pipes may stay open after it ended,
 	// held by a process that it left behind.
 	pipeGrace = 2 * time.Second
+	// killPatience is how long a plugin that was killed may take to end. One
+	// that waits for a disk or a network file system cannot be ended.
+	killPatience = 5 * time.Second
 	// firstLook is when it is looked for the first time what a plugin is doing.
 	firstLook = 5 * time.Millisecond
 	// watchInterval is how often it is looked whether a plugin has ended where
@@ -38,15 +42,29 @@ type process struct {
 	pid  int
 	// pidfd is readable when the process has ended; -1 where there is none.
 	pidfd int
+	// cell is the cgroup that it runs in, nil for the daemon's own.
+	cell *cell
+	// killed is when it was killed, in nanoseconds since 1970, 0 when it was not.
+	killed atomic.Int64
 	// stdin is written to as long as the plugin reads; nil when all is written.
 	stdin *os.File
 	// stdout and stderr are what it prints to.
 	stdout, stderr int
 }
 
-// startProcess starts a plugin, with stdin to read.
-func startProcess(path string, environ []string, stdin []byte, chroot string) (*process, error) {
-	p := &process{path: path, pidfd: -1}
+// startProcess starts a plugin in a cell, or in none, with stdin to read.
+func startProcess(path string, environ []string, stdin []byte, chroot string, in *cell) (*process, error) {
+	p, err := startIn(path, environ, stdin, chroot, in)
+	if err != nil && in != nil {
+		// The cgroup was removed, or the kernel cannot start anything in one. A
+		// plugin that cannot be executed fails again.
+		return startIn(path, environ, stdin, chroot, nil)
+	}
+	return p, err
+}
+
+func startIn(path string, environ []string, stdin []byte, chroot string, cell *cell) (*process, error) {
+	p := &process{path: path, pidfd: -1, cell: cell}
 	in, err := p.input(stdin)
 	if err != nil {
 		return nil, err
@@ -71,6 +89,9 @@ func startProcess(path string, environ []string, stdin []byte, chroot string) (*
 	}
 	if chroot != "" {
 		attr.Dir = "/"
+	}
+	if cell != nil {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cell.fd()
 	}
 	p.pid, _, err = syscall.StartProcess(path, []string{path}, attr)
 	closeAll(in, out[1], errs[1])
@@ -122,27 +143,31 @@ func closeAll(fds ...int) {
 }
 
 // run reads what the plugin prints until it has ended, and says how. When ctx
-// ends, the plugin is killed with all that it started in its group. look is
-// called now and then as long as it runs, unless it is nil.
+// ends, the plugin is killed with all that it started. look is called now and
+// then as long as it runs, unless it is nil.
 func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()) error {
 	killed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(killed)
-		_ = background.Try(nil, "ending a plugin", func() error { killGroup(p.pid); return nil })
+		_ = background.Try(nil, "ending a plugin", func() error { p.kill(); return nil })
 	})
+	defer p.close()
 	p.read(stdout, stderr, look)
 	// The number can become another process' once the plugin has been waited
-	// for. Until then it is the plugin's group that is killed: on request, and
-	// what a plugin that failed leaves in it.
-	failed := p.await()
+	// for. Until then it may be killed: on request, and what a plugin that failed
+	// leaves behind.
+	ended, failed := p.await()
 	if !stop() {
 		<-killed
 	}
+	if !ended {
+		background.Start(nil, "waiting for a plugin that cannot be ended", func() error { _, err := p.wait(); return err })
+		return fmt.Errorf("was killed %s ago and has not ended; what does it wait for?", killPatience)
+	}
 	if failed {
-		killGroup(p.pid)
+		p.killRest()
 	}
 	status, err := p.wait()
-	p.close()
 	switch {
 	case err != nil:
 		return fmt.Errorf("wait for %s: %w", filepath.Base(p.path), err)
@@ -150,6 +175,38 @@ func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()
 		return nil
 	}
 	return errors.New(describeEnd(status))
+}
+
+// kill ends the plugin and what it has started, wherever it went: into another
+// process group, into another session (SEC-16).
+func (p *process) kill() {
+	p.killed.Store(time.Now().UnixNano())
+	if p.cell == nil {
+		killTree(p.pid)
+	}
+	if p.pidfd >= 0 {
+		_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
+	} else {
+		_ = syscall.Kill(p.pid, syscall.SIGKILL) // it has not been waited for
+	}
+	p.killRest()
+}
+
+// killRest ends what the plugin has started.
+func (p *process) killRest() {
+	if p.cell != nil {
+		p.cell.kill()
+	}
+	killGroup(p.pid)
+}
+
+// killedFor is how long ago the plugin was killed, 0 when it was not.
+func (p *process) killedFor() time.Duration {
+	at := p.killed.Load()
+	if at == 0 {
+		return 0
+	}
+	return max(time.Since(time.Unix(0, at)), time.Nanosecond)
 }
 
 // read copies what the plugin prints until both pipes are closed or, where a
@@ -165,12 +222,12 @@ func (p *process) read(stdout, stderr io.Writer, look func()) {
 		pause = firstLook
 	}
 	var ended time.Time
-	for fds[0].Fd >= 0 || fds[1].Fd >= 0 {
+	for (fds[0].Fd >= 0 || fds[1].Fd >= 0) && !p.overdue(ended) {
 		n, err := unix.Poll(fds, int(pause.Milliseconds()))
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
-		case err != nil, !ended.IsZero() && time.Since(ended) >= pipeGrace:
+		case err != nil:
 			return
 		case n == 0:
 			if look != nil {
@@ -184,6 +241,17 @@ func (p *process) read(stdout, stderr io.Writer, look func()) {
 			ended, fds[2].Fd = time.Now(), -1
 		}
 	}
+}
+
+// overdue reports whether pipes that are still open are to be given up: some
+// time after the plugin has ended, at once when it was killed, and some time
+// after it was killed in vain.
+func (p *process) overdue(ended time.Time) bool {
+	killed := p.killedFor()
+	if ended.IsZero() {
+		return killed >= killPatience
+	}
+	return killed > 0 || time.Since(ended) >= pipeGrace
 }
 
 // longestPause is how long nothing may be looked at: without a descriptor of
@@ -221,15 +289,29 @@ func hasEnded(pid int) bool {
 	return err == nil && info.Signo != 0
 }
 
-// await returns when the plugin has ended, and leaves it to be waited for. It
+// await waits until the plugin has ended, and leaves it to be waited for. A
+// plugin that was killed and does not end is given up after killPatience. It
 // reports whether the plugin failed: whether it ended in any way but with exit
 // status 0.
-func (p *process) await() (failed bool) {
-	var info unix.Siginfo
-	for errors.Is(unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
-		continue
+func (p *process) await() (ended, failed bool) {
+	fds := []unix.PollFd{readable(p.pidfd)}
+	for pause := time.Millisecond; p.killedFor() < killPatience; pause = min(2*pause, watchInterval) {
+		if p.pidfd >= 0 {
+			_, _ = unix.Poll(fds, int(p.longestPause().Milliseconds()))
+		}
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return true, true
+		case info.Signo != 0:
+			return true, info.Code != cldExited || exitStatus(&info) != 0
+		case p.pidfd < 0:
+			time.Sleep(pause)
+		}
 	}
-	return info.Code != cldExited || exitStatus(&info) != 0
+	return false, true
 }
 
 // cldExited is the code of a process that called exit (CLD_EXITED, waitid(2)).

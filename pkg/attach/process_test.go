@@ -17,12 +17,12 @@ func TestAwaitKnowsHowAPluginEnded(t *testing.T) {
 	for script, failed := range map[string]bool{
 		"exit 0": false, "exit 1": true, "exit 255": true, "kill -KILL $$": true, "kill -SEGV $$": true,
 	} {
-		p, err := startProcess(plugin(t, script), os.Environ(), nil, "")
+		p, err := startProcess(plugin(t, script), os.Environ(), nil, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p.read(io.Discard, io.Discard, nil)
-		if got := p.await(); got != failed {
+		if ended, got := p.await(); !ended || got != failed {
 			t.Errorf("%s: failed is %t, want %t", script, got, failed)
 		}
 		if err := unix.Kill(p.pid, 0); err != nil {

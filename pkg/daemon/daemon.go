@@ -67,6 +67,7 @@ type Daemon struct {
 	planner *network.Planner
 	node    *nodeconf.Manager
 	socket  *socket
+	cells   *attach.Cells
 	flight  *flight
 	metrics *metrics
 	// handler and listener are the embedder's layers, nil for none.
@@ -104,10 +105,11 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		}
 	}
 	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit})
+	cells := attach.NewCells(o.Log)
 	if o.Exec == nil {
-		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate}
+		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate, Cells: cells}
 	}
-	d := &Daemon{config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
+	d := &Daemon{cells: cells, config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
 	d.sayReplayed = sync.OnceFunc(func() { close(d.replayed) })
 	d.hard, d.hardEnd = context.WithCancel(context.Background())
 	d.handler, d.listener = o.Handler, o.Listener

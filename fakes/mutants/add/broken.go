@@ -66,7 +66,7 @@ func withExec(f func(*attach.Exec)) func(*seam.Assembly) {
 			if !ok {
 				return next
 			}
-			changed := attach.Exec{TimeLimit: genuine.TimeLimit, OutputLimit: genuine.OutputLimit, Chroot: genuine.Chroot, Gate: genuine.Gate}
+			changed := attach.Exec{TimeLimit: genuine.TimeLimit, OutputLimit: genuine.OutputLimit, Chroot: genuine.Chroot, Gate: genuine.Gate, Cells: genuine.Cells}
 			f(&changed)
 			return &changed
 		})
