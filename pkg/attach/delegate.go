@@ -56,6 +56,29 @@ func (c *call) where() string {
 	return fmt.Sprintf("network %q, interface %s", c.at.Network, c.at.Interface)
 }
 
+// located is a delegate's own error together with the attachment that it is
+// about. The answer is the delegate's error as it came (EP-10); who reads the log
+// is told which of a pod's networks it was.
+type located struct {
+	where string
+	err   *types.Error
+}
+
+// Error names the attachment.
+func (l *located) Error() string { return l.where + ": " + l.err.Error() }
+
+// Unwrap returns the delegate's error.
+func (l *located) Unwrap() error { return l.err }
+
+// located makes a CNI error of what an attachment failed with; nil stays nil.
+func (c *call) located(err error) error {
+	var own *types.Error
+	if errors.As(err, &own) {
+		return &located{c.where(), own}
+	}
+	return cniError(err, c.where())
+}
+
 // findPlugins looks for every plugin of an attachment before the first of them
 // runs. One that is missing then has attached nothing: its network needs no
 // rollback, which could not succeed as long as the plugin is missing (ADD-09).
@@ -64,15 +87,15 @@ func (c *call) where() string {
 func (e *Engine) findPlugins(c *call) error {
 	for _, p := range c.list.Plugins {
 		if _, err := e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
-			return cniError(err, c.where())
+			return c.located(err)
 		}
 		nested, err := network.PluginTypes(p.Bytes)
 		if err != nil {
-			return cniError(err, c.where())
+			return c.located(err)
 		}
 		for _, t := range nested {
 			if _, err := e.exec.FindInPath(t, e.binDirs); isShimError(err) {
-				return cniError(err, c.where())
+				return c.located(err)
 			}
 		}
 	}
@@ -97,10 +120,10 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 	e.prepareDeviceInfo(c.rt.ContainerID, c.at)
 	result, err := e.addPlugins(ctx, c)
 	if err != nil {
-		return nil, cniError(err, c.where())
+		return nil, c.located(err)
 	}
 	if c.at.Result, err = json.Marshal(result); err != nil {
-		return nil, cniError(err, c.where())
+		return nil, c.located(err)
 	}
 	e.readDeviceInfo(c.rt.ContainerID, c.at)
 	return result, nil
@@ -113,13 +136,13 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 func (e *Engine) del(ctx context.Context, c *call) error {
 	e.passOverShims(c)
 	if c.at.Result == nil {
-		return cniError(e.delCached(ctx, c), c.where())
+		return c.located(e.delCached(ctx, c))
 	}
 	prev, err := c.prevResult()
 	if err != nil {
 		e.log.Warn("the delegates get no result of their ADD", "sandbox", c.rt.ContainerID, "network", c.at.Network, "error", err)
 	}
-	return cniError(e.delPlugins(ctx, c, prev), c.where())
+	return c.located(e.delPlugins(ctx, c, prev))
 }
 
 // delCached runs DEL of an attachment with what libcni cached of its ADD, if
@@ -147,16 +170,16 @@ func (e *Engine) check(ctx context.Context, c *call) error {
 		return nil
 	}
 	if known, err := version.GreaterThanOrEqualTo(configVersion(c.list), "0.4.0"); err != nil || !known {
-		return cniError(err, c.where())
+		return c.located(err)
 	}
 	if c.at.Result == nil {
-		return cniError(e.cni.CheckNetworkList(ctx, c.list, c.rt), c.where())
+		return c.located(e.cni.CheckNetworkList(ctx, c.list, c.rt))
 	}
 	prev, err := c.prevResult()
 	if err != nil {
-		return cniError(err, c.where())
+		return c.located(err)
 	}
-	return cniError(e.checkPlugins(ctx, c, prev), c.where())
+	return c.located(e.checkPlugins(ctx, c, prev))
 }
 
 func configVersion(list *libcni.NetworkConfigList) string {

@@ -107,15 +107,26 @@ type Request struct {
 	RuntimeConfig map[string]any
 }
 
-// InvalidRequest marks an error that lies in the request's variables, and not
-// in what a delegate, which uses the same codes, made of it.
+// InvalidRequest marks an error that lies in the request itself, its variables or
+// the configuration that it brings along, and not in what it asks for: another
+// request would not have it (EP-14).
 type InvalidRequest struct{ cni *types.Error }
 
 // Error is the CNI error's.
 func (e *InvalidRequest) Error() string { return e.cni.Error() }
 
-// Unwrap returns the CNI error, whose code is 4.
+// Unwrap returns the CNI error.
 func (e *InvalidRequest) Unwrap() error { return e.cni }
+
+// invalidConfig marks an error of a configuration that came with the request;
+// nil stays nil.
+func invalidConfig(err error) error {
+	var own *types.Error
+	if !errors.As(err, &own) || own.Code != types.ErrInvalidNetworkConfig {
+		return cniError(err, "configuration")
+	}
+	return &InvalidRequest{own}
+}
 
 func invalidRequest(msg string) error {
 	return &InvalidRequest{types.NewError(types.ErrInvalidEnvironmentVariables, msg, "")}

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
@@ -32,6 +34,25 @@ func TestErrorCodes(t *testing.T) {
 		}
 	}
 	if cniError(nil, "here") != nil {
+		t.Error("no error must stay none")
+	}
+}
+
+// TestLocated has a delegate's error: the answer is the delegate's own, the text
+// for the log says which attachment it was.
+func TestLocated(t *testing.T) {
+	c := &call{at: &ledger.Attachment{Network: "blue", Interface: "net1"}}
+	err := c.located(fmt.Errorf("plugin: %w", types.NewError(120, "the link is down", "net1")))
+	var own *types.Error
+	if !errors.As(err, &own) || own.Code != 120 || own.Msg != "the link is down" || own.Details != "net1" {
+		t.Errorf("the delegate's error: got %v", own)
+	}
+	for _, want := range []string{`network "blue"`, "interface net1", "the link is down"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in %q", want, err)
+		}
+	}
+	if c.located(nil) != nil {
 		t.Error("no error must stay none")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/containernetworking/cni/pkg/types"
+
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
@@ -73,5 +75,9 @@ func (e *Engine) undeclared(pod *cluster.Pod, d *network.Delegate) {
 
 // attachFailed tells of the network that could not be attached.
 func (e *Engine) attachFailed(pod *cluster.Pod, a *ledger.Attachment, err error) {
+	var own *types.Error
+	if errors.As(err, &own) {
+		err = own // the event says itself which network it is about
+	}
 	e.event(pod, cluster.EventWarning, reasonFailed, "Add %s from %s: %v", a.Interface, a.Definition, err)
 }

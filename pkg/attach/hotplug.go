@@ -69,15 +69,15 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		return nil, err
 	}
 	if at := rec.Find(r.Interface); at >= 0 {
-		return nil, types.NewError(types.ErrInvalidNetworkConfig,
-			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), "")
+		return nil, invalidConfig(types.NewError(types.ErrInvalidNetworkConfig,
+			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), ""))
 	}
 	d, err := e.planner.Plug(r.Config, r.Interface, sel)
 	if err == nil {
 		err = d.CheckFileNames(r.ContainerID)
 	}
 	if err != nil {
-		return nil, cniError(err, "configuration")
+		return nil, invalidConfig(err)
 	}
 	e.undeclared(pod, d)
 	a := attachment(d)
@@ -96,7 +96,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	if err := e.nameDeviceInfo(rec); err != nil {
 		return nil, err
 	}
-	return pod, checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:])
+	return pod, invalidConfig(checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:]))
 }
 
 // selectedAs is the definition that a pod asks an interface for. Who plugs
@@ -211,7 +211,7 @@ func (e *Engine) HotStatus(ctx context.Context, r *Request) error {
 	_ = json.Unmarshal(r.Config, &name)
 	d, err := network.NewDelegate(r.Config, "net1", nil)
 	if err != nil {
-		return cniError(err, "configuration")
+		return invalidConfig(err)
 	}
 	list, err := readList(d.Config)
 	if err != nil {

@@ -52,7 +52,7 @@ func (e *Engine) findAll(c *call) error {
 	for _, p := range c.list.Plugins {
 		if t := p.Network.IPAM.Type; t != "" {
 			if _, err := e.exec.FindInPath(t, e.binDirs); err != nil {
-				return cniError(err, c.where())
+				return c.located(err)
 			}
 		}
 	}

@@ -86,6 +86,9 @@ func endpointStatusClasses(ctx context.Context, e *thick.Env) {
 	for _, endpoint := range expect.OperationEndpoints {
 		endpointClientErrors(ctx, e, endpoint)
 	}
+	if e.Supports(thick.FeatureHotplug) {
+		endpointConfigErrors(ctx, e)
+	}
 	endpointServerErrors(ctx, e)
 	if !e.Supports(thick.FeatureReadyz) {
 		ginkgo.By("the target has no /readyz that would tell when SIGTERM has arrived: that part is left out")
@@ -117,6 +120,33 @@ func endpointClientErrors(ctx context.Context, e *thick.Env, endpoint string) {
 		a := expect.PostRaw(ctx, e, endpoint, []byte(body))
 		Expect(a.Status).To(And(BeNumerically(">=", 400), BeNumerically("<", 500)), "%s on %s was answered with %s", what, endpoint, a)
 	}
+}
+
+// endpointConfigErrors plugs what cannot be a network, or be asked of one.
+func endpointConfigErrors(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	s := e.Sandbox()
+	e.MustOK(e.Add(ctx, s))
+	able := e.FakeList("hot", script.Fake{Capabilities: map[string]bool{"mac": true, "ips": true}})
+	for what, hot := range map[string]struct {
+		config string
+		asked  *api.DelegateInterfaceAttributes
+	}{
+		"a bad mac":                       {able, &api.DelegateInterfaceAttributes{MacRequest: "not-a-mac"}},
+		"a bad address":                   {able, &api.DelegateInterfaceAttributes{IPRequest: []string{"300.1.1.1/24"}}},
+		"a configuration without a type":  {`{"cniVersion":"1.0.0","name":"hot"}`, nil},
+		"a plugin without a type":         {`{"cniVersion":"1.0.0","name":"hot","plugins":[{"mtu":1500}]}`, nil},
+		"an empty configuration":          {"", nil},
+		"a configuration that is no JSON": {"{", nil},
+	} {
+		r := expect.HotplugRequest(e, s, "ADD", hot.config)
+		r.InterfaceAttributes = hot.asked
+		a := e.Post(ctx, api.MultusDelegateAPIEndpoint, r)
+		Expect(a.Status).To(And(BeNumerically(">=", 400), BeNumerically("<", 500)), "%s on /delegate was answered with %s", what, a)
+		expectErrorOnWire(a, what)
+	}
+	Expect(node.NetworksOf(e.CallsFor("ADD", s))).To(Equal([]string{"default"}), "networks of the sandbox whose delegates ran")
+	e.MustOK(e.Del(ctx, s))
 }
 
 // endpointServerErrors has delegates fail, also with codes that look like a

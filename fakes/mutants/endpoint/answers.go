@@ -64,6 +64,13 @@ var answersMutants = []mutant.Mutant{
 		Fault: "every error gets 500"},
 	{Name: "errors-all-400", Cases: []string{"EP-14"}, Daemon: seam.OnError(func(ans *seam.Answered, _ map[string]any) { ans.Status = http.StatusBadRequest }),
 		Fault: "every error gets 400"},
+	{Name: "plugged-config-500", Cases: []string{"EP-14"}, Daemon: func(a *seam.Assembly) {
+		a.OnFailure(func(r *http.Request, req *api.Request, ans *seam.Answered, e map[string]any) {
+			if r.URL.Path == api.MultusDelegateAPIEndpoint && req != nil && e["code"] == 7.0 {
+				ans.Status = http.StatusInternalServerError
+			}
+		})
+	}, Fault: "a network that cannot be plugged, by its configuration or what is asked of it, gets 500"},
 	{Name: "overload-500", Cases: []string{"EP-14"}, Daemon: seam.OnError(func(ans *seam.Answered, _ map[string]any) {
 		if ans.Status == http.StatusServiceUnavailable {
 			ans.Status = http.StatusInternalServerError

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +45,8 @@ var mutants = []mutant.Mutant{
 		Fault: "delegates get the PATH of the request"},
 	{Name: "environment-of-hot-plug", Cases: []string{"SEC-01"}, Daemon: onClientEnv(api.MultusDelegateAPIEndpoint, setVariable("CNI_PATH")),
 		Fault: "delegates get the CNI_PATH of a request on /delegate"},
+	{Name: "trace-context-unchecked", Cases: []string{"SEC-01"}, Daemon: traceContextUnchecked,
+		Fault: "delegates get the trace context of the request, whatever it is"},
 	{Name: "environment-taken-over", Cases: []string{"SEC-01"}, Daemon: environmentTakenOver,
 		Fault: "the daemon sets the variables of each request in its own environment"},
 
@@ -122,6 +125,17 @@ func environmentOfClient(a *seam.Assembly) {
 	})
 	onClientEnv("", func(p *seam.Plugin, name, value string) {
 		if p.Get(name) == "" {
+			p.Set(name, value)
+		}
+	})(a)
+}
+
+func traceContextUnchecked(a *seam.Assembly) {
+	a.WrapExec(func(next invoke.Exec) invoke.Exec {
+		return &seam.PlainExec{Exec: next, Limit: time.Duration(a.Config.DelegateTimeout)}
+	})
+	onClientEnv("", func(p *seam.Plugin, name, value string) {
+		if slices.Contains([]string{"TRACEPARENT", "TRACESTATE", "BAGGAGE"}, name) {
 			p.Set(name, value)
 		}
 	})(a)
