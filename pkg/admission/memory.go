@@ -91,3 +91,31 @@ func resident() int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+const (
+	// turnSize is the memory that a request with large configurations may cost.
+	turnSize = 32 << 20
+	// mostTurns is how many of them are served at once where memory is not limited.
+	mostTurns = 32
+)
+
+// LargeTurns returns how many requests with large configurations may be served
+// at a time within the memory limit of this process' cgroup (SEC-06).
+func LargeTurns() int {
+	bytes := limit()
+	if bytes <= 0 {
+		return mostTurns
+	}
+	return int(min(max(1, bytes/turnSize), mostTurns))
+}
+
+// CacheBudget returns how many bytes of what tenants write may be remembered
+// within that limit. What is over it is looked up when it is asked for.
+func CacheBudget() int {
+	const share, unlimited = 16, 64 << 20
+	bytes := limit()
+	if bytes <= 0 {
+		return unlimited
+	}
+	return int(min(bytes/share, unlimited))
+}

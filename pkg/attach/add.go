@@ -30,6 +30,8 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
 	defer e.locks.abortable(r.ContainerID, abort)()
+	ctx, done := e.turns.with(ctx)
+	defer done()
 
 	if err := e.clearPath(ctx, r); err != nil {
 		return nil, err
@@ -148,7 +150,7 @@ func (e *Engine) beginFree(ctx context.Context, rec *ledger.Record) error {
 	err := e.begin(ctx, rec)
 	taken := <-looked
 	if err != nil && taken == nil {
-		return types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+		return notRecorded("the attachment cannot be recorded", err)
 	}
 	if err == nil && taken != nil {
 		if err := e.remove(ctx, rec.ContainerID); err != nil {
@@ -207,9 +209,18 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 // saveStep records what has been attached so far.
 func (e *Engine) saveStep(ctx context.Context, rec *ledger.Record) error {
 	if err := e.save(ctx, rec); err != nil {
-		return types.NewError(types.ErrTryAgainLater, "the attachments cannot be recorded", err.Error())
+		return notRecorded("the attachments cannot be recorded", err)
 	}
 	return nil
+}
+
+// notRecorded is the CNI error for a record that could not be written: one that
+// is too large is the pod's own fault (SEC-06), any other may succeed later.
+func notRecorded(what string, err error) error {
+	if errors.Is(err, ledger.ErrTooLarge) {
+		return types.NewError(types.ErrInvalidNetworkConfig, what+": "+err.Error(), "")
+	}
+	return types.NewError(types.ErrTryAgainLater, what, err.Error())
 }
 
 // commit makes the success durable and public, both at once: neither needs the

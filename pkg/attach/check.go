@@ -49,16 +49,20 @@ func (e *Engine) lock(ctx context.Context, containerID string) (release func(), 
 // hold takes the lock of a container that must be attached, and loads its
 // record.
 func (e *Engine) hold(ctx context.Context, r *Request) (*ledger.Record, func(), error) {
-	release, err := e.lock(ctx, r.ContainerID)
+	unlock, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
 		return nil, nil, err
 	}
-	rec, err := e.attached(r.ContainerID, "")
-	if err != nil {
-		release()
-		return nil, nil, err
+	ctx, done := e.turns.with(ctx)
+	release := func() { done(); unlock() }
+	if err = e.takeTurn(ctx, r.ContainerID); err == nil {
+		var rec *ledger.Record
+		if rec, err = e.attached(r.ContainerID, ""); err == nil {
+			return rec, release, nil
+		}
 	}
-	return rec, release, nil
+	release()
+	return nil, nil, err
 }
 
 // attached loads the record of a container that must be attached; code 3

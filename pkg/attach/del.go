@@ -29,6 +29,11 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 		return err
 	}
 	defer release()
+	ctx, done := e.turns.with(ctx)
+	defer done()
+	if err := e.takeTurn(ctx, r.ContainerID); err != nil {
+		return err
+	}
 	ctx = context.WithoutCancel(ctx)
 
 	rec, err := e.load(r.ContainerID, r.Interface)

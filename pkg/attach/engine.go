@@ -41,7 +41,9 @@ type Options struct {
 	CacheDir string
 	// DeviceInfo is where DeviceInfo files are; empty for devices.DefaultInfoDir.
 	DeviceInfo devices.InfoDir
-	Log        *slog.Logger
+	// Turns, unless nil, are taken by requests with large configurations.
+	Turns *Turns
+	Log   *slog.Logger
 }
 
 // Engine carries out the requests. Its methods are safe for concurrent use.
@@ -57,6 +59,7 @@ type Engine struct {
 	bootID   string
 	info     devices.InfoDir
 	locks    locks
+	turns    *Turns
 	// adding is held, shared, while a sandbox is attached, so that GC can wait
 	// for a moment without.
 	adding sync.RWMutex
@@ -87,6 +90,7 @@ func New(o Options) *Engine {
 		bootID: strings.TrimSpace(string(id)),
 		own:    ownNamespaces(),
 		info:   cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
+		turns:  o.Turns,
 		log:    o.Log,
 	}
 }

@@ -76,6 +76,11 @@ func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCA
 		return false, err
 	}
 	defer release()
+	ctx, done := e.turns.with(ctx)
+	defer done()
+	if err := e.takeTurn(ctx, id); err != nil {
+		return false, err
+	}
 	rec, err := e.load(id, "")
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil

@@ -23,6 +23,8 @@ import (
 // already, under r.Interface (HOT-01). The attachment joins the sandbox's
 // record, so that its DEL, CHECK and GC know it (HOT-04).
 func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection) (*types100.Result, error) {
+	ctx, done := e.turns.with(ctx)
+	defer done()
 	rec, release, err := e.hold(ctx, r)
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 	attached := sync.OnceFunc(e.adding.RUnlock)
 	defer attached()
 	if err := e.begin(ctx, rec); err != nil {
-		return nil, types.NewError(types.ErrTryAgainLater, "the attachment cannot be recorded", err.Error())
+		return nil, notRecorded("the attachment cannot be recorded", err)
 	}
 	var result *types100.Result
 	err = background.Try(e.log, "hot-plug", func() (err error) {
@@ -72,7 +74,11 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 		return nil, invalidConfig(types.NewError(types.ErrInvalidNetworkConfig,
 			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), ""))
 	}
-	d, err := e.planner.Plug(r.Config, r.Interface, sel)
+	others := 0
+	for i := range rec.Attachments {
+		others += len(rec.Attachments[i].Config)
+	}
+	d, err := e.planner.Plug(ctx, r.Config, r.Interface, sel, others)
 	if err == nil {
 		err = d.CheckFileNames(r.ContainerID)
 	}

@@ -25,6 +25,8 @@ type Ledger interface {
 	Containers() ([]string, error)
 	// LoadMultus returns what Multus recorded of a container.
 	LoadMultus(containerID string) ([]ledger.MultusDelegate, error)
+	// Size returns how many bytes are kept of a container, by any of the two.
+	Size(containerID string) int64
 	// MultusContainers lists the containers that Multus has a record of.
 	MultusContainers() ([]string, error)
 }

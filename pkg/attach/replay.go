@@ -130,6 +130,11 @@ func (e *Engine) replaySandbox(ctx context.Context, id string) error {
 		return err
 	}
 	defer release()
+	ctx, done := e.turns.with(ctx)
+	defer done()
+	if err := e.takeTurn(ctx, id); err != nil {
+		return err
+	}
 	rec, err := e.load(id, "")
 	var damaged *ledger.DamagedError
 	switch {

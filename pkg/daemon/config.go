@@ -91,6 +91,7 @@ type Config struct {
 
 	NodeConfig
 	MultusConfig
+	PodLimits
 
 	// DelegateTimeout is how long one plugin may run.
 	DelegateTimeout Duration `json:"delegateTimeout"`
@@ -145,6 +146,7 @@ func DefaultConfig() *Config {
 		DeviceInfoDir:      devices.DefaultInfoDir,
 
 		NodeConfig: NodeConfig{MultusConfigFile: nodeconf.Auto, CNIConfigDir: "/etc/cni/net.d"},
+		PodLimits:  defaultPodLimits(),
 	}
 }
 
@@ -223,7 +225,7 @@ func (c *Config) validate(data []byte, source string) error {
 		return fmt.Errorf(`%s: clusterNetwork is missing; name the default network (a definition in %s, a network in %s, or a path), or set "multusConfigFile": "auto"`,
 			source, c.MultusNamespace, c.ConfDir)
 	}
-	for _, validate := range []func() (string, error){c.NodeConfig.validate, c.MultusConfig.validate} {
+	for _, validate := range []func() (string, error){c.NodeConfig.validate, c.MultusConfig.validate, c.PodLimits.validate} {
 		if key, err := validate(); err != nil {
 			return bad(key, "%v", err)
 		}
@@ -244,7 +246,10 @@ func locate(data []byte, source string, err error) error {
 	switch {
 	case errors.As(err, &wrong):
 		// The keys of the embedded structs are the configuration's own.
-		key := strings.TrimPrefix(strings.TrimPrefix(wrong.Field, "NodeConfig."), "MultusConfig.")
+		key := wrong.Field
+		for _, embedded := range []string{"NodeConfig.", "MultusConfig.", "PodLimits.", "Limits."} {
+			key = strings.TrimPrefix(key, embedded)
+		}
 		return fmt.Errorf("%s:%d: %s: want %s, got a JSON %s", source, lineAt(data, wrong.Offset), key, kindName(wrong.Type.String()), wrong.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s:%d: not valid JSON: %w", source, lineAt(data, syntax.Offset), syntax)

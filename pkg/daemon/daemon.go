@@ -98,6 +98,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	store.Bound(c.RecordLimit)
 	from := o.Cluster
 	if from == nil {
 		if from, err = OpenCluster(c, o.Log); err != nil {
@@ -116,12 +117,13 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Engine == nil {
 		o.Engine = NewEngine
 	}
-	d.planner = network.NewPlanner(d.plannerOptions(from), from)
+	turns := attach.NewTurns(admission.LargeTurns())
+	d.planner = network.NewPlanner(d.plannerOptions(from, turns), from)
 	d.engine = o.Engine(attach.Options{
 		Cluster: from,
 		Planner: d.planner,
-		Ledger:  store,
-		Exec:    o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
+		Ledger:  store, Turns: turns,
+		Exec: o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		DeviceInfo: devices.InfoDir(c.DeviceInfoDir),
 		Log:        o.Log,
 	})
@@ -146,7 +148,7 @@ func checkPlugins(binDir, chroot string) error {
 	return nil
 }
 
-func (d *Daemon) plannerOptions(from cluster.Cluster) network.Options {
+func (d *Daemon) plannerOptions(from cluster.Cluster, turns *attach.Turns) network.Options {
 	c := d.config
 	var global []string
 	for n := range strings.SplitSeq(c.GlobalNamespaces, ",") {
@@ -166,6 +168,8 @@ func (d *Daemon) plannerOptions(from cluster.Cluster) network.Options {
 		NamespaceIsolation: c.NamespaceIsolation,
 		GlobalNamespaces:   global,
 		TolerateUndeclared: c.UndeclaredCapabilities == undeclaredWarn,
+		Limits:             c.Limits,
+		Turn:               turns.Take,
 		Devices:            devices.NewSource(c.PodResourcesSocket, from),
 	}
 }

@@ -16,6 +16,9 @@ import (
 // settledSuffix ends the name of a damaged file whose container was deleted.
 const settledSuffix = ".settled"
 
+// reasonSuffix ends the name of the note that says what is wrong with it.
+const reasonSuffix = ".reason"
+
 // DamagedError says that a record could not be read and was set aside.
 type DamagedError struct {
 	// ContainerID is the container whose record it was.
@@ -53,19 +56,34 @@ func (s *Store) setAside(containerID string, in *os.Root, name string, reason er
 	if in == s.cni {
 		to = filepath.Join(directory, kept)
 	}
-	if err := in.Rename(name, to); err != nil {
+	if err := moveAside(in, name, to); err != nil {
 		damaged.Kept = filepath.Join(in.Name(), name)
 		damaged.Reason = errors.Join(reason, err)
 	} else {
 		s.mu.Lock()
 		s.aside[containerID] = append(s.aside[containerID], kept)
 		s.mu.Unlock()
-		if err := s.writeReason(kept+".reason", reason); err != nil {
+		if err := s.writeReason(kept+reasonSuffix, reason); err != nil {
 			s.log.Warn("the reason of a damaged record could not be kept", "sandbox", containerID, "error", err)
 		}
+		s.boundAside()
 	}
 	s.log.Error("damaged record set aside", "sandbox", containerID, "kept", damaged.Kept, "reason", reason)
 	return damaged
+}
+
+// moveAside moves a file, or a directory. What is neither, such as a link, is
+// not kept: an empty file stands for it, so that nobody ever follows it (SEC-03).
+func moveAside(in *os.Root, name, to string) error {
+	info, err := in.Lstat(name)
+	if err != nil || info.Mode().IsRegular() || info.IsDir() {
+		return errors.Join(err, in.Rename(name, to))
+	}
+	mark, err := in.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(mark.Close(), in.Remove(name))
 }
 
 func (s *Store) writeReason(name string, reason error) error {
@@ -121,6 +139,7 @@ func (s *Store) settle(containerID string) {
 			err = errors.Join(err, renamed) // a person may have cleared them away
 		}
 	}
+	s.boundAside()
 	if err != nil {
 		s.log.Warn("a damaged record stays marked as not deleted", "sandbox", containerID, "error", err)
 	}

@@ -38,39 +38,53 @@ func (s *Store) LoadMultus(containerID string) ([]MultusDelegate, error) {
 	if err := utils.ValidateContainerID(containerID); err != nil {
 		return nil, err
 	}
-	f, err := s.cni.OpenFile(containerID, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotFound
+	info, err := s.cni.Lstat(containerID)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil, ErrNotFound // a directory of ours, say
 	}
+	if err != nil {
+		return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
+	}
+	f, err := s.cni.OpenFile(containerID, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, ErrNotFound // a directory of ours, say
+	delegates, disk, err := decodeMultus(f)
+	if disk != nil {
+		return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, disk)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxRecordSize))
 	if err != nil {
-		return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
-	}
-	delegates, err := parseMultus(data)
-	if err != nil {
-		return nil, s.setAside(containerID, s.cni, containerID, err)
+		return nil, s.setAside(containerID, s.cni, containerID, fmt.Errorf("record of Multus: %w", err))
 	}
 	return delegates, nil
 }
 
-func parseMultus(data []byte) ([]MultusDelegate, error) {
-	var delegates []MultusDelegate
-	if err := json.Unmarshal(data, &delegates); err != nil {
-		return nil, fmt.Errorf("record of Multus: %w", err)
-	}
-	for i, d := range delegates {
+// decodeMultus reads a list of delegates one by one; see parts. What is wrong
+// with the disk is not what is wrong with the content.
+func decodeMultus(f io.Reader) (delegates []MultusDelegate, disk, damage error) {
+	r := &reader{parts: &parts{r: f}}
+	r.dec = json.NewDecoder(r.parts)
+	err := r.list(func() error {
+		var d MultusDelegate
+		if len(delegates) == maxAttachments {
+			return fmt.Errorf("%w: it has more than %d delegates", errUnusable, maxAttachments)
+		}
+		if err := r.decode(&d); err != nil {
+			return err
+		}
 		if len(d.Bytes) == 0 {
-			return nil, fmt.Errorf("record of Multus: delegate %d (%s) has no configuration", i, d.Name)
+			return fmt.Errorf("%w: delegate %d (%s) has no configuration", errUnusable, len(delegates), d.Name)
+		}
+		delegates = append(delegates, d)
+		return nil
+	})
+	if r.parts.err == nil && err == nil {
+		if _, more := r.token(); !errors.Is(more, io.EOF) {
+			err = fmt.Errorf("%w: there is more after the list", errUnusable)
 		}
 	}
-	return delegates, nil
+	return delegates, r.parts.err, err
 }
 
 // MultusContainers lists the containers that Multus has a record of.

@@ -13,7 +13,10 @@ import (
 
 // SchemaVersion is the version of the file format that this package writes.
 // A record of a later version is not understood and counts as damaged.
-const SchemaVersion = 1
+//
+// Schema 1 had all of the record in each document, with each attachment's
+// configuration. It is read still.
+const SchemaVersion = 2
 
 // State says how far the life of a sandbox's attachments has come.
 type State string
@@ -97,6 +100,9 @@ type Record struct {
 	Attachments []Attachment `json:"attachments"`
 	Created     time.Time    `json:"created"`
 	Updated     time.Time    `json:"updated"`
+
+	// file is what the record's file has, nil when nobody knows.
+	file *written
 }
 
 // Find returns the index of the attachment with the given interface name, or
@@ -112,8 +118,6 @@ func (r *Record) Find(ifName string) int {
 
 func (r *Record) validate(containerID string) error {
 	switch {
-	case r.Schema < 1 || r.Schema > SchemaVersion:
-		return fmt.Errorf("schema %d is not one that this version reads (1 to %d)", r.Schema, SchemaVersion)
 	case r.ContainerID != containerID:
 		return fmt.Errorf("it is about container %q", r.ContainerID)
 	case r.State != StateAdding && r.State != StateAdded && r.State != StateDeleting:

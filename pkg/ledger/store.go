@@ -3,11 +3,8 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -25,11 +22,14 @@ const (
 	damagedDirectory = "damaged"
 	suffix           = ".json"
 	temporarySuffix  = ".tmp"
-	// maxRecordSize bounds what a damaged or foreign file can cost to read.
-	maxRecordSize = 16 << 20
-	// maxVersions is how large a file may become before its last version alone
-	// is kept: a DEL that fails for days adds one with every attempt.
-	maxVersions = 128 << 10
+	// maxSteps is how many bytes of steps a file may have, beyond once more its
+	// own size, before it begins anew: a DEL that fails for days adds a step with
+	// every attempt.
+	maxSteps = 128 << 10
+	// MaxLimit is the largest limit that Bound takes: any file within it is read.
+	MaxLimit = maxFile / 4
+	// DefaultLimit is the largest record, in bytes, of a Store that is not told.
+	DefaultLimit = 4 << 20
 )
 
 // ErrNotFound says that the ledger has no record of the container.
@@ -44,6 +44,8 @@ type Store struct {
 	cni *os.Root
 	dir *dirSync
 	log *slog.Logger
+	// limit is the largest file that is written, in bytes; see Bound.
+	limit int64
 
 	mu sync.Mutex
 	// aside lists, by container, the damaged files of those that are not
@@ -69,12 +71,16 @@ func Open(cniDir string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	s := &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log}
+	s := &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log, limit: DefaultLimit}
 	if s.aside, err = damagedFiles(root); err != nil {
 		return nil, fmt.Errorf("the damaged records in %s cannot be listed: %w", path, err)
 	}
 	return s, nil
 }
+
+// Bound sets how large a record may become, in bytes, up to MaxLimit. One that
+// would be larger is not written: the error wraps ErrTooLarge.
+func (s *Store) Bound(limit int64) { s.limit = min(limit, MaxLimit) }
 
 func ensurePrivate(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -101,33 +107,28 @@ func ensurePrivate(dir string) error {
 // exist which the ledger does not know (RES-01). Of a record that cannot be
 // made durable nothing stays, unless there was one before (RES-03).
 func (s *Store) Begin(r *Record) error {
-	r.Created = time.Now().UTC()
+	if r.Created.IsZero() {
+		r.Created = time.Now().UTC()
+	}
 	return s.write(r, true)
 }
 
-// Save adds the record as it is now and syncs nothing: a killed daemon loses
-// nothing by that, and after a power cut every sandbox is gone and what Begin
-// has synced is enough to delete all that it lists. Waiting for the disk here
-// would cost every ADD and DEL more than all the rest of the ledger.
+// Save adds what has changed of the record and syncs nothing: a killed daemon
+// loses nothing by that, and after a power cut every sandbox is gone and what
+// Begin has synced is enough to delete all that it lists. Waiting for the disk
+// here would cost every ADD and DEL more than all the rest of the ledger.
 func (s *Store) Save(r *Record) error { return s.write(r, false) }
 
-// write adds a version of a record to its file, or begins that file.
+// write adds a step to a record's file, or begins that file.
 func (s *Store) write(r *Record, synced bool) error {
 	if err := utils.ValidateContainerID(r.ContainerID); err != nil {
 		return err
 	}
 	r.Schema = SchemaVersion
 	r.Updated = time.Now().UTC()
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(r); err != nil {
-		return fmt.Errorf("the record of container %s cannot be encoded: %w", r.ContainerID, err)
-	}
-	added, err := s.appendVersion(r.ContainerID, buf.Bytes(), synced)
+	added, err := s.appendStep(r, synced)
 	if err == nil && !added {
-		err = s.begin(r.ContainerID, buf.Bytes(), synced)
+		err = s.begin(r, synced)
 	}
 	if err != nil {
 		return fmt.Errorf("the record of container %s cannot be written to %s: %w", r.ContainerID, s.path, err)
@@ -135,47 +136,103 @@ func (s *Store) write(r *Record, synced bool) error {
 	return nil
 }
 
-// appendVersion adds a version to a record's file. It is false when there is no
-// such file, none of the right kind, or one that has grown too long: then the
-// version has to begin a file. Of a version that does not fit on the disk
-// nothing stays.
-func (s *Store) appendVersion(containerID string, version []byte, synced bool) (added bool, err error) {
-	f, err := s.root.OpenFile(containerID+suffix, os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// appendStep adds a step to a record's file. It is false when there is no such
+// file, one that somebody else has changed, or one that has grown too long: then
+// a file has to begin. Of a step that does not fit on the disk nothing stays.
+func (s *Store) appendStep(r *Record, synced bool) (added bool, err error) {
+	if r.file == nil {
+		return false, nil
+	}
+	document, then, err := r.file.next(r)
+	if err != nil {
+		return false, err
+	}
+	if then.steps == 0 {
+		return false, nil
+	}
+	data, err := encode(document)
+	if err != nil {
+		return false, err
+	}
+	size := r.file.size + int64(len(data))
+	if size > 2*r.file.base+maxSteps || size > max(s.limit, r.file.base)+maxSteps {
+		return false, nil
+	}
+	f, err := s.root.OpenFile(r.ContainerID+suffix, os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false, nil // what keeps it from being opened keeps it from being replaced, too, or does not matter
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size()+int64(len(version)) > maxVersions {
+	if err != nil || !info.Mode().IsRegular() || info.Size() != r.file.size {
 		return false, err
 	}
-	if _, err := f.Write(version); err != nil {
+	if _, err := f.Write(data); err != nil {
 		return false, errors.Join(err, f.Truncate(info.Size()))
 	}
+	then.size, then.base = size, r.file.base
+	r.file = then
 	if synced {
 		return true, f.Sync()
 	}
 	return true, nil
 }
 
-// begin makes a record's file, in place of the one that may lie there, of its
-// first version.
-func (s *Store) begin(containerID string, version []byte, synced bool) error {
+// begin makes a record's file, in place of the one that may lie there, of a
+// whole document.
+func (s *Store) begin(r *Record, synced bool) error {
+	document, then, err := (*written)(nil).next(r)
+	if err != nil {
+		return err
+	}
+	data, err := encode(document)
+	if err != nil {
+		return err
+	}
+	// A record that is larger already, an earlier daemon's, may become smaller.
+	if limit := max(s.limit, s.size(r.ContainerID)); int64(len(data)) > limit {
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d (recordLimit)", ErrTooLarge, len(data), limit)
+	}
 	// The temporary name is the container's own: its lock is held, and a
 	// leftover of a crash is simply written over.
-	tmp := temporary(containerID)
+	tmp := temporary(r.ContainerID)
 	f, err := s.createNew(tmp)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(version)
+	_, err = f.Write(data)
 	if err == nil {
-		err = s.place(f, tmp, containerID+suffix, synced)
+		err = s.place(f, tmp, r.ContainerID+suffix, synced)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		_ = s.root.Remove(tmp)
+		return err
 	}
-	return err
+	then.size, then.base = int64(len(data)), int64(len(data))
+	r.file = then
+	return nil
+}
+
+// size is that of a container's file, 0 when there is none.
+func (s *Store) size(containerID string) int64 {
+	info, err := s.root.Lstat(containerID + suffix)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Size returns how many bytes are kept of a container, here and by a Multus
+// that ran before.
+func (s *Store) Size(containerID string) int64 {
+	if utils.ValidateContainerID(containerID) != nil {
+		return 0
+	}
+	size := s.size(containerID)
+	if info, err := s.cni.Lstat(containerID); err == nil && info.Mode().IsRegular() {
+		size += info.Size()
+	}
+	return size
 }
 
 // place gives a file its name, and makes both durable. A file that replaces
@@ -211,11 +268,11 @@ func (s *Store) createNew(name string) (*os.File, error) {
 	return s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
 }
 
-// Load reads the record of a container: its last version. It returns
-// ErrNotFound when there is none, and a *DamagedError when there was one that
-// cannot be used; the damaged file has then been set aside, now or earlier.
-// Remove ends that. Where only the last versions are damaged, the file is set
-// aside too, and the last good one takes its place.
+// Load reads the record of a container. It returns ErrNotFound when there is
+// none, and a *DamagedError when there was one that cannot be used; the damaged
+// file has then been set aside, now or earlier. Remove ends that. Where only the
+// last steps are damaged, the file is set aside too, and what it said before
+// them takes its place.
 func (s *Store) Load(containerID string) (*Record, error) {
 	if err := utils.ValidateContainerID(containerID); err != nil {
 		return nil, err
@@ -237,7 +294,7 @@ func (s *Store) Load(containerID string) (*Record, error) {
 	}
 }
 
-// restore puts the last good version in the place of a damaged file. It counts
+// restore puts what was good of a damaged file in its place. It counts
 // as added: its sandbox may be running, and must not be taken for the half of
 // an ADD that a replay would delete.
 func (s *Store) restore(r *Record) error {
@@ -246,76 +303,35 @@ func (s *Store) restore(r *Record) error {
 		return err
 	}
 	s.settle(r.ContainerID)
-	s.log.Warn("an earlier version of the record takes the place of a damaged one", "sandbox", r.ContainerID)
+	s.log.Warn("what the record said earlier takes the place of a damaged one", "sandbox", r.ContainerID)
 	return nil
 }
 
-// read returns the last version in a container's file. When that is damaged,
-// the error says so, and the record is the last good one, nil when there is none.
+// read returns what a container's file says. When a part of it is damaged, the
+// error says so, and the record is the last good one, nil when there is none.
 func (s *Store) read(containerID string) (*Record, error) {
-	f, err := s.root.OpenFile(containerID+suffix, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	name := containerID + suffix
+	info, err := s.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is a %s", errUnusable, info.Mode().Type())
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%w: larger than %d bytes", errUnusable, maxFile)
+	}
+	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := readWhole(f)
+	r, err := decodeFile(containerID, f)
 	if err != nil {
-		return nil, err
+		return r.record, err
 	}
-	if len(data) > maxRecordSize {
-		return nil, fmt.Errorf("%w: larger than %d bytes", errUnusable, maxRecordSize)
-	}
-	var damage error
-	for {
-		last := lastVersion(data)
-		r, err := parseVersion(containerID, data[last:])
-		if damage == nil {
-			damage = err
-		}
-		if r != nil || last == 0 {
-			return r, damage
-		}
-		data = data[:last]
-	}
-}
-
-// readWhole reads a file up to one byte more than it may have.
-func readWhole(f *os.File) ([]byte, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	var buf bytes.Buffer
-	buf.Grow(int(min(info.Size(), maxRecordSize)) + bytes.MinRead) // so that it is one read
-	_, err = buf.ReadFrom(io.LimitReader(f, maxRecordSize+1))
-	return buf.Bytes(), err
-}
-
-// lastVersion is where the last version in a record's file begins: at a line
-// that is an opening brace and nothing else, of which each has one.
-func lastVersion(data []byte) int {
-	if at := bytes.LastIndex(data, []byte("\n{\n")); at >= 0 {
-		return at + 1
-	}
-	return 0
-}
-
-// parseVersion decodes one version. It may return both a version and an error,
-// which then is about what follows it: a power cut leaves zeros there.
-func parseVersion(containerID string, data []byte) (*Record, error) {
-	var r Record
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber() // capability arguments keep their digits (ADD-16)
-	if err := decoder.Decode(&r); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnusable, err)
-	}
-	if err := r.validate(containerID); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnusable, err)
-	}
-	if rest := bytes.TrimSpace(data[decoder.InputOffset():]); len(rest) > 0 {
-		return &r, fmt.Errorf("%w: %d bytes after its last version are none", errUnusable, len(rest))
-	}
-	return &r, nil
+	r.record.file = r.written(info.Size())
+	return r.record, nil
 }
 
 // Remove forgets a container. It needs no space on the disk (RES-03) and

@@ -231,7 +231,7 @@ func TestARecordDoesNotGrowForEver(t *testing.T) {
 	}
 	info, err := os.Stat(filepath.Join(dir, "c1.json"))
 	must(t, err)
-	if info.Size() > maxVersions {
+	if info.Size() > 3*maxSteps {
 		t.Errorf("the file has %d bytes", info.Size())
 	}
 	if got, err := s.Load("c1"); err != nil || got.State != StateDeleting {
@@ -251,7 +251,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	r := sample("c1")
 	must(t, s.Begin(r))
 	t.Cleanup(func() { _, _ = s.root.Close(), s.cni.Close() })
-	r.State, r.Attachments[0].Config = StateAdded, strings.Repeat("x", maxVersions/2)
+	r.State, r.Attachments[0].Config = StateAdded, strings.Repeat("x", maxSteps/2)
 	if err := s.Save(r); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v", err)
 	}

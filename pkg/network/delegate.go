@@ -53,6 +53,10 @@ type Delegate struct {
 // for is not judged: that is Plan's and Plug's. Errors are *types.Error with
 // code 7 (invalid network configuration).
 func NewDelegate(config []byte, ifName string, sel *Selection) (*Delegate, error) {
+	return newRequested(config, ifName, sel, Limits{})
+}
+
+func newRequested(config []byte, ifName string, sel *Selection, limits Limits) (*Delegate, error) {
 	if sel == nil {
 		sel = &Selection{}
 	}
@@ -60,15 +64,18 @@ func NewDelegate(config []byte, ifName string, sel *Selection) (*Delegate, error
 	if sel.Name != "" {
 		what = "network definition " + sel.definition()
 	}
-	return newDelegate(config, what, ifName, sel, nil, "")
+	return newDelegate(config, what, ifName, sel, nil, "", limits)
 }
 
 // newDelegate is NewDelegate with what for errors to name the configuration
 // by, the runtime's own capability arguments, and the id of the device that
 // Kubernetes gave the pod for it, "" for none.
-func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConfig map[string]any, device string) (*Delegate, error) {
+func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConfig map[string]any, device string, limits Limits) (*Delegate, error) {
 	if err := CheckInterfaceName(ifName); err != nil {
 		return nil, invalid("%s: %v", what, err)
+	}
+	if err := limits.config(len(config)); err != nil {
+		return nil, prefixed(what, err)
 	}
 	if err := refuseShims(config); err != nil {
 		return nil, invalid("%s: %v", what, err)
@@ -77,7 +84,10 @@ func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConf
 	if err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}
-	if err := list.addArgs(sel.CNIArgs); err != nil {
+	if err := limits.plugins(len(list.plugins)); err != nil {
+		return nil, prefixed(what, err)
+	}
+	if err := list.addArgs(sel.CNIArgs, limits); err != nil {
 		return nil, invalid("%s: %v", what, err)
 	}
 	if err := list.addDevice(device); err != nil {
@@ -94,6 +104,9 @@ func newDelegate(config []byte, what, ifName string, sel *Selection, runtimeConf
 	}
 	if d.Config, d.Network, err = list.encode(); err != nil {
 		return nil, invalid("%s: %v", what, err)
+	}
+	if err := limits.config(len(d.Config)); err != nil {
+		return nil, prefixed(what, err)
 	}
 	d.Definition = d.Network
 	if sel.Name != "" {

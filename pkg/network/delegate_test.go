@@ -100,7 +100,7 @@ func TestNewDelegateRefuses(t *testing.T) {
 	good := []byte(`{"name":"n","type":"t"}`)
 	_, err := NewDelegate(good, "a/b", nil)
 	expectInvalid(t, err, `"a/b"`)
-	_, err = new(Planner).Plug(good, "net1", &Selection{MacRequest: "zz"})
+	_, err = new(Planner).Plug(t.Context(), good, "net1", &Selection{MacRequest: "zz"}, 0)
 	expectInvalid(t, err, `"zz"`)
 	_, err = NewDelegate([]byte(`{"type":"a/b"}`), "net1", &Selection{Name: "d", Namespace: "ns"})
 	expectInvalid(t, err, "network definition ns/d", `"a/b"`)

@@ -143,9 +143,17 @@ func marshal(v any) ([]byte, error) {
 // addArgs merges a selection's cni-args into args.cni of every plugin (NPWG
 // standard, section 4.1.2.1). Other fields stay; of equal keys the
 // selection's wins.
-func (l *list) addArgs(cniArgs map[string]any) error {
+func (l *list) addArgs(cniArgs map[string]any, limits Limits) error {
 	if len(cniArgs) == 0 {
 		return nil
+	}
+	// Each plugin gets a copy: what that comes to is known before it is made.
+	once, err := marshal(cniArgs)
+	if err != nil {
+		return fmt.Errorf("cni-args: %w", err)
+	}
+	if err := limits.config(len(l.raw) + len(once)*len(l.plugins)); err != nil {
+		return fmt.Errorf("cni-args: %w", err)
 	}
 	for i, raw := range l.plugins {
 		edited, err := withArgs(raw, cniArgs)

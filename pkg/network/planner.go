@@ -67,6 +67,11 @@ type Options struct {
 	// TolerateUndeclared attaches a network without what a pod asks of it and no
 	// plugin declares, and lists that in Delegate.Undeclared; else it is an error.
 	TolerateUndeclared bool
+	// Limits bound what a pod may ask for (SEC-06).
+	Limits Limits
+	// Turn, unless nil, is waited for by the plan of a pod whose configurations
+	// are large; what it gives lasts as long as the request.
+	Turn func(context.Context) error
 	// Devices says which devices a pod has. When it is nil, no pod has any.
 	Devices Devices
 }
@@ -104,7 +109,7 @@ func NewPlanner(o Options, c cluster.Cluster) *Planner {
 // wraps cluster.ErrNotFound and names it; a missing default network wraps
 // ErrNoDefaultNetwork.
 func (p *Planner) Plan(ctx context.Context, pod *cluster.Pod, ifName string, runtimeConfig map[string]any) ([]Delegate, error) {
-	plan, err := p.plan(ctx, pod, ifName, runtimeConfig, ParseSelections)
+	plan, err := p.plan(ctx, pod, ifName, runtimeConfig, p.selections)
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +131,13 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 	if err != nil {
 		return nil, prefixed("annotation "+NetworksAnnotation, err)
 	}
+	total := &tally{limits: p.options.Limits, turn: p.options.Turn}
 	devices := &allotment{from: p.options.Devices, pod: pod}
 	first, err := p.defaultOf(ctx, pod, ifName, runtimeConfig, devices, read)
 	if err != nil {
+		return nil, err
+	}
+	if err := total.add(ctx, first); err != nil {
 		return nil, err
 	}
 	plan := []Delegate{*first}
@@ -147,6 +156,9 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 			if plan, err = extend(plan, s, ""); err != nil {
 				return nil, err
 			}
+			if err := total.add(ctx, &plan[len(plan)-1]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, sel := range selections {
@@ -160,8 +172,23 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 		if plan, err = extend(plan, s, sel.InterfaceRequest); err != nil {
 			return nil, err
 		}
+		if err := total.add(ctx, &plan[len(plan)-1]); err != nil {
+			return nil, err
+		}
 	}
 	return p.withChain(plan)
+}
+
+// selections reads an annotation that may be as long as an API server lets it be.
+func (p *Planner) selections(annotation, namespace string) ([]Selection, error) {
+	if err := p.options.Limits.annotation(annotation); err != nil {
+		return nil, err
+	}
+	selections, err := ParseSelections(annotation, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return selections, p.options.Limits.selections(len(selections))
 }
 
 // extend appends an attachment under the requested or the next interface name.
@@ -294,21 +321,23 @@ func (p *Planner) selected(ctx context.Context, pod *cluster.Pod, sel Selection,
 }
 
 // Plug returns the delegate of a hot-plug, by the rules of Plan for what is
-// asked of one network.
-func (p *Planner) Plug(config []byte, ifName string, sel *Selection) (*Delegate, error) {
+// asked of one network. The configurations of the sandbox's other networks have
+// so many bytes together.
+func (p *Planner) Plug(ctx context.Context, config []byte, ifName string, sel *Selection, others int) (*Delegate, error) {
 	if sel != nil {
 		if err := sel.checkRequests(); err != nil {
 			return nil, err
 		}
 	}
-	d, err := NewDelegate(config, ifName, sel)
+	d, err := newRequested(config, ifName, sel, p.options.Limits)
 	if err == nil && !p.options.TolerateUndeclared {
 		err = d.declared()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d, nil
+	total := &tally{limits: p.options.Limits, turn: p.options.Turn, bytes: others}
+	return d, total.add(ctx, d)
 }
 
 // SelectedAs is the definition, as namespace/name, that a pod selects for an

@@ -60,10 +60,10 @@ func TestUndeclaredElsewhere(t *testing.T) {
 	_, err := p.Plan(t.Context(), replaced, "eth0", nil)
 	expectInvalid(t, err, "kube-system/a", "ips")
 	sel := &Selection{MacRequest: "02:00:00:00:00:01"}
-	_, err = p.Plug([]byte(plugin("hot")), "net1", sel)
+	_, err = p.Plug(t.Context(), []byte(plugin("hot")), "net1", sel, 0)
 	expectInvalid(t, err, "hot", "mac")
 	p.options.TolerateUndeclared = true
-	if d, err := p.Plug([]byte(plugin("hot")), "net1", sel); err != nil || !reflect.DeepEqual(d.Undeclared, []string{"mac"}) {
+	if d, err := p.Plug(t.Context(), []byte(plugin("hot")), "net1", sel, 0); err != nil || !reflect.DeepEqual(d.Undeclared, []string{"mac"}) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

@@ -24,11 +24,13 @@ type source struct {
 	// resource is what the definition wants a device of, "" for none; device is
 	// the one that it got.
 	resource, device string
+	// limits are none for what the node's own files say.
+	limits Limits
 }
 
 // delegate makes an attachment of a source.
 func (s *source) delegate(ifName string, runtimeConfig map[string]any) (*Delegate, error) {
-	d, err := newDelegate(s.config, s.what, ifName, &s.sel, runtimeConfig, s.device)
+	d, err := newDelegate(s.config, s.what, ifName, &s.sel, runtimeConfig, s.device, s.limits)
 	if err == nil && s.device != "" {
 		d.Resource = s.resource
 	}
@@ -99,6 +101,7 @@ func (p *Planner) definition(ctx context.Context, sel Selection) (*source, error
 	s := &source{config: []byte(def.Config), what: "network definition " + sel.definition(), sel: sel,
 		resource: strings.TrimSpace(def.Annotations[ResourceAnnotation])}
 	if strings.TrimSpace(def.Config) != "" {
+		s.limits = p.options.Limits
 		return s, nil
 	}
 	if s.config, err = namedConfig(p.options.ConfDir, sel.Name); err != nil {

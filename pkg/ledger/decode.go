@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// A record's file is read part by part, and what a part may cost is bounded: a
+// file of nothing but "{}," would become a hundred times its size when it is
+// decoded at once, and a daemon that has to read it at start would never start
+// (SEC-07).
+const (
+	// maxFile is the largest file that is looked at, in bytes. Daemons before
+	// schema 2 wrote the same configuration once for each of its attachments.
+	maxFile = 64 << 20
+	// maxPart is the largest attachment or configuration as it is in the file.
+	maxPart = 4 << 20
+	// maxAttachments is how many a sandbox may have, maxFields how many keys a
+	// document.
+	maxAttachments = 4096
+	maxFields      = 128
+	// maxField, maxArgs, maxCapabilityArgs and maxResult bound what is decoded.
+	maxField          = 256 << 10
+	maxArgs           = 128 << 10
+	maxCapabilityArgs = 512 << 10
+	maxResult         = 2 << 20
+)
+
+// parts reads a file and fails when one part of it is too long.
+type parts struct {
+	r    io.Reader
+	left int
+	// err is what went wrong with the disk, as opposed to the content.
+	err error
+}
+
+func (p *parts) next() { p.left = maxPart }
+
+// Read implements io.Reader.
+func (p *parts) Read(b []byte) (int, error) {
+	if p.left <= 0 {
+		return 0, fmt.Errorf("%w: a part of it is longer than %d bytes", errUnusable, maxPart)
+	}
+	n, err := p.r.Read(b[:min(len(b), p.left)])
+	p.left -= n
+	if err != nil && !errors.Is(err, io.EOF) {
+		p.err = err
+	}
+	return n, err
+}
+
+// reader decodes the documents of one file.
+type reader struct {
+	containerID string
+	parts       *parts
+	dec         *json.Decoder
+	// record is what the documents so far say, nil before the first.
+	record  *Record
+	configs []string
+	steps   int
+	// known keeps equal configurations in memory once.
+	known map[string]string
+	// base is where the last whole document ended.
+	base int64
+}
+
+// decodeFile reads all documents. With an error it also returns what those
+// before the one at fault say, nil when there are none.
+func decodeFile(containerID string, f io.Reader) (*reader, error) {
+	r := &reader{containerID: containerID, parts: &parts{r: f}, known: map[string]string{}}
+	r.dec = json.NewDecoder(r.parts)
+	r.dec.UseNumber() // capability arguments keep their digits (ADD-16)
+	for {
+		err := r.document()
+		switch {
+		case r.parts.err != nil:
+			return r, r.parts.err
+		case errors.Is(err, io.EOF) && r.record != nil:
+			return r, nil
+		case err != nil && !errors.Is(err, errUnusable):
+			return r, fmt.Errorf("%w: %w", errUnusable, err)
+		case err != nil:
+			return r, err
+		}
+		if r.steps == 0 {
+			r.base = r.dec.InputOffset()
+		}
+	}
+}
+
+// draft is a document while it is read.
+type draft struct {
+	fields      map[string]json.RawMessage
+	attachments []attachmentDraft
+	configs     []string
+	keys        int
+}
+
+// attachmentDraft is an attachment whose parts have not been decoded yet.
+type attachmentDraft struct {
+	attachmentFields
+	Config         json.RawMessage `json:"config"`
+	Args           json.RawMessage `json:"args"`
+	CapabilityArgs json.RawMessage `json:"capabilityArgs"`
+	DefaultRoute   json.RawMessage `json:"defaultRoute"`
+}
+
+// document reads one document and applies it. io.EOF means that there is none.
+func (r *reader) document() error {
+	token, err := r.token()
+	if err != nil {
+		return err
+	}
+	if token != json.Delim('{') {
+		return fmt.Errorf("%w: %v stands where a record should begin", errUnusable, token)
+	}
+	d := &draft{fields: map[string]json.RawMessage{}}
+	for r.more() {
+		if err := r.field(d); err != nil {
+			return inside(err)
+		}
+	}
+	if _, err := r.token(); err != nil {
+		return inside(err)
+	}
+	return r.apply(d)
+}
+
+// inside turns the end of a file within a document into what it means.
+func inside(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (r *reader) token() (json.Token, error) {
+	r.parts.next()
+	return r.dec.Token()
+}
+
+func (r *reader) more() bool {
+	r.parts.next()
+	return r.dec.More()
+}
+
+func (r *reader) decode(into any) error {
+	r.parts.next()
+	return r.dec.Decode(into)
+}
+
+func (r *reader) field(d *draft) error {
+	token, err := r.token()
+	if err != nil {
+		return err
+	}
+	switch key, _ := token.(string); key {
+	case "attachments", "changed":
+		return r.list(func() error { return r.attachment(d) })
+	case "configs":
+		return r.list(func() error { return r.config(d) })
+	default:
+		var raw json.RawMessage
+		if err := r.decode(&raw); err != nil {
+			return err
+		}
+		if d.keys++; len(raw) > maxField || d.keys > maxFields {
+			return fmt.Errorf("%w: %q has %d bytes and is key %d of the record", errUnusable, key[:min(len(key), 40)], len(raw), d.keys)
+		}
+		d.fields[key] = raw
+		return nil
+	}
+}
+
+// list reads the elements of a list one by one; null is an empty one.
+func (r *reader) list(element func() error) error {
+	token, err := r.token()
+	if err != nil || token == nil {
+		return err
+	}
+	if token != json.Delim('[') {
+		return fmt.Errorf("%w: %v stands where a list should begin", errUnusable, token)
+	}
+	for r.more() {
+		if err := element(); err != nil {
+			return err
+		}
+	}
+	_, err = r.token()
+	return err
+}
+
+func (r *reader) attachment(d *draft) error {
+	var a attachmentDraft
+	if len(d.attachments) == maxAttachments {
+		return fmt.Errorf("%w: it has more than %d attachments", errUnusable, maxAttachments)
+	}
+	if err := r.decode(&a); err != nil {
+		return err
+	}
+	if err := a.settle(); err != nil {
+		return err
+	}
+	if len(a.Config) > 0 && a.Config[0] == '"' { // schema 1
+		text, err := r.text(a.Config)
+		if err != nil {
+			return err
+		}
+		a.attachmentFields.Config, a.Config = text, nil
+	}
+	d.attachments = append(d.attachments, a)
+	return nil
+}
+
+// settle decodes the parts of an attachment that are not too large.
+func (a *attachmentDraft) settle() error {
+	if err := a.attachmentFields.plausible(); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		key  string
+		raw  json.RawMessage
+		into any
+		most int
+	}{
+		{"args", a.Args, &a.attachmentFields.Args, maxArgs},
+		{"capabilityArgs", a.CapabilityArgs, &a.attachmentFields.CapabilityArgs, maxCapabilityArgs},
+		{"defaultRoute", a.DefaultRoute, &a.attachmentFields.DefaultRoute, maxArgs},
+	} {
+		if len(part.raw) > part.most {
+			return fmt.Errorf("%w: %s of interface %q have %d bytes", errUnusable, part.key, a.Interface, len(part.raw))
+		}
+		if len(part.raw) == 0 {
+			continue
+		}
+		if err := decodeNumbers(part.raw, part.into); err != nil {
+			return err
+		}
+	}
+	a.Args, a.CapabilityArgs, a.DefaultRoute = nil, nil, nil
+	return nil
+}
+
+// plausible bounds what stays in memory as it was read.
+func (a *attachmentFields) plausible() error {
+	if size := len(a.Result) + len(a.DeviceInfo); size > maxPart {
+		return fmt.Errorf("%w: the result of interface %q has %d bytes", errUnusable, a.Interface, size)
+	}
+	return nil
+}
+
+func (r *reader) config(d *draft) error {
+	var raw json.RawMessage
+	if len(d.configs)+len(r.configs) == maxAttachments {
+		return fmt.Errorf("%w: it has more than %d configurations", errUnusable, maxAttachments)
+	}
+	if err := r.decode(&raw); err != nil {
+		return err
+	}
+	text, err := r.text(raw)
+	if err != nil {
+		return err
+	}
+	d.configs = append(d.configs, text)
+	return nil
+}
+
+// text decodes a string, and keeps equal ones once.
+func (r *reader) text(raw json.RawMessage) (string, error) {
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return "", err
+	}
+	if known, ok := r.known[text]; ok {
+		return known, nil
+	}
+	r.known[text] = text
+	return text, nil
+}
+
+// apply brings the record to what a document says.
+func (r *reader) apply(d *draft) error {
+	var head struct {
+		Schema int
+		Step   int
+	}
+	data, err := json.Marshal(d.fields)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return err
+	}
+	if head.Schema < 1 || head.Schema > SchemaVersion {
+		return fmt.Errorf("%w: schema %d is not one that this version reads (1 to %d)", errUnusable, head.Schema, SchemaVersion)
+	}
+	now := &Record{}
+	if head.Step == 0 {
+		err = r.applyWhole(now, d, data)
+	} else {
+		now, err = r.applyStep(head.Step, d, data)
+	}
+	if err == nil {
+		err = now.validate(r.containerID)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	r.record, r.steps = now, head.Step
+	return nil
+}
+
+func (r *reader) applyWhole(now *Record, d *draft, data []byte) error {
+	if err := decodeNumbers(data, (*recordFields)(now)); err != nil {
+		return err
+	}
+	r.configs = d.configs
+	for i := range d.attachments {
+		a, err := r.resolve(&d.attachments[i])
+		if err != nil {
+			return err
+		}
+		now.Attachments = append(now.Attachments, *a)
+	}
+	return nil
+}
+
+func (r *reader) applyStep(number int, d *draft, data []byte) (*Record, error) {
+	if r.record == nil || number != r.steps+1 {
+		return nil, fmt.Errorf("step %d comes after %d", number, r.steps)
+	}
+	var s step
+	if err := decodeNumbers(data, &s); err != nil {
+		return nil, err
+	}
+	now := *r.record
+	if s.Record != nil {
+		now = Record(*s.Record)
+	}
+	now.ContainerID, now.State, now.Updated = s.ContainerID, s.State, s.Updated
+	now.Attachments = slices.DeleteFunc(slices.Clone(r.record.Attachments), func(a Attachment) bool { return slices.Contains(s.Removed, a.key()) })
+	configs := r.configs
+	r.configs = append(slices.Clip(configs), d.configs...)
+	for i := range d.attachments {
+		a, err := r.resolve(&d.attachments[i])
+		if err != nil {
+			r.configs = configs
+			return nil, err
+		}
+		at := slices.IndexFunc(now.Attachments, func(old Attachment) bool { return old.key() == a.key() })
+		if at < 0 {
+			now.Attachments = append(now.Attachments, *a)
+		} else {
+			now.Attachments[at] = *a
+		}
+	}
+	return &now, nil
+}
+
+// resolve gives an attachment its configuration.
+func (r *reader) resolve(a *attachmentDraft) (*Attachment, error) {
+	own := Attachment(a.attachmentFields)
+	if a.Config == nil {
+		return &own, nil // schema 1
+	}
+	var number int
+	if err := json.Unmarshal(a.Config, &number); err != nil {
+		return nil, err
+	}
+	if number < 0 || number >= len(r.configs) {
+		return nil, fmt.Errorf("interface %q has configuration %d of %d", a.Interface, number, len(r.configs))
+	}
+	own.Config = r.configs[number]
+	return &own, nil
+}
+
+// written returns what the file has, for the next step; nil for one of schema 1.
+func (r *reader) written(size int64) *written {
+	if r.record.Schema != SchemaVersion {
+		return nil
+	}
+	_, w, err := (*written)(nil).next(r.record)
+	if err != nil {
+		return nil
+	}
+	w.steps, w.size, w.base = r.steps, size, r.base
+	w.configs = map[string]int{}
+	for number, config := range r.configs {
+		w.configs[config] = number
+	}
+	return w
+}
+
+// decodeNumbers decodes JSON whose numbers keep their digits (ADD-16).
+func decodeNumbers(raw []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(into)
+}
