@@ -40,6 +40,9 @@ type KubernetesOptions struct {
 	// Certificate, unless nil, has the daemon authenticate with a certificate of
 	// its own, for which Kubeconfig is not used.
 	Certificate *CertificateOptions
+	// Budget is how many bytes of definitions, and how many of pods, are
+	// remembered; 64 MiB each when it is 0.
+	Budget int
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -65,6 +68,8 @@ type Kubernetes struct {
 	rights      *rights
 	ready       chan struct{}
 
+	// lookUps has a value for each object that is being looked up.
+	lookUps chan struct{}
 	// retries counts the requests that were made again.
 	retries atomic.Int64
 
@@ -81,7 +86,8 @@ func NewKubernetes(o KubernetesOptions) (*Kubernetes, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), pods: newPodCache(), definitions: newDefinitionCache(), rights: newRights(), withdrawals: newWithdrawals()}
+	k := &Kubernetes{options: o, log: o.Log, ready: make(chan struct{}), rights: newRights(), withdrawals: newWithdrawals(),
+		pods: newPodCache(o.Budget), definitions: newDefinitionCache(o.Budget), lookUps: make(chan struct{}, liveAtOnce)}
 	var err error
 	if o.Certificate != nil {
 		k.certificate, err = newCertificate(*o.Certificate, o.NodeName, o.Log)
@@ -143,12 +149,12 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	// Definitions come after the pods, so that no pod of the first list is newer
 	// than what is known of definitions: a restarted node asks nothing more.
 	pods := &kindFollower{
-		what: "pods of node " + k.options.NodeName, cache: k.pods, example: &corev1.Pod{}, transform: trimPod, owner: k,
+		what: "pods of node " + k.options.NodeName, cache: k.pods, example: &corev1.Pod{}, transform: k.pods.trim, owner: k,
 		list:  func() runtime.Object { return &corev1.PodList{} },
 		query: k.query(k.clients.core, podResource.Resource, "spec.nodeName="+k.options.NodeName),
 	}
 	definitions := &kindFollower{
-		what: "network definitions", cache: k.definitions, example: &nadv1.NetworkAttachmentDefinition{}, transform: trimDefinition, owner: k,
+		what: "network definitions", cache: k.definitions, example: &nadv1.NetworkAttachmentDefinition{}, transform: k.definitions.trim, owner: k,
 		list:  func() runtime.Object { return &nadv1.NetworkAttachmentDefinitionList{} },
 		query: k.query(k.clients.definitions, definitionResource.Resource, ""),
 	}

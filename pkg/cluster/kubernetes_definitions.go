@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
@@ -20,8 +21,16 @@ import (
 // kubelet takes from a pod to its sandbox.
 const settled = 500 * time.Millisecond
 
-// lastApplied repeats the whole definition where kubectl apply made it.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+// keptDefinitionAnnotations is the prefix of the annotations that attaching
+// looks at.
+const keptDefinitionAnnotations = "k8s.v1.cni.cncf.io/"
+
+// mostAnnotation is the longest value of one that is kept, in bytes.
+const mostAnnotation = 1 << 10
+
+// withheld marks a definition whose configuration is not remembered. Whoever
+// sets it himself has his definition looked up each time.
+const withheld = "thicket-cni.io/withheld"
 
 // trimDefinition takes from a definition what is not attached by.
 func trimDefinition(obj any) (any, error) {
@@ -29,7 +38,9 @@ func trimDefinition(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
-	maps.DeleteFunc(d.Annotations, func(name, _ string) bool { return name == lastApplied })
+	maps.DeleteFunc(d.Annotations, func(name, value string) bool {
+		return name != withheld && (!strings.HasPrefix(name, keptDefinitionAnnotations) || len(value) > mostAnnotation)
+	})
 	return &nadv1.NetworkAttachmentDefinition{
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name, ResourceVersion: d.ResourceVersion, Annotations: d.Annotations},
 		Spec:       nadv1.NetworkAttachmentDefinitionSpec{Config: d.Spec.Config},
@@ -41,7 +52,13 @@ type cachedDefinition struct {
 	config      string
 	annotations map[string]string
 	version     uint64
+	// withheld says that config is not remembered, used that it was asked for.
+	withheld bool
+	used     atomic.Bool
 }
+
+// withhold forgets a configuration.
+func (c *cachedDefinition) withhold() { c.config, c.withheld = "", true }
 
 func (c *cachedDefinition) definition(k key) *Definition {
 	return &Definition{Namespace: k.namespace, Name: k.name, Config: c.config, Annotations: maps.Clone(c.annotations)}
@@ -56,13 +73,83 @@ type definitionCache struct {
 	// asked are definitions, and names without one, that were looked up live:
 	// what is cached of them was right at this version.
 	asked  map[key]uint64
+	budget budget
 	live   bool
 	filled chan struct{}
 	once   sync.Once
 }
 
-func newDefinitionCache() *definitionCache {
-	return &definitionCache{byName: map[key]*cachedDefinition{}, asked: map[key]uint64{}, filled: make(chan struct{})}
+func newDefinitionCache(most int) *definitionCache {
+	return &definitionCache{byName: map[key]*cachedDefinition{}, asked: map[key]uint64{}, budget: newBudget(most), filled: make(chan struct{})}
+}
+
+// trim is trimDefinition for a list that is being streamed: what is not going to
+// be remembered is never in memory all at once.
+func (c *definitionCache) trim(obj any) (any, error) {
+	trimmed, err := trimDefinition(obj)
+	d, ok := trimmed.(*nadv1.NetworkAttachmentDefinition)
+	if !ok || err != nil {
+		return trimmed, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.budget.list(len(d.Spec.Config)) {
+		d.Spec.Config = ""
+		if d.Annotations == nil {
+			d.Annotations = map[string]string{}
+		}
+		d.Annotations[withheld] = "true"
+	}
+	return d, nil
+}
+
+// listing implements objectCache.
+func (c *definitionCache) listing() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.budget.listed = 0
+}
+
+// put remembers a definition, with its configuration where the budget has room.
+func (c *definitionCache) put(k key, d *cachedDefinition) {
+	c.remove(k)
+	if !d.withheld && !c.budget.fits(len(d.config)) {
+		d.withhold()
+	}
+	c.budget.kept += len(d.config)
+	c.byName[k] = d
+}
+
+func (c *definitionCache) remove(k key) {
+	if old, ok := c.byName[k]; ok {
+		c.budget.kept -= len(old.config)
+		delete(c.byName, k)
+	}
+}
+
+// keepUsed remembers a configuration that was asked for in place of some that
+// never were, so that definitions that nobody uses cost those that are used
+// nothing but the first look-up.
+func (c *definitionCache) keepUsed(k key, found *nadv1.NetworkAttachmentDefinition) {
+	have, ok := c.byName[k]
+	if found == nil || !ok || !have.withheld || have.version != versionOf(found.ResourceVersion) {
+		return
+	}
+	size := len(found.Spec.Config)
+	for other, d := range c.byName {
+		if c.budget.fits(size) || size > c.budget.most/budgetParts {
+			break
+		}
+		if other != k && !d.used.Load() {
+			c.budget.kept -= len(d.config)
+			d.withhold()
+		}
+	}
+	if c.budget.fits(size) {
+		now := newCachedDefinition(found)
+		now.used.Store(true)
+		c.put(k, now)
+	}
 }
 
 // get returns a definition, nil when there is none; sure says whether that is
@@ -71,6 +158,10 @@ func (c *definitionCache) get(k key, since moment) (d *Definition, sure bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if found, ok := c.byName[k]; ok {
+		if found.withheld {
+			return nil, false
+		}
+		found.used.Store(true)
 		d = found.definition(k)
 	}
 	switch {
@@ -88,6 +179,7 @@ func (c *definitionCache) get(k key, since moment) (d *Definition, sure bool) {
 func (c *definitionCache) confirm(k key, found *nadv1.NetworkAttachmentDefinition, since moment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.keepUsed(k, found)
 	if since.version <= c.seen {
 		return // the changes come in anyway
 	}
@@ -95,9 +187,9 @@ func (c *definitionCache) confirm(k key, found *nadv1.NetworkAttachmentDefinitio
 	old, ok := c.byName[k]
 	switch {
 	case found == nil && ok && old.version <= since.version:
-		delete(c.byName, k)
+		c.remove(k)
 	case found != nil && (!ok || old.version < versionOf(found.ResourceVersion)):
-		c.byName[k] = newCachedDefinition(found)
+		c.put(k, newCachedDefinition(found))
 	}
 }
 
@@ -113,12 +205,16 @@ func (c *definitionCache) late(k key, version uint64) bool {
 }
 
 func newCachedDefinition(d *nadv1.NetworkAttachmentDefinition) *cachedDefinition {
-	return &cachedDefinition{config: d.Spec.Config, annotations: d.Annotations, version: versionOf(d.ResourceVersion)}
+	c := &cachedDefinition{config: d.Spec.Config, annotations: d.Annotations, version: versionOf(d.ResourceVersion)}
+	if _, c.withheld = d.Annotations[withheld]; c.withheld {
+		c.withhold()
+	}
+	return c
 }
 
 // Add implements cache.ReflectorStore.
 func (c *definitionCache) Add(obj any) error {
-	return c.change(obj, func(k key, d *nadv1.NetworkAttachmentDefinition) { c.byName[k] = newCachedDefinition(d) })
+	return c.change(obj, func(k key, d *nadv1.NetworkAttachmentDefinition) { c.put(k, newCachedDefinition(d)) })
 }
 
 // Update implements cache.ReflectorStore.
@@ -126,7 +222,7 @@ func (c *definitionCache) Update(obj any) error { return c.Add(obj) }
 
 // Delete implements cache.ReflectorStore.
 func (c *definitionCache) Delete(obj any) error {
-	return c.change(obj, func(k key, _ *nadv1.NetworkAttachmentDefinition) { delete(c.byName, k) })
+	return c.change(obj, func(k key, _ *nadv1.NetworkAttachmentDefinition) { c.remove(k) })
 }
 
 func (c *definitionCache) change(obj any, do func(key, *nadv1.NetworkAttachmentDefinition)) error {
@@ -159,24 +255,31 @@ func (c *definitionCache) advance(version uint64) {
 func (c *definitionCache) Replace(objects []any, version string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make(map[key]*cachedDefinition, len(objects))
+	former := c.byName
+	c.byName, c.budget.kept, c.budget.listed = make(map[key]*cachedDefinition, len(objects)), 0, 0
 	for _, obj := range objects {
 		trimmed, _ := trimDefinition(obj)
 		d, ok := trimmed.(*nadv1.NetworkAttachmentDefinition)
 		if !ok {
 			return fmt.Errorf("%T is no network definition", obj)
 		}
-		all[keyOf(d)] = newCachedDefinition(d)
+		now := newCachedDefinition(d)
+		if old, ok := former[keyOf(d)]; ok && old.used.Load() {
+			now.used.Store(true)
+			if now.withheld && !old.withheld && old.version == now.version {
+				now.config, now.withheld = old.config, false
+			}
+		}
+		c.put(keyOf(d), now)
 	}
 	at := versionOf(version)
 	for k, asked := range c.asked {
-		if have, ok := c.byName[k]; asked > at && ok {
-			all[k] = have
+		if have, ok := former[k]; asked > at && ok {
+			c.put(k, have)
 		} else if asked > at {
-			delete(all, k)
+			c.remove(k)
 		}
 	}
-	c.byName = all
 	c.seen = at // which is less than before when the server's store was restored
 	c.advance(at)
 	c.once.Do(func() { close(c.filled) })

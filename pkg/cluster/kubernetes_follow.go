@@ -27,6 +27,8 @@ type objectCache interface {
 	cache.ReflectorBookmarkStore
 	// synced is closed when the cache has been filled once.
 	synced() <-chan struct{}
+	// listing says that a list begins to be streamed, from its first object on.
+	listing()
 	// setConnected says whether changes are coming in.
 	setConnected(bool)
 }
@@ -77,6 +79,9 @@ func (f *kindFollower) run(ctx context.Context) {
 
 func (f *kindFollower) watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	o.Watch = true
+	if o.SendInitialEvents != nil && *o.SendInitialEvents {
+		f.cache.listing()
+	}
 	w, err := startWatch(ctx, f.query(o), o)
 	f.note(err)
 	if err != nil {

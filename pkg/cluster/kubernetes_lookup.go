@@ -46,7 +46,9 @@ func (k *Kubernetes) LivePod(ctx context.Context, namespace, name string) (*Pod,
 	}
 	var p corev1.Pod
 	err := k.ask(ctx, "get", what, func(ctx context.Context) error {
-		return k.clients.core.Get().Namespace(namespace).Resource(podResource.Resource).Name(name).Do(ctx).Into(&p)
+		return k.live(ctx, func(ctx context.Context) error {
+			return k.clients.core.Get().Namespace(namespace).Resource(podResource.Resource).Name(name).Do(ctx).Into(&p)
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -68,6 +70,9 @@ func (k *Kubernetes) Definition(ctx context.Context, namespace, name string) (*D
 		return nil, fmt.Errorf("%s: waiting for %s", what, k.Waiting())
 	}
 	d, sure := k.definitions.get(at, need.since)
+	if !sure && need.offline {
+		return nil, fmt.Errorf("%s is too large to be remembered, and nobody is asked now", what)
+	}
 	if !sure {
 		var err error
 		if d, err = k.liveDefinition(ctx, at, need.since, what); err != nil {
@@ -88,7 +93,9 @@ func (k *Kubernetes) liveDefinition(ctx context.Context, at key, since moment, w
 	}
 	found := &nadv1.NetworkAttachmentDefinition{}
 	err := k.ask(ctx, "get", what, func(ctx context.Context) error {
-		return k.clients.definitions.Get().Namespace(at.namespace).Resource(definitionResource.Resource).Name(at.name).Do(ctx).Into(found)
+		return k.live(ctx, func(ctx context.Context) error {
+			return k.clients.definitions.Get().Namespace(at.namespace).Resource(definitionResource.Resource).Name(at.name).Do(ctx).Into(found)
+		})
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):

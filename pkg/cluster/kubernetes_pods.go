@@ -84,12 +84,54 @@ func versionOf(text string) uint64 {
 type podCache struct {
 	mu     sync.RWMutex
 	byName map[key]*Pod
+	budget budget
 	filled chan struct{}
 	once   sync.Once
 }
 
-func newPodCache() *podCache {
-	return &podCache{byName: map[key]*Pod{}, filled: make(chan struct{})}
+func newPodCache(most int) *podCache {
+	return &podCache{byName: map[key]*Pod{}, budget: newBudget(most), filled: make(chan struct{})}
+}
+
+// trim is trimPod for a list that is being streamed. Of a pod whose annotations
+// are over the budget nothing is remembered: it is looked up.
+func (c *podCache) trim(obj any) (any, error) {
+	trimmed, err := trimPod(obj)
+	p, ok := trimmed.(*corev1.Pod)
+	if !ok || err != nil {
+		return trimmed, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.budget.list(annotationBytes(p.Annotations)) {
+		p.Annotations = map[string]string{withheld: "true"}
+	}
+	return p, nil
+}
+
+func annotationBytes(annotations map[string]string) int {
+	size := 0
+	for name, value := range annotations {
+		size += len(name) + len(value)
+	}
+	return size
+}
+
+// size is what a pod counts in the budget.
+func (p *Pod) size() int { return annotationBytes(p.Annotations) + len(p.status) }
+
+// listing implements objectCache.
+func (c *podCache) listing() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.budget.listed = 0
+}
+
+func (c *podCache) remove(k key) {
+	if old, ok := c.byName[k]; ok {
+		c.budget.kept -= old.size()
+		delete(c.byName, k)
+	}
 }
 
 func (c *podCache) get(k key) (*Pod, bool) {
@@ -100,14 +142,20 @@ func (c *podCache) get(k key) (*Pod, bool) {
 }
 
 // put keeps a pod. As long as its annotations stay the same it is as old as
-// they are: its status changes all the time.
-func (c *podCache) put(into map[key]*Pod, p *corev1.Pod) {
+// they are: its status changes all the time. former are the pods that were known.
+func (c *podCache) put(former map[key]*Pod, p *corev1.Pod) {
 	next := podOf(p)
 	k := key{next.Namespace, next.Name}
-	if old, ok := c.byName[k]; ok && old.UID == next.UID && maps.Equal(old.Annotations, next.Annotations) {
+	old, ok := former[k]
+	if ok && old.UID == next.UID && maps.Equal(old.Annotations, next.Annotations) {
 		next.since = old.since
 	}
-	into[k] = next
+	c.remove(k)
+	if _, large := p.Annotations[withheld]; large || !c.budget.fits(next.size()) {
+		return
+	}
+	c.budget.kept += next.size()
+	c.byName[k] = next
 }
 
 // Add implements cache.ReflectorStore.
@@ -133,7 +181,7 @@ func (c *podCache) Delete(obj any) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.byName, key{p.Namespace, p.Name})
+	c.remove(key{p.Namespace, p.Name})
 	return nil
 }
 
@@ -141,15 +189,15 @@ func (c *podCache) Delete(obj any) error {
 func (c *podCache) Replace(objects []any, _ string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make(map[key]*Pod, len(objects))
+	former := c.byName
+	c.byName, c.budget.kept, c.budget.listed = make(map[key]*Pod, len(objects)), 0, 0
 	for _, obj := range objects {
 		p, ok := obj.(*corev1.Pod)
 		if !ok {
 			return fmt.Errorf("%T is no pod", obj)
 		}
-		c.put(all, p)
+		c.put(former, p)
 	}
-	c.byName = all
 	c.once.Do(func() { close(c.filled) })
 	return nil
 }

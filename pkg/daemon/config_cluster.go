@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
@@ -64,6 +65,7 @@ func OpenCluster(c *Config, log *slog.Logger) (cluster.Cluster, error) {
 	o := cluster.KubernetesOptions{
 		Kubeconfig: c.Kubeconfig,
 		NodeName:   cmp.Or(c.NodeName, os.Getenv(nodeNameVariable)),
+		Budget:     admission.CacheBudget(),
 		Log:        log,
 	}
 	if own := c.PerNodeCertificate; own.Enabled {
