@@ -25,8 +25,11 @@ const (
 	pendingSuffix = ".json"
 	// maxPendingName keeps a record's name below NAME_MAX (255), in bytes, with room for what a tool may append.
 	maxPendingName = 200
-	// maxPendingSize bounds a record that is read, in bytes. It is above any request that a daemon would accept.
-	maxPendingSize = 16 << 20
+	// maxPendingSize bounds a record, in bytes, for who writes and who reads it: a daemon that starts has to bear the
+	// decoding of whatever lies there (SEC-07).
+	maxPendingSize = 1 << 20
+	// maxPendingEnv bounds the variables in a record that is read.
+	maxPendingEnv = 128 << 10
 )
 
 // PendingDir returns the directory of the pending DELs below a daemon's cache directory (its and the shim's key
@@ -82,6 +85,9 @@ func record(dir string, r *Request) error {
 	if err != nil {
 		return fmt.Errorf("encode the request: %w", err)
 	}
+	if len(content) > maxPendingSize {
+		return fmt.Errorf("the request has %d bytes; at most %d can be recorded", len(content), maxPendingSize)
+	}
 	if err := makeDirDurable(dir); err != nil {
 		return err
 	}
@@ -108,8 +114,8 @@ func ReadPending(path string) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pending DEL %s: %w", path, err)
 	}
-	r := &Request{}
-	if err := json.Unmarshal(content, r); err != nil {
+	r, err := decodePending(content)
+	if err != nil {
 		return nil, fmt.Errorf("pending DEL %s is damaged: %w", path, err)
 	}
 	name, err := pendingName(r)
@@ -120,6 +126,25 @@ func ReadPending(path string) (*Request, error) {
 		return nil, fmt.Errorf("pending DEL %s is the record of another attachment, whose file is %s", path, name)
 	}
 	return r, nil
+}
+
+// decodePending decodes what a shim's DEL has. Attributes of an interface are not its own.
+func decodePending(content []byte) (*Request, error) {
+	var parts struct {
+		Env    json.RawMessage `json:"env"`
+		Config []byte          `json:"config"`
+	}
+	if err := json.Unmarshal(content, &parts); err != nil {
+		return nil, err
+	}
+	if len(parts.Env) > maxPendingEnv {
+		return nil, fmt.Errorf("its variables have %d bytes, more than %d", len(parts.Env), maxPendingEnv)
+	}
+	r := &Request{Config: parts.Config}
+	if len(parts.Env) == 0 {
+		return r, nil
+	}
+	return r, json.Unmarshal(parts.Env, &r.Env)
 }
 
 // pendingName is the file name of a DEL's record. Neither part can contain the colon or a slash, and a container id

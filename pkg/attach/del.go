@@ -147,6 +147,7 @@ func (e *Engine) delWithoutRecord(ctx context.Context, r *Request) error {
 // be read is passed over by libcni.
 func (e *Engine) withCached(rec *ledger.Record) []ledger.Attachment {
 	all := rec.Attachments
+	e.ledger.SweepCache()
 	cached, err := e.cni.GetCachedAttachments(rec.ContainerID)
 	if err != nil {
 		e.log.Warn("libcni's results cannot be read", "sandbox", rec.ContainerID, "error", err)

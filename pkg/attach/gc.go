@@ -41,6 +41,7 @@ func (e *Engine) GC(ctx context.Context, r *Request) error {
 	// that they are not told of, and one that came in between would be.
 	e.adding.Lock()
 	defer e.adding.Unlock()
+	e.ledger.SweepCache()
 	networks := e.newNetworks(ctx)
 	if err := e.noteAll(networks, stale); err != nil {
 		return types.NewError(types.ErrTryAgainLater, "the ledger cannot be read", errors.Join(append(failures, err)...).Error())

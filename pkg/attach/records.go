@@ -27,6 +27,8 @@ type Ledger interface {
 	LoadMultus(containerID string) ([]ledger.MultusDelegate, error)
 	// Size returns how many bytes are kept of a container, by any of the two.
 	Size(containerID string) int64
+	// SweepCache sets aside what cannot be read of what libcni cached for it.
+	SweepCache()
 	// MultusContainers lists the containers that Multus has a record of.
 	MultusContainers() ([]string, error)
 }

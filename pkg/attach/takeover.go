@@ -33,6 +33,7 @@ func (e *Engine) load(containerID, ifName string) (*ledger.Record, error) {
 // from that cache.
 func (e *Engine) adopt(containerID, ifName string, delegates []ledger.MultusDelegate) (*ledger.Record, error) {
 	rec := &ledger.Record{ContainerID: containerID, State: ledger.StateAdded, Interface: ifName}
+	e.ledger.SweepCache()
 	cached, err := e.cni.GetCachedAttachments(containerID)
 	if err != nil {
 		return nil, fmt.Errorf("libcni's results of container %s: %w", containerID, err)

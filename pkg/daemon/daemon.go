@@ -70,6 +70,8 @@ type Daemon struct {
 	cells   *attach.Cells
 	flight  *flight
 	metrics *metrics
+	// largePending is held while a large pending DEL is worked on.
+	largePending sync.Mutex
 	// handler and listener are the embedder's layers, nil for none.
 	handler  func(http.Handler) http.Handler
 	listener func(net.Listener) net.Listener

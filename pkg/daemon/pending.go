@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,6 +134,7 @@ func (d *Daemon) carryOut(ctx context.Context) (failed int) {
 }
 
 func (d *Daemon) carryOutOne(ctx context.Context, path string) error {
+	defer d.alone(path)()
 	req, err := api.ReadPending(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -150,9 +153,54 @@ func (d *Daemon) carryOutOne(ctx context.Context, path string) error {
 	return os.Remove(path)
 }
 
+// largePending is the size, in bytes, from which on a pending DEL is read while
+// no other one is (SEC-07).
+const largePending = 64 << 10
+
+// alone waits until no other large file is worked on, if path is large.
+func (d *Daemon) alone(path string) (done func()) {
+	if info, err := os.Lstat(path); err != nil || info.Size() <= largePending {
+		return func() {}
+	}
+	d.largePending.Lock()
+	return d.largePending.Unlock
+}
+
 // setPendingAside keeps a file that is no pending DEL out of the way of others.
 func (d *Daemon) setPendingAside(path string, reason error) error {
 	kept := filepath.Join(filepath.Dir(path), ".damaged-"+filepath.Base(path))
 	d.log.Error("unusable pending DEL set aside", "file", path, "kept", kept, "reason", reason)
-	return os.Rename(path, kept)
+	if err := os.Rename(path, kept); err != nil {
+		return err
+	}
+	return d.boundPendingAside()
+}
+
+const (
+	// maxPendingAside and maxPendingAsideBytes bound what is kept of unusable
+	// files for a person to look at (RES-16).
+	maxPendingAside      = 32
+	maxPendingAsideBytes = 16 << 20
+)
+
+// boundPendingAside removes the oldest of the files that were set aside.
+func (d *Daemon) boundPendingAside() error {
+	paths, err := filepath.Glob(filepath.Join(d.config.PendingDir, ".damaged-*"))
+	if err != nil {
+		return err
+	}
+	files := map[string]fs.FileInfo{}
+	for _, path := range paths {
+		if info, err := os.Lstat(path); err == nil {
+			files[path] = info
+		}
+	}
+	newest := slices.SortedFunc(maps.Keys(files), func(a, b string) int { return files[b].ModTime().Compare(files[a].ModTime()) })
+	var size int64
+	for i, path := range newest {
+		if size += files[path].Size(); i >= maxPendingAside || size > maxPendingAsideBytes {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
 }

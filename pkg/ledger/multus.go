@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/containernetworking/cni/pkg/utils"
@@ -115,4 +117,32 @@ func (s *Store) removeMultus(containerID string) error {
 		return fmt.Errorf("record of Multus for container %s cannot be removed: %w", containerID, err)
 	}
 	return nil
+}
+
+const (
+	// cacheDirectory is where libcni keeps the results of ADD for a Multus.
+	cacheDirectory = "results"
+	// maxCached is the largest file there that is libcni's, in bytes.
+	maxCached = 1 << 20
+)
+
+// SweepCache sets aside what cannot be libcni's in the directory of its results:
+// libcni reads whatever lies there, whole, links and pipes included (SEC-07).
+func (s *Store) SweepCache() {
+	entries, err := fs.ReadDir(s.cni.FS(), cacheDirectory)
+	if err != nil {
+		return // there is none
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || info.Mode().IsRegular() && info.Size() <= maxCached || info.IsDir() {
+			continue
+		}
+		reason := fmt.Errorf("%w: a %s of %d bytes is not a result of libcni's", errUnusable, info.Mode().Type(), info.Size())
+		var damaged *DamagedError
+		id := fmt.Sprintf("cache-%08x", crc32.ChecksumIEEE([]byte(e.Name())))
+		if err := s.setAside(id, s.cni, filepath.Join(cacheDirectory, e.Name()), reason); errors.As(err, &damaged) {
+			s.settle(id) // it is no container's record
+		}
+	}
 }
