@@ -4,6 +4,7 @@ package attach
 
 import (
 	"encoding/json"
+	"net"
 	"reflect"
 	"testing"
 
@@ -45,6 +46,24 @@ func TestElementsOf(t *testing.T) {
 		a := &ledger.Attachment{Interface: "net1", Default: tt.isDefault, Config: `{"cniVersion":"` + tt.version + `"}`}
 		if got := elementsOf(a, netns, &result); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+func TestLinkTo(t *testing.T) {
+	const netns = "/run/netns/pod"
+	for name, tt := range map[string]struct{ result, gateway, want string }{
+		"by its subnet": {`{"interfaces":[{"name":"host"},{"name":"a","sandbox":"/run/netns/pod"},{"name":"b","sandbox":"/run/netns/pod"}],
+			"ips":[{"interface":1,"address":"10.1.0.2/24"},{"interface":2,"address":"10.2.0.2/24"}]}`, "10.2.0.1", "b"},
+		"nobody's subnet": {`{"interfaces":[{"name":"a","sandbox":"/run/netns/pod"},{"name":"b","sandbox":"/run/netns/pod"}]}`, "10.2.0.1", "a"},
+		"no interface":    {`{"ips":[{"address":"10.2.0.2/24"}]}`, "10.2.0.1", "net1"},
+	} {
+		var result types100.Result
+		if err := json.Unmarshal([]byte(tt.result), &result); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := linkTo(&ledger.Attachment{Interface: "net1"}, netns, &result, net.ParseIP(tt.gateway)); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
 		}
 	}
 }

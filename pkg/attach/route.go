@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -116,35 +117,89 @@ func isDefault(dst *net.IPNet, family int) bool {
 	return ones == 0 && (bits == 8*net.IPv4len) == (family == netlink.FAMILY_V4) && dst.IP.IsUnspecified()
 }
 
-// replace takes an attachment's default route of a family away, and gives it
-// another one by gateway unless that is nil.
+// replace takes an attachment's default routes of a family away, from each of its
+// interfaces, and gives it another one by gateway unless that is nil.
 func (m *routeMove) replace(i, family int, gateway net.IP) error {
 	a := &m.rec.Attachments[i]
-	link, err := m.handle.LinkByName(a.Interface)
+	result, err := recordedResult(a.Result)
+	if err != nil {
+		return err
+	}
+	for _, name := range linksOf(a, m.rec.Netns, result) {
+		if err := m.removeDefault(name, family); err != nil {
+			return err
+		}
+	}
+	if gateway != nil {
+		if err := m.addDefault(linkTo(a, m.rec.Netns, result, gateway), gateway); err != nil {
+			return err
+		}
+	}
+	return m.rewrite(a, family, gateway)
+}
+
+// removeDefault removes the default routes of one interface. A network without an
+// interface has none.
+func (m *routeMove) removeDefault(name string, family int) error {
+	link, err := m.handle.LinkByName(name)
 	var missing netlink.LinkNotFoundError
-	switch {
-	case errors.As(err, &missing) && gateway == nil:
-		return nil // a network without an interface has no routes
-	case err != nil:
-		return fmt.Errorf("interface %s: %w", a.Interface, err)
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", name, err)
 	}
 	routes, err := m.handle.RouteList(link, family)
 	if err != nil {
-		return fmt.Errorf("routes of %s: %w", a.Interface, err)
+		return fmt.Errorf("routes of %s: %w", name, err)
 	}
 	for _, route := range routes {
 		if route.Dst == nil || isDefault(route.Dst, family) {
 			if err := m.handle.RouteDel(&route); err != nil {
-				return fmt.Errorf("remove the default route of %s: %w", a.Interface, err)
+				return fmt.Errorf("remove the default route of %s: %w", name, err)
 			}
 		}
 	}
-	if gateway != nil {
-		if err := m.handle.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway}); err != nil {
-			return fmt.Errorf("default route by %s on %s: %w; the gateway must be in one of the interface's subnets", gateway, a.Interface, err)
+	return nil
+}
+
+func (m *routeMove) addDefault(name string, gateway net.IP) error {
+	link, err := m.handle.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", name, err)
+	}
+	if err := m.handle.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway}); err != nil {
+		return fmt.Errorf("default route by %s on %s: %w; the gateway must be in one of the interface's subnets", gateway, name, err)
+	}
+	return nil
+}
+
+// linksOf returns the names of an attachment's interfaces in the sandbox: those
+// of its result, which may be several and may have other names than the one that
+// was asked for, else that one.
+func linksOf(a *ledger.Attachment, netns string, result *types100.Result) []string {
+	var names []string
+	for _, index := range insideOf(result, netns) {
+		names = append(names, result.Interfaces[index].Name)
+	}
+	if len(names) == 0 {
+		names = []string{a.Interface}
+	}
+	return names
+}
+
+// linkTo returns the interface of an attachment that has a gateway in one of its
+// subnets, the first one when the result does not tell.
+func linkTo(a *ledger.Attachment, netns string, result *types100.Result, gateway net.IP) string {
+	names := linksOf(a, netns, result)
+	for n, index := range insideOf(result, netns) {
+		for _, address := range addressesOf(result, index, false) {
+			if address.Contains(gateway) {
+				return names[n]
+			}
 		}
 	}
-	return m.rewrite(a, family, gateway)
+	return names[0]
 }
 
 // rewrite changes the attachment's result as its routes were changed.

@@ -258,7 +258,7 @@ func (p *Planner) defaultSource(ctx context.Context) (*source, error) {
 			return nil, err
 		}
 		if len(given) == 0 {
-			return nil, fmt.Errorf("%w: clusterNetwork does not name one", ErrNoDefaultNetwork)
+			return nil, fmt.Errorf("%w: neither clusterNetwork nor delegates name one", ErrNoDefaultNetwork)
 		}
 		return given[0], nil
 	}

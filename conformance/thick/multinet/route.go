@@ -5,6 +5,7 @@ package multinet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/fakes/script"
 )
 
 // bridgeNetwork is a real bridge network with both families: subnets
@@ -95,6 +97,44 @@ func defaultRouteMoves(ctx context.Context, e *thick.Env) {
 		expectDefaultsChecked(e, s, move.v4, move.v6)
 		e.MustOK(e.Del(ctx, s))
 	}
+	defaultRouteOfSecondInterface(ctx, e)
+}
+
+// defaultRouteOfSecondInterface has a default network with two interfaces, of
+// which the second one has the default route: it is moved from there.
+func defaultRouteOfSecondInterface(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("the default network has the default route on its second interface")
+	s := e.Sandbox(node.Networks(`[{"name":"moved","default-route":["10.4.0.1"]}]`))
+	s.AddInterface("second0")
+	s.Do(func() error { return configure("second0", "10.5.0.2/24", "10.5.0.1") })
+	e.DefaultNetwork(e.FakeList("default", script.Fake{Add: script.FakeStep{Veth: true, Addresses: []string{"10.6.0.2/24"}, Result: map[string]any{
+		"cniVersion": "1.0.0",
+		"interfaces": []any{map[string]any{"name": s.IfName, "sandbox": s.Netns}, map[string]any{"name": "second0", "sandbox": s.Netns}},
+		"ips":        []any{map[string]any{"interface": 0, "address": "10.6.0.2/24"}, map[string]any{"interface": 1, "address": "10.5.0.2/24", "gateway": "10.5.0.1"}},
+		"routes":     []any{map[string]any{"dst": "0.0.0.0/0", "gw": "10.5.0.1"}},
+	}}, Del: script.FakeStep{Veth: true}}))
+	e.Definition("moved", e.FakeList("moved", script.Fake{Add: script.FakeStep{Veth: true, Addresses: []string{"10.4.0.2/24"}}, Del: script.FakeStep{Veth: true}}))
+	e.MustOK(e.Add(ctx, s))
+	Expect(defaultRoutes(s, netlink.FAMILY_V4)).To(Equal([]string{"10.4.0.1 on net1"}), "IPv4 default routes")
+	e.MustOK(e.Del(ctx, s))
+	s.DeleteInterface("second0")
+}
+
+// configure brings an interface up with an address and a default route.
+func configure(name, address, gateway string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	addr, err := netlink.ParseAddr(address)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(netlink.AddrAdd(link, addr), netlink.LinkSetUp(link)); err != nil {
+		return err
+	}
+	return netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gateway)})
 }
 
 // observed appends the plugins of another list, which see what the first ones

@@ -4,6 +4,7 @@ package multinet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -39,6 +40,8 @@ var interfacesMutants = []mutant.Mutant{
 	{Name: "status-first-interface-only", Cases: []string{"NET-21"}, Daemon: onStatusList(func(all []cluster.NetworkStatus) []cluster.NetworkStatus {
 		return slices.CompactFunc(all, func(a, b cluster.NetworkStatus) bool { return a.Name == b.Name })
 	}), Fault: "of a result's several interfaces the status has the first one"},
+	{Name: "route-of-first-interface", Cases: []string{"NET-03"}, Daemon: routeOfFirstInterface,
+		Fault: "the default route is taken away from a network's first interface, and stays on its second one"},
 	{Name: "status-interface-made-up", Cases: []string{"NET-22"}, Daemon: onStatusList(func(all []cluster.NetworkStatus) []cluster.NetworkStatus {
 		for i := range all {
 			if all[i].Interface == "" {
@@ -120,4 +123,27 @@ func statusShowsTheChain(a *seam.Assembly) {
 		}
 		return append(all, cluster.NetworkStatus{Name: a.Config.AuxiliaryCNIChainName, Interface: fmt.Sprintf("net%d", len(all))})
 	})(a)
+}
+
+// routeOfFirstInterface hides the second interface of results that begin with
+// two in the sandbox.
+func routeOfFirstInterface(a *seam.Assembly) {
+	inside := func(i any) bool {
+		fields, _ := i.(map[string]any)
+		return fields["sandbox"] != nil
+	}
+	a.OnPlugin(func(ctx context.Context, p *seam.Plugin, run seam.RunPlugin) ([]byte, error) {
+		out, err := run(ctx, p)
+		var result map[string]any
+		if err != nil || p.Command() != "ADD" || json.Unmarshal(out, &result) != nil {
+			return out, err
+		}
+		all, _ := result["interfaces"].([]any)
+		if len(all) != 2 || !inside(all[0]) || !inside(all[1]) {
+			return out, nil
+		}
+		addresses, _ := result["ips"].([]any)
+		result["interfaces"], result["ips"] = all[:1], addresses[:min(1, len(addresses))]
+		return json.Marshal(result)
+	})
 }
