@@ -74,3 +74,25 @@ func expectQuoted(t *testing.T, name, from, block string) {
 		}
 	}
 }
+
+// idsOf020 is how many ids the suite had at version 0.2.0, the first whose
+// rows were listed.
+const idsOf020 = 124
+
+// TestChangelogNamesNewRows looks for every row that came since 0.2.0; ids.txt
+// has them in the order in which they came.
+func TestChangelogNamesNewRows(t *testing.T) {
+	ids, err := os.ReadFile("../ids.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changelog, err := os.ReadFile("../../CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range strings.Fields(string(ids))[idsOf020:] {
+		if !strings.Contains(string(changelog), "| "+id+" |") {
+			t.Errorf("CHANGELOG.md does not say that %s came", id)
+		}
+	}
+}
