@@ -65,16 +65,23 @@ include kind/kind.mk
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "root is needed for network namespaces and sockets: sudo make $(MAKECMDGOALS)"; exit 1; }
 
+# What a machine without a C compiler cannot have is reported with what was skipped.
+NO_RACE := {"Action":"output","Package":"race","Test":"race detector","Output":"no C compiler was found: apt-get install gcc libc6-dev"}\n{"Action":"skip","Package":"race","Test":"race detector"}\n
+
 .PHONY: test
 test: root build k8s ## all tests: packages, and the whole suite in-process, against the binaries, and with an API server
-	@$(if $(RACE),,echo "test: no C compiler found, so the race detector is skipped; apt-get install gcc brings it";) \
+	@$(GO) build -o $(BIN)/test-progress ./conformance/progress
+	@mkdir -p report
+	@{ status=0; \
 	echo "test: packages"; \
-	$(GO) test $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess)
-	@cd kind/image && $(GO) test ./...
-	@echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server"
-	@$(GO) test -count=1 -timeout 25m ./conformance/inprocess
-	@echo "test: the suite as somebody else's go test embeds it (conformance/example)"
-	@cd conformance/example && $(GO) test -count=1 ./...
+	$(if $(RACE),,printf '$(NO_RACE)';) \
+	$(GO) test -json $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess) || status=1; \
+	(cd kind/image && $(GO) test -json ./...) || status=1; \
+	echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server, side by side"; \
+	$(GO) test -json -count=1 -parallel 3 -timeout 25m ./conformance/inprocess || status=1; \
+	echo "test: the suite as somebody else's go test embeds it (conformance/example)"; \
+	(cd conformance/example && $(GO) test -json -count=1 ./...) || status=1; \
+	exit $$status; } | tee report/test.json | $(BIN)/test-progress
 
 .PHONY: mutants
 mutants: root build k8s ## show that the suite catches faulty daemons: each mutant against the cases that claim it

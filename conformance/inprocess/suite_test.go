@@ -18,6 +18,8 @@ func config(target conformance.Target) conformance.Config {
 	return conformance.Config{
 		Target: target, FakeDelegate: filepath.Join(root, "bin/fake-delegate"), PluginDir: filepath.Join(root, "bin/cni"),
 		KubernetesAssets: filepath.Join(root, "bin/k8s"), Selection: conformance.Selection{Fast: testing.Short()},
+		// Three runs stand side by side; most of their time they wait.
+		Parallel: 4,
 	}
 }
 
@@ -35,16 +37,19 @@ func load(t *testing.T, name string) conformance.Target {
 
 // TestInProcess judges the daemon linked into this test.
 func TestInProcess(t *testing.T) {
+	t.Parallel()
 	conformance.Run(t, config(inprocess.New(load(t, "thicket.yaml"))))
 }
 
 // TestBinaries judges the built binaries.
 func TestBinaries(t *testing.T) {
+	t.Parallel()
 	conformance.Run(t, config(load(t, "thicket.yaml")))
 }
 
 // TestKubernetes judges the built binaries with an API server for their cluster.
 func TestKubernetes(t *testing.T) {
+	t.Parallel()
 	c := config(load(t, "thicket-kubernetes.yaml"))
 	if _, err := os.Stat(filepath.Join(c.KubernetesAssets, "kube-apiserver")); err != nil && os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Skipf("%v: make k8s builds it", err)

@@ -68,6 +68,10 @@ func Judge(ctx context.Context, o Options) (*report.Report, error) {
 	return s.end(ctx)
 }
 
+// machine is held by a case that has to be alone, and shared by all others: runs
+// may be judged side by side in one process.
+var machine sync.RWMutex
+
 // session is a run in progress.
 type session struct {
 	Options
@@ -241,6 +245,13 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 			_ = service.Sweep(ctx, c.ID) // what it leaves is seen when the run closes the service
 		}
 	}()
+	if c.Alone {
+		machine.Lock()
+		defer machine.Unlock()
+	} else {
+		machine.RLock()
+		defer machine.RUnlock()
+	}
 	start := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
