@@ -38,6 +38,7 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	}
 	rec, pod, err := e.plan(ctx, r)
 	if err != nil {
+		e.deleted.add(r.ContainerID) // nothing of it was attached, and its DEL need not guess
 		return nil, err
 	}
 	// GC waits for what comes next, but not for where pods come from (RES-04).

@@ -65,6 +65,8 @@ type Engine struct {
 	adding sync.RWMutex
 	// published remembers which container's status a pod shows.
 	published sync.Map
+	// deleted are the containers that were deleted last.
+	deleted deletedSet
 	// own are the namespaces that no sandbox has.
 	own []uint64
 	// unseen says which namespaces the replay waits for; nil for none.

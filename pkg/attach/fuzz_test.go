@@ -66,11 +66,19 @@ func newDrawnWorld(t *testing.T, random *rand.Rand) *drawnWorld {
 		Exec: w.node, BinDirs: []string{dir}, CacheDir: filepath.Join(dir, "cni"), DeviceInfo: devices.InfoDir(filepath.Join(dir, "info")),
 		Log: slog.New(slog.DiscardHandler),
 	})
+	w.engine.own = nil // the test's own namespace stands for the sandbox's
 	w.annotations[network.NetworksAnnotation] = w.selections()
 	if random.IntN(5) == 0 {
 		w.annotations[network.DefaultNetworkAnnotation] = w.selections()
 	}
 	return w
+}
+
+// Ready implements cluster.Cluster.
+func (w *drawnWorld) Ready() <-chan struct{} {
+	ready := make(chan struct{})
+	close(ready)
+	return ready
 }
 
 // addAndDelete attaches the pod, plugs one more network, and deletes it all.

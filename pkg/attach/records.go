@@ -39,6 +39,7 @@ var _ Ledger = (*ledger.Store)(nil)
 
 func (e *Engine) begin(ctx context.Context, rec *ledger.Record) error {
 	defer timed(ctx, PhaseLedger)()
+	e.deleted.forget(rec.ContainerID)
 	return e.ledger.Begin(rec)
 }
 

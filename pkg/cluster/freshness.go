@@ -39,6 +39,9 @@ func Offline(ctx context.Context) context.Context {
 	return context.WithValue(ctx, needKey{}, need{offline: true})
 }
 
+// IsOffline reports whether a context is of Offline.
+func IsOffline(ctx context.Context) bool { return needOf(ctx).offline }
+
 func needOf(ctx context.Context) need {
 	n, _ := ctx.Value(needKey{}).(need)
 	return n

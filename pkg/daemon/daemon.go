@@ -138,6 +138,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		o.Log.Warn("records in the making of an earlier daemon are left", "error", err)
 	}
 	d.node = d.openNode()
+	d.node.Find(ctx)
 	return d, nil
 }
 

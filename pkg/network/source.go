@@ -40,15 +40,20 @@ func (s *source) delegate(ifName string, runtimeConfig map[string]any) (*Delegat
 // network finds the network that clusterNetwork or defaultNetworks name: a
 // definition in the Multus namespace, else a configuration in ConfDir whose
 // network has the name; a name with a '/' is a path, of a file or of a
-// directory whose first configuration counts (NET-11).
+// directory whose first configuration counts (NET-11). Where the cluster may not
+// be waited for and cannot be asked, ConfDir is looked in all the same (DEL-09).
 func (p *Planner) network(ctx context.Context, name string) (*source, error) {
 	if strings.Contains(name, "/") {
 		return networkAt(name)
 	}
 	if cluster.ValidName(name) {
 		s, err := p.definition(ctx, Selection{Name: name, Namespace: p.options.MultusNamespace})
-		if !errors.Is(err, cluster.ErrNotFound) {
+		unknown := err != nil && !errors.Is(err, cluster.ErrNotFound)
+		if err == nil || unknown && !cluster.IsOffline(ctx) {
 			return s, err
+		}
+		if _, missing := namedConfig(p.options.ConfDir, name); unknown && errors.Is(missing, errNoConfig) {
+			return nil, err
 		}
 	}
 	config, err := namedConfig(p.options.ConfDir, name)

@@ -132,6 +132,21 @@ func (m *Manager) Ready() <-chan struct{} {
 	return m.ready
 }
 
+// Find looks for the pods' networks and writes nothing: a DEL that comes before
+// Run has looked may need them (DEL-10).
+func (m *Manager) Find(ctx context.Context) {
+	if m.o.Network != nil {
+		return // the daemon knows it by itself
+	}
+	networks, _, err := m.wanted(ctx)
+	if err != nil {
+		return // Run says so
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.networks = networks
+}
+
 // Run follows the node's files until ctx ends, and then removes the
 // configuration that it generated, unless another daemon has replaced it
 // (SOCK-11). A file that the node's administrator gave stays installed.
