@@ -4,7 +4,9 @@ package multinet
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -141,11 +143,22 @@ func portsAndRatesAtLimits(ctx context.Context, e *thick.Env) {
 	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "alpha as net1"}))
 	given, _ := calls[1].Config()["runtimeConfig"].(map[string]any)
 	Expect(given).To(HaveKeyWithValue("bandwidth", And(HaveKeyWithValue("ingressRate", 1.0), HaveKeyWithValue("egressRate", 1e10), HaveKeyWithValue("egressBurst", 1.0))))
-	mapping := func(host, container float64) gomegatypes.GomegaMatcher {
-		return And(HaveKeyWithValue("hostPort", host), HaveKeyWithValue("containerPort", container))
+	mapping := func(host, container float64, protocol string) gomegatypes.GomegaMatcher {
+		return And(HaveKeyWithValue("hostPort", host), HaveKeyWithValue("containerPort", container), WithTransform(protocolOf, Equal(protocol)))
 	}
-	Expect(given).To(HaveKeyWithValue("portMappings", HaveExactElements(mapping(1, 65535), mapping(65535, 1), mapping(8080, 80), mapping(53, 53))))
+	Expect(given).To(HaveKeyWithValue("portMappings",
+		HaveExactElements(mapping(1, 65535, "tcp"), mapping(65535, 1, "udp"), mapping(8080, 80, "sctp"), mapping(53, 53, "tcp"))))
 	e.MustOK(e.Del(ctx, s))
+}
+
+// protocolOf is the protocol of a port mapping in small letters. Without one it
+// is TCP, whether the delegate is told so or not.
+func protocolOf(mapping map[string]any) string {
+	protocol, told := mapping["protocol"]
+	if !told {
+		return "tcp"
+	}
+	return strings.ToLower(fmt.Sprint(protocol))
 }
 
 // ipsAndClaim is NET-24. The claim alone is the delegate's affair.

@@ -45,6 +45,13 @@ func invalidMutants() []mutant.Mutant {
 				m["protocol"] = "unknown"
 			}
 		}), Fault: "the protocol SCTP is refused"},
+		{Name: "port-protocol-default-udp", Cases: net23, Daemon: onPorts(func(m map[string]any) {
+			if m["protocol"] == nil {
+				m["protocol"] = "udp"
+			}
+		}), Fault: "a port mapping without a protocol is UDP's"},
+		{Name: "port-protocol-always-tcp", Cases: net23, Daemon: onAskedPorts(func(m map[string]any) { m["protocol"] = "tcp" }),
+			Fault: "every port mapping reaches the delegate as TCP's"},
 		{Name: "ports-empty-accepted", Cases: net23, Daemon: withoutEmpty("portMappings"),
 			Fault: "an empty list of port mappings is accepted"},
 		{Name: "bandwidth-empty-accepted", Cases: net23, Daemon: withoutEmpty("bandwidth"),
@@ -137,6 +144,18 @@ func orPort(port any, wrong any) any {
 func onPorts(f func(m map[string]any)) func(*seam.Assembly) {
 	return seam.OnEach(func(s map[string]any) {
 		mappings, _ := s["portMappings"].([]any)
+		for _, m := range mappings {
+			if mapping, ok := m.(map[string]any); ok {
+				f(mapping)
+			}
+		}
+	})
+}
+
+// onAskedPorts changes every port mapping that reaches a delegate.
+func onAskedPorts(f func(m map[string]any)) func(*seam.Assembly) {
+	return onAsked(func(rc map[string]any) {
+		mappings, _ := rc["portMappings"].([]any)
 		for _, m := range mappings {
 			if mapping, ok := m.(map[string]any); ok {
 				f(mapping)
