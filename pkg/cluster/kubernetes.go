@@ -176,6 +176,7 @@ func (k *Kubernetes) Run(ctx context.Context) error {
 	// one, which may never come.
 	debug.FreeOSMemory()
 	close(k.ready)
+	k.warnOfRights(ctx)
 	<-ctx.Done()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // rightsPause is how often missing rights are asked for again.
@@ -83,29 +84,39 @@ func (k *Kubernetes) awaitRights(ctx context.Context) error {
 	}
 }
 
+// warnOfRights says in the log which rights are missing that only some pods need:
+// what came to be a moment ago is looked up, and not waited for (NET-13).
+func (k *Kubernetes) warnOfRights(ctx context.Context) {
+	for _, of := range []schema.GroupResource{podResource, definitionResource} {
+		if allowed, err := k.may(ctx, "get", of, ""); err == nil && !allowed {
+			k.log.Warn("an ADD that needs what is not known yet will fail: let the daemon's account get them (RBAC)", "resource", of.String())
+		}
+	}
+}
+
 // findStatusVerb asks the API server what the account may do.
 func (k *Kubernetes) findStatusVerb(ctx context.Context) (statusVerb, error) {
-	patch, err := k.may(ctx, "patch", "status")
+	patch, err := k.may(ctx, "patch", podResource, "status")
 	if err != nil || patch {
 		return byPatch, err
 	}
-	get, err := k.may(ctx, "get", "")
+	get, err := k.may(ctx, "get", podResource, "")
 	if err != nil {
 		return "", err
 	}
-	update, err := k.may(ctx, "update", "status")
+	update, err := k.may(ctx, "update", podResource, "status")
 	if err != nil || get && update {
 		return byUpdate, err
 	}
 	return "", fmt.Errorf("let the daemon's account patch pods/status (RBAC), or get pods and update pods/status")
 }
 
-// may reports whether the account may do something to pods of all namespaces. An
+// may reports whether the account may do something to objects of all namespaces. An
 // API server that does not tell is taken at its word later.
-func (k *Kubernetes) may(ctx context.Context, verb, subresource string) (allowed bool, err error) {
+func (k *Kubernetes) may(ctx context.Context, verb string, of schema.GroupResource, subresource string) (allowed bool, err error) {
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-		"spec": map[string]any{"resourceAttributes": map[string]any{"verb": verb, "resource": podResource.Resource, "subresource": subresource}},
+		"spec": map[string]any{"resourceAttributes": map[string]any{"verb": verb, "group": of.Group, "resource": of.Resource, "subresource": subresource}},
 	})
 	if err != nil {
 		return false, err

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -17,6 +19,15 @@ import (
 type given struct {
 	ClusterNetwork string            `json:"clusterNetwork"`
 	Delegates      []json.RawMessage `json:"delegates"`
+	// unheeded are its keys that Multus' daemon would take, and this one takes
+	// from its own configuration only.
+	unheeded []string
+}
+
+// daemonKeys decide what pods get, and are the daemon's own configuration's here.
+var daemonKeys = []string{
+	"auxiliaryCNIChainName", "binDir", "confDir", "defaultNetworks", "globalNamespaces", "kubeconfig",
+	"multusNamespace", "namespaceIsolation", "readinessindicatorfile", "systemNamespaces",
 }
 
 // readGiven reads such a configuration, and returns its content as it is.
@@ -43,8 +54,39 @@ func readGiven(path string) (networks given, content []byte, err error) {
 		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %s: want a string as clusterNetwork, and a list as delegates", path))
 	}
 	networks = list.Plugins[0]
-	if err := network.CheckDelegates(networks.Delegates); err != nil && networks.ClusterNetwork == "" {
-		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %s: %v", path, err))
+	networks.unheeded = unheeded(config)
+	return networks, content, nil
+}
+
+// unheeded lists the keys of a shim's configuration that only the daemon's can
+// have.
+func unheeded(config []byte) (keys []string) {
+	var list struct {
+		Plugins []map[string]json.RawMessage `json:"plugins"`
+	}
+	if json.Unmarshal(config, &list) != nil || len(list.Plugins) == 0 {
+		return nil
+	}
+	for _, key := range daemonKeys {
+		if list.Plugins[0][key] != nil {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// given reads the configuration that is to be installed, and says in the log
+// which of its keys have no effect.
+func (m *Manager) given() (networks given, content []byte, err error) {
+	if networks, content, err = readGiven(m.o.File); err != nil {
+		return given{}, nil, err
+	}
+	if err := network.CheckDelegates(networks.Delegates); err != nil && networks.ClusterNetwork == "" && m.o.Network == nil {
+		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %s: %v", m.o.File, err))
+	}
+	if len(networks.unheeded) > 0 && !slices.Equal(networks.unheeded, m.networks.unheeded) {
+		m.o.Log.Warn("keys of multusConfigFile have no effect; write them into the daemon's own configuration",
+			"file", m.o.File, "keys", strings.Join(networks.unheeded, ", "))
 	}
 	return networks, content, nil
 }

@@ -233,7 +233,7 @@ func (m *Manager) wanted(ctx context.Context) (networks given, content []byte, e
 	case m.o.File == "":
 		return given{}, nil, nil
 	case m.o.File != Auto:
-		return readGiven(m.o.File)
+		return m.given()
 	case m.o.Network != nil:
 		return given{}, m.named(ctx), nil
 	}

@@ -385,3 +385,14 @@ func TestHostPath(t *testing.T) {
 		}
 	}
 }
+
+func TestUnheededKeys(t *testing.T) {
+	g := NewWithT(t)
+	path := filepath.Join(t.TempDir(), "70-multus.conf")
+	g.Expect(os.WriteFile(path, []byte(`{"cniVersion":"1.0.0","name":"m","type":"thicket-shim","namespaceIsolation":true,
+		"defaultNetworks":["a"],"logLevel":"debug","delegates":[{"type":"bridge"},{"plugins":[{"type":"macvlan"}]}]}`), 0o600)).To(Succeed())
+	networks, _, err := readGiven(path)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(networks.unheeded).To(Equal([]string{"defaultNetworks", "namespaceIsolation"}))
+	g.Expect(networks.Delegates).To(HaveLen(2))
+}

@@ -65,6 +65,15 @@ func readinessOfEveryAdd(ctx context.Context, e *thick.Env) {
 		expectUnready(ctx, e, d, "pods/status")
 		w.Grant(w.Rules())
 		expectReadyNow(ctx, e, d)
+
+		ginkgo.By("the right is taken away while it runs, and a pod was refused for it")
+		w.Grant(w.RulesWithout("pods/status"))
+		_ = expect.Refused(e.Add(ctx, e.Sandbox()))
+		Eventually(func() error { return e.Probe(ctx, e.RunDir, api.MultusReadyAPIEndpoint) }).WithContext(ctx).
+			WithTimeout(thick.FollowLimit).WithPolling(node.PollInterval).ShouldNot(Succeed(), "readiness, after a pod was refused")
+		expectUnready(ctx, e, d, "pods/status")
+		w.Grant(w.Rules())
+		expectReadyNow(ctx, e, d)
 		d.Stop(ctx)
 	}
 }

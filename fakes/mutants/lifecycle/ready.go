@@ -40,6 +40,8 @@ var readyMutants = []mutant.Mutant{
 	}, Fault: "a daemon that answers is ready"},
 	{Name: "rights-not-asked", Cases: []string{"ST-03"}, Kubernetes: true, Daemon: rightsNotAsked,
 		Fault: "the right to write a pod's status is not looked at before the first pod"},
+	{Name: "rights-asked-once", Cases: []string{"ST-03"}, Kubernetes: true, Daemon: rightsAskedOnce,
+		Fault: "a right that is lost while the daemon runs does not make it unready"},
 	{Name: "nodeconf-version-of-default", Cases: []string{"ST-04"}, Daemon: nodeConfVersionOfDefault,
 		Fault: "the generated configuration has the version of the default network"},
 	{Name: "nodeconf-version-without-status", Cases: []string{"ST-04"}, Daemon: func(a *seam.Assembly) { a.Config.CNIVersion = "1.0.0" },
@@ -117,6 +119,23 @@ func (o *overlooking) Run(ctx context.Context) error {
 		close(o.ready)
 	}()
 	return o.Kubernetes.Run(ctx)
+}
+
+// contented is a cluster that waits for nothing any more once it was ready.
+type contented struct{ *seam.ApiLayer }
+
+// Waiting implements cluster.Cluster.
+func (c *contented) Waiting() string {
+	select {
+	case <-c.Kubernetes.Ready():
+		return ""
+	default:
+		return c.Kubernetes.Waiting()
+	}
+}
+
+func rightsAskedOnce(a *seam.Assembly) {
+	a.WrapAPI(func(next *seam.ApiLayer) cluster.Cluster { return &contented{next} })
 }
 
 func rightsNotAsked(a *seam.Assembly) {
