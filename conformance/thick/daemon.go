@@ -73,9 +73,20 @@ func (e *Env) Start(ctx context.Context, options ...StartOption) *Daemon {
 	ginkgo.GinkgoHelper()
 	start := e.startSpec(options)
 	d := e.launch(ctx, start)
-	if start.noWait {
-		return d
+	if !start.noWait {
+		e.awaitServing(ctx, d, start.paths.RunDir)
 	}
+	return d
+}
+
+// AwaitServing returns when a daemon serves that was started without waiting.
+func (e *Env) AwaitServing(ctx context.Context, d *Daemon) {
+	ginkgo.GinkgoHelper()
+	e.awaitServing(ctx, d, e.RunDir)
+}
+
+func (e *Env) awaitServing(ctx context.Context, d *Daemon, runDir string) {
+	ginkgo.GinkgoHelper()
 	e.unserved = true
 	probes := []string{"/healthz"}
 	if e.Supports(FeatureReadyz) {
@@ -86,12 +97,11 @@ func (e *Env) Start(ctx context.Context, options ...StartOption) *Daemon {
 			if d.Ended() {
 				return StopTrying(fmt.Sprintf("the daemon ended with %d instead of serving", d.ExitCode()))
 			}
-			return e.Probe(ctx, start.paths.RunDir, probe)
+			return e.Probe(ctx, runDir, probe)
 		}).WithContext(ctx).WithTimeout(StartTimeout).WithPolling(node.PollInterval).Should(Succeed(),
 			func() string { return "the daemon's log:\n" + spec.LastLines(d.Log(), 40) })
 	}
 	e.unserved = false
-	return d
 }
 
 func (e *Env) startSpec(options []StartOption) *startSpec {

@@ -25,6 +25,9 @@ func (e *Engine) Check(ctx context.Context, r *Request) error {
 		return err
 	}
 	for i := range rec.Attachments {
+		if rec.Attachments[i].State != "" {
+			continue // no client has it (HOT-10)
+		}
 		c, err := e.call(rec, &rec.Attachments[i], r.Netns)
 		if err != nil {
 			return err

@@ -45,15 +45,13 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 		result, err = e.hotAttach(ctx, rec, r)
 		attached()
 		if err == nil {
-			err = e.publish(ctx, rec, pod)
+			err = e.hotCommit(ctx, rec, pod)
 		}
 		return err
 	})
 	if err != nil {
 		e.attachFailed(pod, &rec.Attachments[len(rec.Attachments)-1], err)
-		if undo := e.dropLast(context.WithoutCancel(ctx), rec, r.Netns); undo != nil {
-			e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", undo)
-		}
+		e.hotRollback(context.WithoutCancel(ctx), rec, r.Netns)
 		return nil, err
 	}
 	e.added(rec, pod, rec.Attachments[len(rec.Attachments)-1:])
@@ -70,10 +68,33 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	if err := e.findOwn(rec, r.Netns); err != nil {
 		return nil, err
 	}
-	if at := rec.Find(r.Interface); at >= 0 {
-		return nil, invalidConfig(types.NewError(types.ErrInvalidNetworkConfig,
-			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), ""))
+	d, err := e.hotDelegate(ctx, rec, r, sel)
+	if err != nil {
+		return nil, err
 	}
+	e.undeclared(pod, d)
+	a := attachment(d)
+	c, err := e.call(rec, &a, r.Netns)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.findPlugins(c); err != nil {
+		return nil, err
+	}
+	a.HotPlugged, a.Args, a.State, a.Unanswered = true, r.Args, ledger.AttachmentAdding, true
+	if name := e.selectedAs(ctx, pod, r.Interface); name != "" {
+		a.Definition = name
+	}
+	rec.Attachments = append(rec.Attachments, a)
+	if err := e.nameDeviceInfo(rec); err != nil {
+		return nil, err
+	}
+	return pod, invalidConfig(checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:]))
+}
+
+// hotDelegate makes the delegate of a hot-plug, and room for it: what an
+// interrupted request has left under its interface name is deleted.
+func (e *Engine) hotDelegate(ctx context.Context, rec *ledger.Record, r *Request, sel *network.Selection) (*network.Delegate, error) {
 	others := 0
 	for i := range rec.Attachments {
 		others += len(rec.Attachments[i].Config)
@@ -85,24 +106,16 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	if err != nil {
 		return nil, invalidConfig(err)
 	}
-	e.undeclared(pod, d)
-	a := attachment(d)
-	c, err := e.call(rec, &a, r.Netns)
-	if err != nil {
-		return nil, err
+	if at := begunBefore(rec, r, d); at >= 0 {
+		if err := e.dropBegun(ctx, rec, at, r.Netns); err != nil {
+			return nil, err
+		}
 	}
-	if err := e.findPlugins(c); err != nil {
-		return nil, err
+	if at := rec.Find(r.Interface); at >= 0 {
+		return nil, invalidConfig(types.NewError(types.ErrInvalidNetworkConfig,
+			fmt.Sprintf("interface %s is taken by network %q", r.Interface, rec.Attachments[at].Network), ""))
 	}
-	a.HotPlugged, a.Args = true, r.Args
-	if name := e.selectedAs(ctx, pod, r.Interface); name != "" {
-		a.Definition = name
-	}
-	rec.Attachments = append(rec.Attachments, a)
-	if err := e.nameDeviceInfo(rec); err != nil {
-		return nil, err
-	}
-	return pod, invalidConfig(checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:]))
+	return d, nil
 }
 
 // selectedAs is the definition that a pod asks an interface for. Who plugs
@@ -132,17 +145,38 @@ func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) 
 	if err != nil {
 		return nil, err
 	}
-	if err := e.saveStep(ctx, rec); err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, cniError(context.Cause(ctx), "ADD was cancelled")
-	}
-	return result, nil
+	// A crash from here on leaves to DEL what was answered (DEL-05).
+	return result, e.saveStep(ctx, rec)
 }
 
-func (e *Engine) dropLast(ctx context.Context, rec *ledger.Record, netns string) error {
-	return e.drop(ctx, rec, len(rec.Attachments)-1, netns)
+// hotCommit makes a hot-plug public and then part of the sandbox. As long as it
+// is not recorded as that, it is undone after a crash.
+func (e *Engine) hotCommit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+	rec.Attachments[len(rec.Attachments)-1].State = ""
+	if err := e.publish(ctx, rec, pod); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return cniError(context.Cause(ctx), "ADD was cancelled")
+	}
+	return e.saveStep(ctx, rec)
+}
+
+// hotRollback deletes a hot-plug that failed. What it cannot delete stays
+// recorded as unfinished.
+func (e *Engine) hotRollback(ctx context.Context, rec *ledger.Record, netns string) {
+	last := &rec.Attachments[len(rec.Attachments)-1]
+	published := last.State == ""
+	last.State = ledger.AttachmentDeleting
+	if err := e.save(ctx, rec); err != nil {
+		e.log.Warn("the rollback of a hot-plug goes on without a record of it", "sandbox", rec.ContainerID, "error", err)
+	}
+	if err := e.drop(ctx, rec, len(rec.Attachments)-1, netns); err != nil {
+		e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", err)
+	}
+	if published {
+		e.republish(ctx, rec)
+	}
 }
 
 // drop deletes one attachment of a sandbox and takes it out of the record.
@@ -155,7 +189,11 @@ func (e *Engine) drop(ctx context.Context, rec *ledger.Record, at int, netns str
 		return err
 	}
 	rec.Attachments = slices.Delete(rec.Attachments, at, at+1)
-	return cniError(e.save(ctx, rec), "ledger")
+	if err := e.save(ctx, rec); err != nil {
+		// It is recorded as unfinished, which is right for one that is gone, too.
+		e.log.Warn("that an attachment is deleted cannot be recorded", "sandbox", rec.ContainerID, "error", err)
+	}
+	return nil
 }
 
 // HotDel removes one hot-plugged attachment and reports a delegate's failure
@@ -179,7 +217,16 @@ func (e *Engine) HotDel(ctx context.Context, r *Request) error {
 		return err // the client may correct it (DEL-11)
 	}
 	ctx = context.WithoutCancel(ctx)
+	begun := rec.Attachments[at].State != "" // by a request that did not finish
+	if !begun {
+		if err := e.beginDrop(ctx, rec, at); err != nil {
+			return err
+		}
+	}
 	if err := e.drop(ctx, rec, at, r.Netns); err != nil {
+		if !begun {
+			e.keep(ctx, rec, at)
+		}
 		return err
 	}
 	e.republish(ctx, rec)
@@ -194,7 +241,7 @@ func (e *Engine) HotCheck(ctx context.Context, r *Request) error {
 	}
 	defer release()
 	at := rec.Find(r.Interface)
-	if at < 0 {
+	if at < 0 || rec.Attachments[at].State != "" {
 		return types.NewError(types.ErrUnknownContainer,
 			fmt.Sprintf("container %s has no attachment %s", r.ContainerID, r.Interface), "")
 	}

@@ -146,6 +146,9 @@ func (e *Engine) replaySandbox(ctx context.Context, id string) error {
 		return err
 	}
 	why := e.stale(rec)
+	if why == "" && rec.State == ledger.StateAdded && e.look(rec) != namespaceUnseen {
+		return e.finishHotPlugs(ctx, rec)
+	}
 	if why == "" {
 		return nil
 	}

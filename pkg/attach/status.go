@@ -22,7 +22,7 @@ func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
 	var all []cluster.NetworkStatus
 	for i := range rec.Attachments {
 		a := &rec.Attachments[i]
-		if a.Auxiliary {
+		if a.Auxiliary || a.State != "" {
 			continue
 		}
 		result, err := recordedResult(a.Result)

@@ -18,6 +18,9 @@ import (
 // those of ledger.Store.Load. Nothing is written.
 func (e *Engine) load(containerID, ifName string) (*ledger.Record, error) {
 	rec, err := e.ledger.Load(containerID)
+	if err == nil {
+		markUnfinished(rec)
+	}
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return rec, err
 	}

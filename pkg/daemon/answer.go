@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -77,6 +78,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		body, _ = json.Marshal(types.NewError(types.ErrInternal, "the answer cannot be encoded: "+err.Error(), ""))
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// The client may be gone; there is nobody else to tell.
 	_, _ = w.Write(body)

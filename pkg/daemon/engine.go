@@ -26,6 +26,8 @@ type Engine interface {
 	Ready(ctx context.Context) error
 	// HotAdd, HotDel, HotCheck and HotStatus carry out those on /delegate.
 	HotAdd(ctx context.Context, r *attach.Request, sel *network.Selection) (*types100.Result, error)
+	// HotAnswered is told that the client of a HotAdd has its answer.
+	HotAnswered(ctx context.Context, r *attach.Request)
 	HotDel(ctx context.Context, r *attach.Request) error
 	HotCheck(ctx context.Context, r *attach.Request) error
 	HotStatus(ctx context.Context, r *attach.Request) error

@@ -136,6 +136,9 @@ func (d *Daemon) serve(do operation) http.Handler {
 			return
 		}
 		writeResult(w, result)
+		if r.URL.Path == api.MultusDelegateAPIEndpoint && command == "ADD" && http.NewResponseController(w).Flush() == nil {
+			d.engine.HotAnswered(context.WithoutCancel(ctx), ar)
+		}
 	})
 }
 

@@ -39,6 +39,18 @@ type Pod struct {
 	UID       string `json:"uid,omitempty"`
 }
 
+// AttachmentState says how far a request about one attachment of a sandbox has
+// come, where that is not the sandbox's own State (HOT-10).
+type AttachmentState string
+
+const (
+	// AttachmentAdding is written before the delegates of a hot-plug run: the
+	// attachment may exist, and is not the client's yet.
+	AttachmentAdding AttachmentState = "adding"
+	// AttachmentDeleting is written before the delegates of its DEL run.
+	AttachmentDeleting AttachmentState = "deleting"
+)
+
 // Attachment is one network of a sandbox, as its delegates saw it at ADD.
 type Attachment struct {
 	// Network is the CNI network name.
@@ -52,6 +64,12 @@ type Attachment struct {
 	Default bool `json:"default,omitempty"`
 	// HotPlugged marks an attachment that came through /delegate.
 	HotPlugged bool `json:"hotPlugged,omitempty"`
+	// State is empty for an attachment that is complete, or whose request is the
+	// sandbox's own.
+	State AttachmentState `json:"state,omitempty"`
+	// Unanswered says that the client of a complete hot-plug may not know of it:
+	// it will ask again.
+	Unanswered bool `json:"unanswered,omitempty"`
 	// Auxiliary marks the auxiliary chain: it has an interface name as every
 	// attachment has, and no interface.
 	Auxiliary bool `json:"auxiliary,omitempty"`

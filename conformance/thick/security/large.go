@@ -70,7 +70,10 @@ func newLargeWorld(ctx context.Context, e *thick.Env) *largeWorld {
 
 func (w *largeWorld) start(ctx context.Context) {
 	ginkgo.GinkgoHelper()
-	Expect(w.group.With(func() { w.d = w.e.Start(ctx) })).To(Succeed())
+	// The suite is in the cgroup for a moment only: it would be killed in the
+	// daemon's place.
+	Expect(w.group.With(func() { w.d = w.e.Start(ctx, thick.WithoutWaiting()) })).To(Succeed())
+	w.e.AwaitServing(ctx, w.d)
 }
 
 // expectAlive asserts that nobody was killed for want of memory.
