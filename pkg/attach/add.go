@@ -122,6 +122,7 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 		Pod:         ledger.Pod{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
 		Netns:       r.Netns,
 		BootID:      e.bootID,
+		NodeStart:   e.nodeStart,
 		Interface:   r.Interface,
 		Args:        r.Args,
 	}

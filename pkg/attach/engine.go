@@ -57,9 +57,11 @@ type Engine struct {
 	// cacheDir is where libcni's cache of a former Multus is; see Options.CacheDir.
 	cacheDir string
 	bootID   string
-	info     devices.InfoDir
-	locks    locks
-	turns    *Turns
+	// nodeStart is nodeStart of the node's first process.
+	nodeStart string
+	info      devices.InfoDir
+	locks     locks
+	turns     *Turns
 	// adding is held, shared, while a sandbox is attached, so that GC can wait
 	// for a moment without.
 	adding sync.RWMutex
@@ -89,11 +91,12 @@ func New(o Options) *Engine {
 		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec),
 		exec:    o.Exec,
 		binDirs: o.BinDirs, cacheDir: o.CacheDir,
-		bootID: strings.TrimSpace(string(id)),
-		own:    ownNamespaces(),
-		info:   cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
-		turns:  o.Turns,
-		log:    o.Log,
+		bootID:    strings.TrimSpace(string(id)),
+		nodeStart: nodeStart(nodeProcess),
+		own:       ownNamespaces(),
+		info:      cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
+		turns:     o.Turns,
+		log:       o.Log,
 	}
 }
 

@@ -21,8 +21,8 @@ const (
 	// namespaceThere also stands for a namespace of which nothing is known: the
 	// runtime deletes such a sandbox.
 	namespaceThere evidence = iota
-	// namespaceGone means that the directory is the one of the sandbox's ADD and
-	// the namespace is not in it any more.
+	// namespaceGone means that the directory is the one of the sandbox's ADD, or
+	// of a later start of the node, and the namespace is not in it any more.
 	namespaceGone
 	// namespaceUnseen means that the daemon does not see where the namespace is.
 	namespaceUnseen
@@ -46,7 +46,7 @@ func (e *Engine) look(rec *ledger.Record) evidence {
 			return namespaceGone
 		}
 		return namespaceThere
-	case errors.Is(err, fs.ErrNotExist) && (same || rec.NetnsDir == "" && holdsNamespaces(dir)):
+	case errors.Is(err, fs.ErrNotExist) && (same || rec.NetnsDir == "" && holdsNamespaces(dir) || e.restarted(rec, dir)):
 		return namespaceGone
 	case errors.Is(err, errNotNetns) && holdsNamespaces(dir):
 		// Others are mounted there. This one may be on its way out, which is the

@@ -111,6 +111,9 @@ type Record struct {
 	// BootID is the kernel's boot id at ADD: a record of another boot
 	// describes namespaces that no longer exist.
 	BootID string `json:"bootID,omitempty"`
+	// NodeStart identifies the start of a node that is itself a container, and
+	// starts again within one boot.
+	NodeStart string `json:"nodeStart,omitempty"`
 	// Interface is the CNI_IFNAME that the runtime asked for.
 	Interface string `json:"interface"`
 	// Args are the CNI_ARGS that every delegate got, in order.
