@@ -27,11 +27,9 @@ help: ## show the targets
 TAGS := grpcnotrace
 
 .PHONY: build
-build: ## build daemon, shim, suite, demo, the fake delegate and the real plugins into bin/
-	@echo "build: thicketd, thicket-shim, thicket-passthrough, thicket-conformance, thicket-demo, fakes, mutants"
+build: ## build daemon, shim, suite, demo, mutants and the real plugins into bin/
+	@echo "build: thicketd, thicket-shim, thicket-passthrough, thicket-conformance, thicket-demo, mutants"
 	@CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-delegate ./fakes/delegate
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/fake-nop ./fakes/nop
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/thicket-mutants ./fakes/mutants
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)

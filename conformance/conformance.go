@@ -62,9 +62,12 @@ type Settings struct {
 	// Setup reaches the cases of a target whose kind is not the suite's, in
 	// suite.T.
 	Setup any
-	// FakeDelegate is the built fakes/delegate, PluginDir holds the real plugins
-	// (bridge, host-local …). Cases that need those are skipped without it.
-	FakeDelegate, PluginDir string
+	// FakeDelegate is a program to execute as the suite's delegate plugin: one
+	// that imports fakes/delegate. Empty means this program itself.
+	FakeDelegate string
+	// PluginDir holds the real plugins (bridge, host-local …). Cases that need
+	// those are skipped without it.
+	PluginDir string
 	// Kubeconfig names a cluster whose API is used, for a target with the feature
 	// kubernetes. Without it the suite starts etcd and kube-apiserver of the
 	// directory KubernetesAssets, or of the one that KUBEBUILDER_ASSETS names.
@@ -112,10 +115,12 @@ func (o *Options) options() (suite.Options, error) {
 		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
 		Command: o.Command, Parallel: o.Parallel, Seed: o.Seed, Progress: o.Progress,
 	}
-	if settings, ok := o.thick(); ok {
-		if _, err := exec.LookPath(o.FakeDelegate); err != nil {
-			return to, fmt.Errorf("the fake delegate: %w; build it with: go build -o fake-delegate github.com/thicket-cni/thicket/fakes/delegate", err)
+	if o.Kubeconfig != "" { // also for a target that has no use for it: it may be a mistake
+		if _, err := os.Stat(o.Kubeconfig); err != nil {
+			return to, fmt.Errorf("the kubeconfig: %w", err)
 		}
+	}
+	if settings, ok := o.thick(); ok {
 		to.Setup, to.Services = settings, settings.Services(o.API)
 	}
 	return to, nil

@@ -3,18 +3,19 @@
 package conformance
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
-// envFakeDelegate names the fake delegate that Run has built, for the cases.
-const envFakeDelegate = "THICKET_CONFORMANCE_FAKE_DELEGATE"
+// noPlugins says once in a program that many cases will be skipped.
+var noPlugins = sync.OnceFunc(func() {
+	fmt.Fprintln(os.Stderr, "conformance: Config.PluginDir is empty, so the cases that need real CNI plugins (bridge, host-local, …) are skipped; "+
+		"build github.com/containernetworking/plugins and name their directory")
+})
 
 // Config is what Run needs. Target is required.
 type Config struct {
@@ -25,11 +26,9 @@ type Config struct {
 	// Profiles and Setup are those of Settings.
 	Profiles []Profile
 	Setup    any
-	// FakeDelegate is the built fakes/delegate; when it is empty, Run builds it
-	// with the go command.
-	FakeDelegate string
-	// PluginDir, Kubeconfig and KubernetesAssets are those of Settings.
-	PluginDir                    string
+	// FakeDelegate, PluginDir, Kubeconfig and KubernetesAssets are those of
+	// Settings.
+	FakeDelegate, PluginDir      string
 	Kubeconfig, KubernetesAssets string
 	// Parallel and Seed are those of Options.
 	Parallel int
@@ -44,23 +43,13 @@ type Config struct {
 // failed SHOULD is logged, a skipped case is skipped with its reason. It needs
 // root, for namespaces and sockets.
 //
-// Run executes the test program again for each case, with t alone selected, so
-// what precedes Run in the test happens again for each.
+// Run executes the test program again for each case, with t alone selected and
+// with the flags that are not go test's own, so what precedes Run in the test
+// happens again for each. Another Run of the same test does nothing there.
 func Run(t *testing.T, c Config) {
 	t.Helper()
 	if c.Target == nil {
 		t.Fatal("conformance.Config.Target is missing; Load reads one")
-	}
-	if c.FakeDelegate == "" {
-		c.FakeDelegate = os.Getenv(envFakeDelegate)
-	}
-	var built []string
-	if c.FakeDelegate == "" && !IsChild() {
-		var err error
-		if c.FakeDelegate, err = buildFakeDelegate(t.Context(), t.TempDir()); err != nil {
-			t.Fatal(err)
-		}
-		built = []string{envFakeDelegate + "=" + c.FakeDelegate}
 	}
 	settings := Settings{Target: c.Target, Profiles: c.Profiles, Setup: c.Setup, FakeDelegate: c.FakeDelegate, PluginDir: c.PluginDir,
 		Kubeconfig: c.Kubeconfig, KubernetesAssets: c.KubernetesAssets}
@@ -68,21 +57,11 @@ func Run(t *testing.T, c Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Environment = built
+	if _, thick := c.Target.(Target); thick && c.PluginDir == "" && !IsChild() {
+		noPlugins()
+	}
 	if c.ReportDir == "" {
 		c.ReportDir = os.Getenv("REPORT")
 	}
 	suite.Run(t, o, c.ReportDir)
-}
-
-// buildFakeDelegate builds the delegate that cases script, from this module as
-// the test's own module requires it.
-func buildFakeDelegate(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "fake-delegate")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/thicket-cni/thicket/fakes/delegate")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the fake delegate: %w: %s; build it yourself and set Config.FakeDelegate", err, out)
-	}
-	return path, nil
 }

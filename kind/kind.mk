@@ -61,7 +61,7 @@ pod-image: $(BIN)/tools/image
 .PHONY: conformance-image
 conformance-image: build $(BIN)/tools/image ## the conformance suite's container image, for judging a daemon that runs on a node
 	@$(BIN)/tools/image --output $(BIN)/image/conformance.tar --name docker.io/library/thicket-conformance:dev --entrypoint /thicket-conformance \
-	  $(foreach b,thicket-conformance fake-delegate,$(BIN)/$(b)=/$(b)) $(foreach p,$(wildcard $(BIN)/cni/*),$(p)=/cni/$(notdir $(p)))
+	  $(BIN)/thicket-conformance=/thicket-conformance $(foreach p,$(wildcard $(BIN)/cni/*),$(p)=/cni/$(notdir $(p)))
 
 .PHONY: kind-check
 kind-check: ## say in one line what a test cluster needs and this machine lacks

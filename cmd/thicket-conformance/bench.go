@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -26,10 +25,10 @@ import (
 
 type benchFlags struct {
 	targetFlags
-	peer, nop, json, html string
-	rounds, pairs         int
-	scenarios             []string
-	strict                bool
+	peer, json, html string
+	rounds, pairs    int
+	scenarios        []string
+	strict           bool
 }
 
 func benchCommand() *cobra.Command {
@@ -47,12 +46,7 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	f.register(c)
-	self, err := os.Executable()
-	if err != nil {
-		self = "."
-	}
 	c.Flags().StringVar(&f.peer, "peer", "", "measure this implementation too, a target's YAML `file`")
-	c.Flags().StringVar(&f.nop, "nop", filepath.Join(filepath.Dir(self), "fake-nop"), "the delegate that does nothing, a `file`")
 	c.Flags().StringVar(&f.json, "json", "", "write what was measured to this `file`")
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this `file`")
 	c.Flags().IntVar(&f.rounds, "rounds", 200, "how often each single request is made")
@@ -73,7 +67,7 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	measured := bench.Settings{
 		Settings: thick.Settings{Target: target, FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets},
-		Nop:      f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
+		Rounds:   f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
 	}
 	for _, s := range f.scenarios {
 		if !slices.Contains(bench.Scenarios, s) {

@@ -69,7 +69,7 @@ func (f *targetFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "for a target with the feature kubernetes: the cluster whose API to use, a `file`; without it an API server is started. "+
 		"Pods (which nobody runs) and network definitions are made in namespaces with random names, and removed")
 	c.Flags().StringVar(&f.assets, "kubernetes-assets", filepath.Join(beside, "k8s"), "etcd and kube-apiserver, a `directory`; $KUBEBUILDER_ASSETS goes before it")
-	c.Flags().StringVar(&f.fake, "fake-delegate", filepath.Join(beside, "fake-delegate"), "the suite's delegate plugin, a `file`")
+	c.Flags().StringVar(&f.fake, "fake-delegate", "", "a program to execute as the suite's delegate plugin, a `file` that imports fakes/delegate; empty is this program itself")
 	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
 }
 

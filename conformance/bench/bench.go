@@ -38,8 +38,6 @@ type Settings struct {
 	// Peer is another implementation that is measured in turns with Target; may
 	// be nil.
 	Peer thick.Target
-	// Nop is the built fakes/nop.
-	Nop string
 	// Rounds is how often each single measurement is made.
 	Rounds int
 	// Pairs is how many ADD and DEL pairs the long run makes.
@@ -57,9 +55,6 @@ var Scenarios = []string{"shim", "single", "phases", "burst", "idle", "storm", "
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if uid := os.Geteuid(); uid != 0 {
 		return nil, fmt.Errorf("root is needed for namespaces and sockets, this is uid %d", uid)
-	}
-	if _, err := exec.LookPath(o.Nop); err != nil {
-		return nil, fmt.Errorf("the delegate that does nothing: %w; build it with: go build -o fake-nop github.com/thicket-cni/thicket/fakes/nop", err)
 	}
 	work, err := os.MkdirTemp(o.WorkDir, "tb-")
 	if err != nil {

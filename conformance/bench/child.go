@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/fakes/nop"
 )
 
 // benchDeadline bounds everything together.
@@ -127,10 +127,10 @@ func (b *bench) open(_ context.Context, e *thick.Env) {
 		ginkgo.DeferCleanup(func(ctx context.Context) { peer.Teardown(ctx) }, ginkgo.NodeTimeout(thick.TeardownTimeout))
 		envs = append(envs, peer)
 	}
-	nop, err := filepath.Abs(b.settings.Nop)
+	self, err := os.Readlink("/proc/self/exe")
 	Expect(err).NotTo(HaveOccurred())
 	for _, e := range envs {
-		Expect(os.Symlink(nop, filepath.Join(e.BinDir, "nop"))).To(Succeed())
+		Expect(nop.Link(e.BinDir, "nop", self)).To(Succeed())
 		b.report.Sides = append(b.report.Sides, Side{Name: e.Target.Name(), Latency: map[string]Latency{}})
 	}
 	for i, e := range envs {

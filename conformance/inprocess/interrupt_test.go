@@ -16,9 +16,9 @@ import (
 // TestInterruptLeavesNothing presses Ctrl-C in the middle of a run: it ends
 // soon, and no process, mount or file of it is left.
 func TestInterruptLeavesNothing(t *testing.T) {
-	work := t.TempDir()
+	work, reports := t.TempDir(), t.TempDir()
 	run := exec.Command(filepath.Join(root, "bin/thicket-conformance"), "run", "--target", //nolint:noctx // it is interrupted below
-		filepath.Join(root, "conformance/targets/thicket.yaml"), "--profiles", "add,del,ready,resilience")
+		filepath.Join(root, "conformance/targets/thicket.yaml"), "--profiles", "add,del,ready,resilience", "--report", reports)
 	run.Env = append(os.Environ(), "TMPDIR="+work)
 	out, err := run.StdoutPipe()
 	if err != nil {
@@ -46,6 +46,9 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	}
 	if left, err := os.ReadDir(work); err != nil || len(left) > 0 {
 		t.Errorf("left below TMPDIR: %v, %v", left, err)
+	}
+	if junit, err := os.ReadFile(filepath.Join(reports, "junit.xml")); err != nil || !strings.Contains(string(junit), "the run was cancelled") {
+		t.Errorf("the interrupted run's JUnit file: %v", err)
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil || strings.Contains(string(mounts), work) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/fakes/delegate"
 	"github.com/thicket-cni/thicket/pkg/api"
 )
 
@@ -69,10 +70,6 @@ func runDaemon(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	fake, err := filepath.Abs(filepath.Join(root, "bin/fake-delegate"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	calls, err := json.Marshal(map[string]string{"calls": dir})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +84,7 @@ func runDaemon(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(fake, path("bin/fake")); err != nil {
+	if err := delegate.Link(path("bin"), "fake", ""); err != nil {
 		t.Fatal(err)
 	}
 	daemon := exec.Command(filepath.Join(root, "bin/thicketd"), "--config", path("daemon.json")) //nolint:noctx // ended below

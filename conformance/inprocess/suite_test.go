@@ -16,7 +16,7 @@ const root = "../.."
 
 func config(target conformance.Target) conformance.Config {
 	return conformance.Config{
-		Target: target, FakeDelegate: filepath.Join(root, "bin/fake-delegate"), PluginDir: filepath.Join(root, "bin/cni"),
+		Target: target, PluginDir: filepath.Join(root, "bin/cni"),
 		KubernetesAssets: filepath.Join(root, "bin/k8s"), Selection: conformance.Selection{Fast: testing.Short()},
 		// Three runs stand side by side; most of their time they wait.
 		Parallel: 4,

@@ -19,6 +19,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/fakes/delegate"
 )
 
 // PollInterval is how often the suite looks whether something has happened.
@@ -28,7 +29,8 @@ const PollInterval = 10 * time.Millisecond
 type Options struct {
 	// WorkDir is where the node makes its directory.
 	WorkDir string
-	// FakeDelegate is the fake delegate's executable, PluginDir holds the real
+	// FakeDelegate is a program that is the fake delegate, as package
+	// fakes/delegate makes one; empty means this program. PluginDir holds the real
 	// plugins.
 	FakeDelegate, PluginDir string
 }
@@ -72,9 +74,7 @@ func New(o Options) *Node {
 	for _, d := range []string{n.BinDir, n.CallsDir, filepath.Join(dir, "netns")} {
 		Expect(os.Mkdir(d, 0o700)).To(Succeed())
 	}
-	fake, err := filepath.Abs(o.FakeDelegate)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(os.Symlink(fake, filepath.Join(n.BinDir, "fake"))).To(Succeed())
+	Expect(delegate.Link(n.BinDir, "fake", o.FakeDelegate)).To(Succeed())
 	return n
 }
 
@@ -99,6 +99,9 @@ func (n *Node) Notef(format string, args ...any) {
 // with a reason when they are not built.
 func (n *Node) RealPlugins() {
 	ginkgo.GinkgoHelper()
+	if n.options.PluginDir == "" {
+		n.Skipf("the real plugins are needed, and no directory of them is named; build containernetworking/plugins and name it with --plugins, or Config.PluginDir")
+	}
 	for _, name := range []string{"bridge", "macvlan", "ptp", "host-local", "static", "tuning", "portmap", "loopback"} {
 		path, err := filepath.Abs(filepath.Join(n.options.PluginDir, name))
 		Expect(err).NotTo(HaveOccurred())

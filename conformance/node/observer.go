@@ -11,17 +11,12 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/fakes/delegate"
 )
 
 // Observation is what an observer saw of a path.
-type Observation struct {
-	// Samples is how often it looked, Seen how often something was there.
-	Samples int `json:"samples"`
-	Seen    int `json:"seen"`
-	// Modes and Owners count what it saw: "0600" and "0:0".
-	Modes  map[string]int `json:"modes"`
-	Owners map[string]int `json:"owners"`
-}
+type Observation = delegate.Observation
 
 // Observer is another process that looks at a path all the time.
 type Observer struct {
@@ -34,7 +29,7 @@ type Observer struct {
 // when it looks.
 func (n *Node) Observe(_ context.Context, path string) *Observer {
 	ginkgo.GinkgoHelper()
-	cmd := exec.Command(n.options.FakeDelegate, "observe", path) //nolint:noctx // the case ends it
+	cmd := delegate.Observer(n.options.FakeDelegate, path)
 	stdin, err := cmd.StdinPipe()
 	Expect(err).NotTo(HaveOccurred())
 	stdout, err := cmd.StdoutPipe()

@@ -21,12 +21,16 @@ const Absent State = "absent"
 // Comparison sets reports side by side.
 type Comparison struct {
 	Reports []*Report
+	// Names head the reports' columns. Reports of implementations with the same
+	// name are told apart by version or, where that is the same too, by number.
+	Names []string
 	// Rows are the cases, those that differ first.
 	Rows []ComparedCase
 	// Profiles are those that occur, in the order in which the reports have them.
 	Profiles []string
-	// Differing is how many cases differ.
-	Differing int
+	// Differing is how many cases differ, Partial how many are not in every
+	// report.
+	Differing, Partial int
 	// Suites says which versions judged when they are not the same, "" when
 	// they are.
 	Suites string
@@ -38,7 +42,7 @@ type ComparedCase struct {
 	CaseResult
 	// Results are one per report; their State is Absent where there is none.
 	Results []CaseResult
-	// Differs is that not all of them ended alike.
+	// Differs means that not all of those that there are ended alike.
 	Differs bool
 }
 
@@ -48,13 +52,12 @@ func ReadReport(path string) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
+	if err := readable(data); err != nil {
+		return nil, fmt.Errorf("report %s: %w", path, err)
+	}
 	var r Report
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("report %s: %w", path, err)
-	}
-	if r.Schema > SchemaVersion {
-		return nil, fmt.Errorf("report %s: it has schema version %d, and this program (suite %s) reads up to %d; read it with suite %s",
-			path, r.Schema, spec.Version, SchemaVersion, r.Suite.Version)
 	}
 	if r.Suite.Version == "" || r.Target.Name == "" || len(r.Cases) == 0 {
 		return nil, fmt.Errorf("report %s: no suite version, implementation or case in it; is it a report.json of thicket-conformance run --report?", path)
@@ -71,16 +74,35 @@ func ReadReport(path string) (*Report, error) {
 	return &r, nil
 }
 
+// readable looks at a report's head alone: the rest of a newer one may have
+// another form.
+func readable(data []byte) error {
+	var head struct {
+		Schema int `json:"schemaVersion"`
+		Suite  struct {
+			Version string `json:"version"`
+		} `json:"suite"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return err
+	}
+	if head.Schema > SchemaVersion {
+		return fmt.Errorf("it has schema version %d, and this program (suite %s) reads up to %d; use suite %s or a later one",
+			head.Schema, spec.Version, SchemaVersion, head.Suite.Version)
+	}
+	return nil
+}
+
 // Compare sets two or more reports side by side, in their order.
 func Compare(reports ...*Report) (*Comparison, error) {
 	if len(reports) < 2 {
 		return nil, errors.New("a comparison takes two reports or more")
 	}
-	c := &Comparison{Reports: reports}
+	c := &Comparison{Reports: reports, Names: columnNames(reports)}
 	at := map[string]int{}
 	for i, r := range reports {
 		if r.Suite.Version != reports[0].Suite.Version {
-			c.Suites += fmt.Sprintf("%s was judged by suite %s, %s by %s. ", r.Target.Name, r.Suite.Version, reports[0].Target.Name, reports[0].Suite.Version)
+			c.Suites += fmt.Sprintf("%s was judged by suite %s, %s by %s. ", c.Names[i], r.Suite.Version, c.Names[0], reports[0].Suite.Version)
 		}
 		for _, k := range r.Cases {
 			row, known := at[k.ID]
@@ -94,9 +116,13 @@ func Compare(reports ...*Report) (*Comparison, error) {
 	}
 	for i := range c.Rows {
 		row := &c.Rows[i]
-		row.Differs = slices.ContainsFunc(row.Results, func(k CaseResult) bool { return k.State != row.Results[0].State })
+		// CaseResult is of the first report that has the case.
+		row.Differs = slices.ContainsFunc(row.Results, func(k CaseResult) bool { return k.State != Absent && k.State != row.State })
 		if row.Differs {
 			c.Differing++
+		}
+		if slices.ContainsFunc(row.Results, func(k CaseResult) bool { return k.State == Absent }) {
+			c.Partial++
 		}
 	}
 	for _, row := range c.Rows {
@@ -106,6 +132,31 @@ func Compare(reports ...*Report) (*Comparison, error) {
 	}
 	slices.SortStableFunc(c.Rows, c.order)
 	return c, nil
+}
+
+// columnNames are the implementations' names, made distinct.
+func columnNames(reports []*Report) []string {
+	names := make([]string, len(reports))
+	for i, r := range reports {
+		names[i] = r.Target.Name
+	}
+	versioned, numbered := slices.Clone(names), slices.Clone(names)
+	for i, r := range reports {
+		if repeated(names, i) && r.Target.Version != "" {
+			versioned[i] += " " + r.Target.Version
+		}
+	}
+	for i := range reports {
+		if numbered[i] = versioned[i]; repeated(versioned, i) {
+			numbered[i] += fmt.Sprintf(" (%d)", i+1)
+		}
+	}
+	return numbered
+}
+
+// repeated reports whether the name at an index occurs at another one, too.
+func repeated(names []string, i int) bool {
+	return slices.Contains(names[:i], names[i]) || slices.Contains(names[i+1:], names[i])
 }
 
 func allAbsent(n int) []CaseResult { return slices.Repeat([]CaseResult{{State: Absent}}, n) }
@@ -144,12 +195,15 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "\n%d of %d cases differ\n", c.Differing, len(c.Rows))
+	if c.Partial > 0 {
+		fmt.Fprintf(w, "not in every report, and compared by those that have it: %d\n", c.Partial)
+	}
 	if c.Differing == 0 {
 		return nil
 	}
 	fmt.Fprint(t, "\nCASE\tLEVEL")
-	for _, r := range c.Reports {
-		fmt.Fprint(t, "\t", r.Target.Name)
+	for _, name := range c.Names {
+		fmt.Fprint(t, "\t", name)
 	}
 	fmt.Fprintln(t, "\tREQUIREMENT")
 	for _, row := range c.Rows[:c.Differing] {

@@ -14,6 +14,7 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
 // How the runner tells a child process what to do.
@@ -110,6 +111,9 @@ func RunSpec(c *Case, s Settings) report.CaseResult {
 	result.Notes = t.notes
 	if result.State == report.Failed {
 		result.Output, result.Calls, result.CallsBefore = t.told.Output, t.told.Calls, t.told.CallsBefore
+		if result.Failure == report.FailedDeadline {
+			result.Reason += deadlineStory(c.timeout(), t.told.Output)
+		}
 		if t.unserved {
 			result.Failure = report.FailedUnserved
 		}
@@ -117,54 +121,75 @@ func RunSpec(c *Case, s Settings) report.CaseResult {
 	return result
 }
 
+// deadlineStory is what helps to understand a case that did not end, which no
+// assertion explains: the end of what the subject printed.
+func deadlineStory(limit time.Duration, output string) string {
+	if strings.TrimSpace(output) == "" {
+		return fmt.Sprintf("\nIt may take %s. The target printed nothing.", limit)
+	}
+	return fmt.Sprintf("\nIt may take %s. The target printed last:\n%s", limit, spec.LastLines(output, 15))
+}
+
+// whereabouts is the line of the case that a goroutine of it was at, "" when
+// that is not known.
+func whereabouts(p gtypes.ProgressReport) string {
+	for _, frame := range p.SpecGoroutine().Stack {
+		host, _, module := strings.Cut(frame.Function, "/")
+		if module && strings.Contains(host, ".") && !strings.HasPrefix(frame.Function, "github.com/onsi/") {
+			return fmt.Sprintf("\n  it was at %s:%d", frame.Filename, frame.Line)
+		}
+	}
+	return ""
+}
+
 // take reads the outcome of the one spec.
 func take(to *report.CaseResult, r ginkgo.Report) {
 	to.State, to.Failure, to.Reason = report.Failed, report.FailedSuite, strings.Join(r.SpecialSuiteFailureReasons, "; ")
-	for _, spec := range r.SpecReports {
-		if spec.LeafNodeType != gtypes.NodeTypeIt {
+	for _, sr := range r.SpecReports {
+		if sr.LeafNodeType != gtypes.NodeTypeIt {
 			continue
 		}
-		to.Seconds = spec.RunTime.Seconds()
+		to.Seconds = sr.RunTime.Seconds()
 		switch {
-		case spec.State.Is(gtypes.SpecStatePassed):
+		case sr.State.Is(gtypes.SpecStatePassed):
 			to.State, to.Failure, to.Reason = report.Passed, "", ""
-		case spec.State.Is(gtypes.SpecStateSkipped) && len(spec.AdditionalFailures) == 0:
-			to.State, to.Failure, to.Reason = report.Skipped, "", spec.Failure.Message
+		case sr.State.Is(gtypes.SpecStateSkipped) && len(sr.AdditionalFailures) == 0:
+			to.State, to.Failure, to.Reason = report.Skipped, "", sr.Failure.Message
 		default:
-			to.Failure, to.Reason = failureOf(spec), failureText(spec)
+			to.Failure, to.Reason = failureOf(sr), failureText(sr)
 		}
 	}
 }
 
 // failureOf says how a spec came to fail.
-func failureOf(spec gtypes.SpecReport) report.Failure {
+func failureOf(sr gtypes.SpecReport) report.Failure {
 	switch {
-	case spec.State.Is(gtypes.SpecStateTimedout):
+	case sr.State.Is(gtypes.SpecStateTimedout):
 		return report.FailedDeadline
-	case spec.State.Is(gtypes.SpecStateSkipped):
+	case sr.State.Is(gtypes.SpecStateSkipped):
 		return report.FailedLeftovers // only cleaning up comes after a skip
-	case !spec.State.Is(gtypes.SpecStateFailed):
+	case !sr.State.Is(gtypes.SpecStateFailed):
 		return report.FailedSuite
-	case spec.Failure.FailureNodeType != gtypes.NodeTypeIt:
+	case sr.Failure.FailureNodeType != gtypes.NodeTypeIt:
 		return report.FailedLeftovers
 	}
 	return report.FailedAssertion
 }
 
 // failureText is what failed, with the step (ginkgo.By) in which it did.
-func failureText(spec gtypes.SpecReport) string {
+func failureText(sr gtypes.SpecReport) string {
 	text := func(f gtypes.Failure) string {
 		message := f.Message
 		if f.ForwardedPanic != "" {
 			message += ": " + f.ForwardedPanic
 		}
-		return fmt.Sprintf("%s\n  at %s", message, f.Location)
+		return fmt.Sprintf("%s\n  at %s%s", message, f.Location, whereabouts(f.ProgressReport))
 	}
-	texts := []string{text(spec.Failure)}
-	if steps := spec.SpecEvents.WithType(gtypes.SpecEventByStart); len(steps) > 0 {
+	texts := []string{text(sr.Failure)}
+	if steps := sr.SpecEvents.WithType(gtypes.SpecEventByStart); len(steps) > 0 {
 		texts[0] = "while " + steps[len(steps)-1].Message + ":\n" + texts[0]
 	}
-	for _, more := range spec.AdditionalFailures {
+	for _, more := range sr.AdditionalFailures {
 		texts = append(texts, text(more.Failure))
 	}
 	return strings.Join(texts, "\n")

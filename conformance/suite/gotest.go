@@ -28,8 +28,14 @@ var runs = struct {
 	of map[string]int
 }{of: map[string]int{}}
 
-// runName names a call of Run: the test and which call of it this is.
+// runName names a call of Run: the test and which call of it this is. The count
+// begins anew when the test does, as with -test.count.
 func runName(t *testing.T) string {
+	t.Cleanup(func() {
+		runs.Lock()
+		defer runs.Unlock()
+		delete(runs.of, t.Name())
+	})
 	runs.Lock()
 	defer runs.Unlock()
 	runs.of[t.Name()]++

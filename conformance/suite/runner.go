@@ -28,6 +28,10 @@ import (
 // and to report.
 const spare = 40 * time.Second
 
+// beside is held by each case that runs in this process' runs, and alone by one
+// that must be alone: runs may be side by side, too.
+var beside sync.RWMutex
+
 // cancelled is why a case that an interrupted run did not finish is skipped.
 const cancelled = "the run was cancelled"
 
@@ -203,17 +207,21 @@ func (s *session) each(ctx context.Context, f func(i int)) {
 	for range s.parallel() {
 		workers.Go(func() {
 			for i := range todo {
+				beside.RLock()
 				if ctx.Err() == nil {
 					f(i)
 				}
+				beside.RUnlock()
 			}
 		})
 	}
 	workers.Wait()
 	for _, i := range alone {
+		beside.Lock()
 		if ctx.Err() == nil {
 			f(i)
 		}
+		beside.Unlock()
 	}
 }
 

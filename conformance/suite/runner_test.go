@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,7 +71,10 @@ func tinyCases() []Case {
 		tiny("TINY-02", func(context.Context, *T) { Expect("apple").To(Equal("pear")) }),
 		tiny("TINY-03", skip("because 7")),
 		tiny("TINY-04", func(context.Context, *T) { panic("boom") }),
-		tiny("TINY-05", func(ctx context.Context, _ *T) { <-ctx.Done() }),
+		tiny("TINY-05", func(ctx context.Context, t *T) {
+			ginkgo.DeferCleanup(func() { t.Tell(Story{Output: "the subject waits for a network"}) })
+			<-ctx.Done()
+		}),
 		tiny("TINY-06", func(context.Context, *T) { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); select {} }),
 		should,
 		needs,
@@ -135,6 +139,16 @@ func TestRunnerOutcomes(t *testing.T) {
 			t.Errorf("%s: %s (%s) %q, want %s (%s) %q\n%s", c.ID, c.State, c.Failure, c.Reason, w.state, w.failure, w.reason, c.Story())
 		}
 	}
+	for _, c := range r.Cases {
+		if c.ID != "TINY-05" {
+			continue
+		}
+		for _, want := range []string{"It may take 5s", "The target printed last:\nthe subject waits for a network", "it was at ", "runner_test.go:"} {
+			if !strings.Contains(c.Reason, want) {
+				t.Errorf("%q is not in the reason of a case that did not end: %s", want, c.Reason)
+			}
+		}
+	}
 	if n := r.Count(spec.Must); len(r.Cases) != 11 || n != (report.Count{Passed: 2, Failed: 6, Skipped: 2}) {
 		t.Errorf("%d cases, counted %+v", len(r.Cases), n)
 	}
@@ -159,6 +173,13 @@ func TestCancelEndsChildren(t *testing.T) {
 	}
 	if c := r.Cases[0]; c.State != report.Skipped || c.Reason != cancelled {
 		t.Errorf("a cancelled case is %s: %s", c.State, c.Reason)
+	}
+	reports := t.TempDir()
+	if err := r.Write(reports); err != nil {
+		t.Error(err)
+	}
+	if junit, err := os.ReadFile(filepath.Join(reports, "junit.xml")); err != nil || !strings.Contains(string(junit), `<skipped message="`+cancelled) {
+		t.Errorf("a cancelled run has the JUnit file %s, %v", junit, err)
 	}
 	if d := time.Since(begin); d > 10*time.Second {
 		t.Errorf("took %s", d)

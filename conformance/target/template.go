@@ -5,21 +5,72 @@ package target
 import (
 	"fmt"
 	"os"
+	"reflect"
+	"regexp"
 	"strings"
 )
 
-// ExpandVariables replaces ${NAME} by environment variables.
-func ExpandVariables(text string) (string, error) {
-	var missing []string
-	text = os.Expand(text, func(name string) string {
-		value := os.Getenv(name)
-		if value == "" {
-			missing = append(missing, name)
+// variable is what Expand replaces, and anything that looks like it.
+var variable = regexp.MustCompile(`\$?\$\{[^}]*\}?`)
+
+// variableName is what may stand between the braces.
+var variableName = regexp.MustCompile(`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$`)
+
+// Expand replaces ${NAME} by environment variables in every text of a target
+// file, which is a pointer to a struct with yaml tags. $${ stands for ${ itself,
+// in a script for example. A variable that is not set, and anything else that
+// begins with ${, is an error that names the key.
+func Expand(file any) error { return expand(reflect.ValueOf(file).Elem(), "") }
+
+func expand(v reflect.Value, key string) error {
+	switch v.Kind() {
+	case reflect.String:
+		text, err := expandText(v.String())
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
-		return value
-	})
-	if len(missing) > 0 {
-		return "", fmt.Errorf("set the environment variable %s to the directory of the binaries", strings.Join(missing, ", "))
+		v.SetString(text)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			if err := expand(v.Field(i), strings.TrimPrefix(key+"."+name, ".")); err != nil {
+				return err
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := expand(v.Index(i), fmt.Sprintf("%s[%d]", key, i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			value := reflect.New(v.Type().Elem()).Elem()
+			value.Set(v.MapIndex(k))
+			if err := expand(value, key+"."+k.String()); err != nil {
+				return err
+			}
+			v.SetMapIndex(k, value)
+		}
 	}
-	return text, nil
+	return nil
+}
+
+func expandText(text string) (string, error) {
+	var wrong error
+	text = variable.ReplaceAllStringFunc(text, func(found string) string {
+		name := strings.Trim(found, "${}")
+		switch value := os.Getenv(name); {
+		case strings.HasPrefix(found, "$$"):
+			return found[1:]
+		case !variableName.MatchString(found):
+			wrong = fmt.Errorf("%s does not name an environment variable; write $%s where it is to stay as it is", found, found)
+		case value == "":
+			wrong = fmt.Errorf("set the environment variable %s, or write $%s where it is to stay as it is", name, found)
+		default:
+			return value
+		}
+		return found
+	})
+	return text, wrong
 }

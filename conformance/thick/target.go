@@ -122,7 +122,7 @@ type LeavingTarget interface {
 // Settings are what the cases of thick plugins need.
 type Settings struct {
 	Target Target
-	// FakeDelegate is the built fakes/delegate.
+	// FakeDelegate is a program that is the fake delegate; empty means this one.
 	FakeDelegate string
 	// PluginDir holds the real plugins; cases that need them are skipped when
 	// it is missing.

@@ -58,13 +58,14 @@ const (
 )
 
 // file is a target as its YAML file says it. Texts are templates of
-// text/template over Paths.
+// text/template over Paths; ${NAME} stands for an environment variable, in any
+// of them.
 type file struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
 	Name       string `yaml:"name"`
 	// Root is what relative paths of executables start from, itself relative
-	// to the file; ${NAME} stands for an environment variable.
+	// to the file.
 	Root string `yaml:"root"`
 	Shim struct {
 		Path   string `yaml:"path"`
@@ -134,14 +135,17 @@ func (o Override) Parse(data []byte, source, root string) (Target, error) {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	o.apply(&t.file)
+	if root != "" {
+		t.file.Root = root
+	}
+	if err := target.Expand(&t.file); err != nil {
+		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
 	if err := t.validate(); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	if root == "" {
-		var err error
-		if root, err = target.ExpandVariables(t.file.Root); err != nil {
-			return nil, fmt.Errorf("target %s: root: %w", source, err)
-		}
+		root = t.file.Root
 		if !filepath.IsAbs(root) {
 			root = filepath.Join(filepath.Dir(source), root)
 		}

@@ -66,6 +66,7 @@ func TestLoadTarget(t *testing.T) {
 		"not JSON":             {`'{"d": "{{.RunDir}}"}'`, `'{"d": {{.RunDir}}}'`, "shim.config"},
 		"command template":     {"{{.ConfigFile}}", "{{.Config}}", "daemon.command"},
 		"conditional not JSON": {`, "l": {{.RequestLimit}}`, ` "l": {{.RequestLimit}}`, "daemon.config"},
+		"a variable":           {"{{.RunDir}}", "${THICKET_TEST_UNSET}", "shim.config: set the environment variable THICKET_TEST_UNSET"},
 		"empty":                {goodTarget, "", "apiVersion"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package delegate
 
 import (
 	"bytes"
@@ -10,9 +10,6 @@ import (
 	"strconv"
 	"syscall"
 )
-
-// orphanMark makes the program the parent, for a moment, of an orphan.
-const orphanMark = "orphan"
 
 // leave does what escapes a daemon that kills a process group.
 func leave(how string, rec *record) error {
@@ -26,7 +23,7 @@ func leave(how string, rec *record) error {
 	case "stop":
 		return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	case "session":
-		child := ownSession("1")
+		child := ownSession(modeChild)
 		if err := child.Start(); err != nil {
 			return err
 		}
@@ -46,9 +43,9 @@ func leave(how string, rec *record) error {
 
 // ownSession is this program as a child in a session of its own. It holds the
 // plugin's pipes.
-func ownSession(mark string) *exec.Cmd {
+func ownSession(mode string) *exec.Cmd {
 	child := exec.Command("/proc/self/exe")
-	child.Env = []string{childMark + "=" + mark}
+	child.Env = []string{modeVariable + "=" + mode}
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return child
@@ -62,7 +59,7 @@ func startOrphan() (int, error) {
 		return 0, err
 	}
 	defer said.Close()
-	parent := ownSession(orphanMark)
+	parent := ownSession(modeOrphan)
 	parent.ExtraFiles = []*os.File{pid}
 	err = parent.Run()
 	_ = pid.Close()
@@ -78,7 +75,7 @@ func startOrphan() (int, error) {
 
 // leaveOrphan is the orphan's parent, which says its pid.
 func leaveOrphan() error {
-	child := ownSession("1")
+	child := ownSession(modeChild)
 	if err := child.Start(); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package delegate
 
 import (
 	"encoding/json"
@@ -10,12 +10,14 @@ import (
 	"syscall"
 )
 
-// observation is what was seen of a path; the suite's Observation reads it.
-type observation struct {
-	Samples int            `json:"samples"`
-	Seen    int            `json:"seen"`
-	Modes   map[string]int `json:"modes"`
-	Owners  map[string]int `json:"owners"`
+// Observation is what an observer saw of a path.
+type Observation struct {
+	// Samples is how often it looked, Seen how often something was there.
+	Samples int `json:"samples"`
+	Seen    int `json:"seen"`
+	// Modes and Owners count what it saw: "0600" and "0:0".
+	Modes  map[string]int `json:"modes"`
+	Owners map[string]int `json:"owners"`
 }
 
 // observe samples the mode and owner of a path, as fast as it can, until
@@ -27,11 +29,12 @@ func observe(path string, stdin io.Reader, stdout io.Writer) error {
 		_, _ = io.Copy(io.Discard, stdin)
 		stop.Store(true)
 	}()
-	o := observation{Modes: map[string]int{}, Owners: map[string]int{}}
+	o := Observation{Modes: map[string]int{}, Owners: map[string]int{}}
 	if _, err := fmt.Fprintln(stdout, "observing"); err != nil {
 		return err
 	}
-	for !stop.Load() {
+	for last := false; !last; {
+		last = stop.Load()
 		var st syscall.Stat_t
 		o.Samples++
 		if syscall.Lstat(path, &st) != nil {

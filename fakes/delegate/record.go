@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package delegate
 
 import (
 	"encoding/json"
@@ -9,39 +9,21 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
-)
 
-// call is the record of one execution; the suite's Call reads it.
-type call struct {
-	Command     string    `json:"command"`
-	Type        string    `json:"type"`
-	Network     string    `json:"network"`
-	Interface   string    `json:"interface"`
-	ContainerID string    `json:"containerID"`
-	Netns       string    `json:"netns"`
-	Path        string    `json:"path"`
-	Args        string    `json:"args"`
-	Env         []string  `json:"env"`
-	Stdin       []byte    `json:"stdin"`
-	Start       time.Time `json:"start"`
-	End         time.Time `json:"end,omitzero"`
-	PID         int       `json:"pid"`
-	PPID        int       `json:"ppid"`
-	PGID        int       `json:"pgid"`
-	ChildPID    int       `json:"childPID,omitempty"`
-}
+	"github.com/thicket-cni/thicket/fakes/script"
+)
 
 // record writes a call when it begins, and again when it ends: one that was
 // killed has no end.
 type record struct {
 	dir, path string
-	call      call
+	call      script.Call
 	once      sync.Once
 }
 
 func begin(dir string, conf *configuration, stdin []byte) *record {
 	pgid, _ := syscallGetpgid()
-	r := &record{dir: dir, call: call{
+	r := &record{dir: dir, call: script.Call{
 		Command: os.Getenv("CNI_COMMAND"), Type: conf.Type, Network: conf.Name, Interface: os.Getenv("CNI_IFNAME"),
 		ContainerID: os.Getenv("CNI_CONTAINERID"), Netns: os.Getenv("CNI_NETNS"), Path: os.Getenv("CNI_PATH"), Args: os.Getenv("CNI_ARGS"),
 		Env: os.Environ(), Stdin: stdin, Start: time.Now(), PID: os.Getpid(), PPID: os.Getppid(), PGID: pgid,

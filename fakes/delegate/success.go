@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package delegate
 
 import (
 	"crypto/sha256"
@@ -15,19 +15,21 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
+
+	"github.com/thicket-cni/thicket/fakes/script"
 )
 
 func syscallGetpgid() (int, error) { return syscall.Getpgid(0) }
 
 // succeed does what the command is for, and prints an ADD's result.
-func succeed(command string, s *step, conf *configuration) error {
+func succeed(command string, s *script.FakeStep, conf *configuration) error {
 	switch {
 	case command == "DEL" && s.Veth:
 		return deleteVeth()
 	case command != "ADD":
 		return nil
 	}
-	if len(s.DeviceInfo) > 0 {
+	if s.DeviceInfo != nil {
 		if err := describe(conf.Runtime.DeviceInfoFile, s.DeviceInfo); err != nil {
 			return fmt.Errorf("fake: runtimeConfig.CNIDeviceInfoFile: %w", err)
 		}
@@ -41,8 +43,12 @@ func succeed(command string, s *step, conf *configuration) error {
 		result.Interfaces[0].Mac = mac
 	}
 	switch {
-	case len(s.Result) > 0:
-		return printRaw(s.Result, conf.CNIVersion)
+	case s.Result != nil:
+		raw, err := json.Marshal(s.Result)
+		if err != nil {
+			return err
+		}
+		return printRaw(raw, conf.CNIVersion)
 	case len(conf.PrevResult) > 0:
 		// Further down a list, a plugin passes on what it got.
 		return printRaw(conf.PrevResult, conf.CNIVersion)
@@ -52,12 +58,16 @@ func succeed(command string, s *step, conf *configuration) error {
 
 // describe writes a DeviceInfo file as the specification's own library does: one
 // that is there already is an error.
-func describe(path string, info []byte) error {
+func describe(path string, info any) error {
+	content, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(info)
+	_, err = f.Write(content)
 	return errors.Join(err, f.Close())
 }
 
@@ -84,7 +94,7 @@ func identity() [32]byte {
 
 // defaultResult has one interface and, unless the step lists others, one
 // address, both the same for the same container and interface.
-func defaultResult(s *step) *types100.Result {
+func defaultResult(s *script.FakeStep) *types100.Result {
 	id := identity()
 	r := &types100.Result{
 		CNIVersion: types100.ImplementedSpecVersion,

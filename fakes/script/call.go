@@ -4,8 +4,7 @@ package script
 
 import (
 	"encoding/json"
-	"github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
+	"fmt"
 	"time"
 )
 
@@ -24,18 +23,20 @@ type Call struct {
 	Stdin []byte   `json:"stdin"`
 	// End is zero while the plugin runs, and for one that was killed.
 	Start time.Time `json:"start"`
-	End   time.Time `json:"end"`
+	End   time.Time `json:"end,omitzero"`
 	PID   int       `json:"pid"`
 	PPID  int       `json:"ppid"`
 	PGID  int       `json:"pgid"`
 	// ChildPID is the process that the step's Child started.
-	ChildPID int `json:"childPID"`
+	ChildPID int `json:"childPID,omitempty"`
 }
 
-// Config decodes the configuration that the delegate got.
+// Config decodes the configuration that the delegate got. It panics when that
+// is not JSON: the delegate records no call then.
 func (c Call) Config() map[string]any {
-	ginkgo.GinkgoHelper()
 	var conf map[string]any
-	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed())
+	if err := json.Unmarshal(c.Stdin, &conf); err != nil {
+		panic(fmt.Errorf("the configuration of a recorded call: %w", err))
+	}
 	return conf
 }

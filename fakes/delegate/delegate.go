@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command delegate is the suite's delegate plugin. It does what the "fake"
+// Package delegate is the suite's delegate plugin. It does what the "fake"
 // object of its network configuration scripts for each command: answer a
 // result or an error, take its time, hang, crash, print garbage, or really
 // make an interface. It records every call, so that a case can assert on
 // order, overlap and exact bytes.
 //
-// Called as "delegate observe PATH" it watches a path's mode instead, see observe.
-package main
+// A program that imports the package is the plugin, too: Link makes a link to
+// it in a directory of plugins, and executed by that link it is the delegate and
+// nothing else. See takeOver.
+package delegate
 
 import (
 	"encoding/json"
@@ -20,22 +22,12 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 )
 
-// childMark makes the program the child that a hanging delegate leaves.
-const childMark = "THICKET_FAKE_CHILD"
-
-func main() {
-	switch {
-	case os.Getenv(childMark) == orphanMark:
-		exit(leaveOrphan())
-	case os.Getenv(childMark) != "":
-		forever()
-	case len(os.Args) == 3 && os.Args[1] == "observe":
-		exit(observe(os.Args[2], os.Stdin, os.Stdout))
-	case os.Getenv("CNI_COMMAND") == "VERSION":
+// play serves one execution as a plugin and ends the process.
+func play() {
+	if os.Getenv("CNI_COMMAND") == "VERSION" {
 		exit(version.All.Encode(os.Stdout))
-	default:
-		exit(serve())
 	}
+	exit(serve())
 }
 
 // exit ends the program as a plugin does: an error is JSON on stdout.
@@ -81,14 +73,14 @@ func serve() error {
 	if err := json.Unmarshal(stdin, &conf); err != nil {
 		return types.NewError(types.ErrDecodingFailure, "configuration: "+err.Error(), "")
 	}
-	script, err := parseScript(conf.Fake)
+	steps, err := parseSteps(conf.Fake)
 	if err != nil {
 		return err
 	}
-	rec := begin(script.Calls, &conf, stdin)
+	rec := begin(steps.Calls, &conf, stdin)
 	defer rec.end()
 	command := os.Getenv("CNI_COMMAND")
-	step, known := script.step(command)
+	step, known := steps.of(command)
 	if !known {
 		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_COMMAND %q", command), "")
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package delegate
 
 import (
 	"bytes"
@@ -12,30 +12,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/thicket-cni/thicket/fakes/script"
 )
-
-// asPlugin makes the test program the plugin itself, so that the tests see a
-// real process: its exit status, its streams, its signals.
-const asPlugin = "THICKET_FAKE_TEST_PLUGIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asPlugin) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
 
 type outcome struct {
 	stdout, stderr string
 	state          *os.ProcessState
-	calls          []call
+	calls          []script.Call
 }
 
 // execute runs the plugin on a configuration with these members of "fake".
 func execute(t *testing.T, dir, command, version, steps, more string) outcome {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = []string{asPlugin + "=1", "CNI_COMMAND=" + command, "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0", "CNI_NETNS=/none", "CNI_PATH=/bin"}
+	cmd := exec.CommandContext(t.Context(), linked(t))
+	cmd.Env = []string{"CNI_COMMAND=" + command, "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0", "CNI_NETNS=/none", "CNI_PATH=/bin"}
 	conf := fmt.Sprintf(`{"cniVersion":%q,"name":"net","type":"fake"%s,"fake":{"calls":%q%s}}`, version, more, dir, steps)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(conf), &stdout, &stderr
@@ -50,7 +41,7 @@ func execute(t *testing.T, dir, command, version, steps, more string) outcome {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var c call
+		var c script.Call
 		if err := json.Unmarshal(data, &c); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package delegate
 
 import (
 	"bytes"
@@ -18,46 +18,28 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	"golang.org/x/sys/unix"
+
+	"github.com/thicket-cni/thicket/fakes/script"
 )
 
-// script is the "fake" object. The suite's FakeStep writes its steps.
-type script struct {
-	Calls  string `json:"calls"`
-	ADD    *step  `json:"ADD,omitempty"`
-	DEL    *step  `json:"DEL,omitempty"`
-	CHECK  *step  `json:"CHECK,omitempty"`
-	GC     *step  `json:"GC,omitempty"`
-	STATUS *step  `json:"STATUS,omitempty"`
+// steps is the "fake" object, as the suite writes it.
+type steps struct {
+	// Calls is the directory for the records.
+	Calls  string           `json:"calls"`
+	ADD    *script.FakeStep `json:"ADD,omitempty"`
+	DEL    *script.FakeStep `json:"DEL,omitempty"`
+	CHECK  *script.FakeStep `json:"CHECK,omitempty"`
+	GC     *script.FakeStep `json:"GC,omitempty"`
+	STATUS *script.FakeStep `json:"STATUS,omitempty"`
 }
 
-// step is what the plugin does at one command, in the order of its fields.
-type step struct {
-	Stderr      string `json:"stderr,omitempty"`
-	StderrBytes int64  `json:"stderrBytes,omitempty"`
-	// Times limits everything that fails to the first calls of this command
-	// for this network, container and interface.
-	Times       int             `json:"times,omitempty"`
-	Delay       string          `json:"delay,omitempty"`
-	WaitFor     string          `json:"waitFor,omitempty"`
-	Leave       string          `json:"leave,omitempty"`
-	Child       bool            `json:"child,omitempty"`
-	Hang        bool            `json:"hang,omitempty"`
-	Signal      string          `json:"signal,omitempty"`
-	Error       *types.Error    `json:"error,omitempty"`
-	Stdout      string          `json:"stdout,omitempty"`
-	StdoutBytes int64           `json:"stdoutBytes,omitempty"`
-	Exit        int             `json:"exit,omitempty"`
-	Veth        bool            `json:"veth,omitempty"`
-	Addresses   []string        `json:"addresses,omitempty"`
-	DeviceInfo  json.RawMessage `json:"deviceInfo,omitempty"`
-	Result      json.RawMessage `json:"result,omitempty"`
-}
-
-// parseScript is strict: a case that misspells a step must not pass by it.
-func parseScript(raw json.RawMessage) (*script, error) {
-	var s script
+// parseSteps is strict: a case that misspells a step must not pass by it.
+// Numbers stay as they are written.
+func parseSteps(raw json.RawMessage) (*steps, error) {
+	var s steps
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
+	dec.UseNumber()
 	if err := dec.Decode(&s); err != nil {
 		return nil, types.NewError(types.ErrInvalidNetworkConfig, "fake: "+err.Error(), "")
 	}
@@ -67,16 +49,18 @@ func parseScript(raw json.RawMessage) (*script, error) {
 	return &s, nil
 }
 
-func (s *script) step(command string) (*step, bool) {
-	found, known := map[string]*step{"ADD": s.ADD, "DEL": s.DEL, "CHECK": s.CHECK, "GC": s.GC, "STATUS": s.STATUS}[command]
-	if found == nil {
-		found = &step{}
+// of returns the step of a command; known is false for a command that there is
+// not.
+func (s *steps) of(command string) (step *script.FakeStep, known bool) {
+	step, known = map[string]*script.FakeStep{"ADD": s.ADD, "DEL": s.DEL, "CHECK": s.CHECK, "GC": s.GC, "STATUS": s.STATUS}[command]
+	if step == nil {
+		step = &script.FakeStep{}
 	}
-	return found, known
+	return step, known
 }
 
 // perform plays one step.
-func perform(command string, s *step, conf *configuration, rec *record) error {
+func perform(command string, s *script.FakeStep, conf *configuration, rec *record) error {
 	if s.Stderr != "" {
 		fmt.Fprintln(os.Stderr, s.Stderr)
 	}
@@ -102,7 +86,7 @@ func perform(command string, s *step, conf *configuration, rec *record) error {
 }
 
 // misbehave does what the step scripts instead of a success, if anything.
-func misbehave(s *step, rec *record) (done bool, err error) {
+func misbehave(s *script.FakeStep, rec *record) (done bool, err error) {
 	if s.Leave != "" {
 		if err := leave(s.Leave, rec); err != nil {
 			return true, err
@@ -156,7 +140,7 @@ func awaitFile(path string) {
 
 func leaveChild(rec *record) error {
 	child := exec.Command("/proc/self/exe")
-	child.Env = []string{childMark + "=1"}
+	child.Env = []string{modeVariable + "=" + modeChild}
 	// It holds the plugin's own pipes, as a careless plugin's child would.
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	if err := child.Start(); err != nil {
