@@ -15,5 +15,6 @@ func TestConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conformance.Run(t, conformance.Config{Target: target, Selection: conformance.Selection{Profiles: []string{"socket", "endpoint"}}})
+	conformance.Run(t, conformance.Config{Target: target, PluginDir: "../../bin/cni",
+		Selection: conformance.Selection{Profiles: []string{"socket", "endpoint"}}})
 }
