@@ -152,3 +152,27 @@ func TestCheckSeesWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// TestALaterSubject adds a subject: every sentence that binds it asks for an
+// answer, and its ids stand beside the thick plugin's.
+func TestALaterSubject(t *testing.T) {
+	before := Subjects
+	t.Cleanup(func() { Subjects = before })
+	Subjects = append(slices.Clone(before), Subject{Name: "runtime", Roles: []string{"runtime"}})
+	d := Document{Name: "CNI", Sections: []Section{{Name: "§3 DEL", Heading: "Deleting", Words: 1, Sentences: []Sentence{
+		{Says: "In reverse order.", Level: "MUST", Binds: []string{"runtime"}, IDs: map[string][]string{"thick": {"A-01"}}},
+	}}}}
+	cases := []Case{{"A-01", "CNI §3"}, {"RT-13", "CNI §3 DEL"}}
+	problems := Check([]Document{d}, cases, nil)
+	if !slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, "neither an id for runtime") }) {
+		t.Errorf("the new subject's answer is not asked for: %q", problems)
+	}
+	d.Sections[0].Sentences[0].IDs["runtime"] = []string{"RT-13"}
+	if problems := Check([]Document{d}, cases, nil); len(problems) > 0 {
+		t.Errorf("with an answer for both: %q", problems)
+	}
+	var b strings.Builder
+	if err := Write(&b, []Document{d}, nil); err != nil || !strings.Contains(b.String(), "| In reverse order. | MUST | runtime | A-01 | RT-13 |") {
+		t.Errorf("%v, the table is\n%s", err, b.String())
+	}
+}
