@@ -34,6 +34,7 @@ Usage:
   thicketd --check-config [--config FILE]    read the configuration, say what is wrong, and end
   thicketd --ledger-list [--config FILE]     print the recorded sandboxes as a table, and end
   thicketd install --dest DIR [--shim FILE]  put the shim (and thicket-passthrough beside it) into the runtime's plugin directory
+  thicketd uninstall --dest DIR [--conf-dir DIR]  take the generated configuration and these plugins away
   thicketd --version
 
 Flags:
@@ -53,6 +54,9 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "install" {
 		return install(args[1:], stdout, stderr)
+	}
+	if len(args) > 0 && args[0] == "uninstall" {
+		return uninstall(args[1:], stdout, stderr)
 	}
 	flags := flag.NewFlagSet("thicketd", flag.ContinueOnError)
 	flags.SetOutput(stderr)

@@ -147,3 +147,23 @@ func TestDaemonSet(t *testing.T) {
 		g.Expect(v.EmptyDir).To(BeNil(), "%s goes with the pod", v.Name)
 	}
 }
+
+// TestUninstall: the overlay cleans the directories that the daemon and its
+// installer write to.
+func TestUninstall(t *testing.T) {
+	g := NewWithT(t)
+	data, err := os.ReadFile("uninstall/daemonset.yaml")
+	g.Expect(err).NotTo(HaveOccurred())
+	var cleaning, daemons appsv1.DaemonSet
+	g.Expect(k8syaml.UnmarshalStrict(data, &cleaning)).To(Succeed()) // it has anchors
+	daemons = one[appsv1.DaemonSet](t, "base/daemonset.yaml", "DaemonSet")
+	install, pod := daemons.Spec.Template.Spec.InitContainers[0], cleaning.Spec.Template.Spec
+	g.Expect(install.Command[1:]).To(Equal([]string{"install", "--dest", "/host/opt/cni/bin"}))
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		g.Expect(c.Image).To(Equal(install.Image))
+		g.Expect(c.Command).To(ContainElements("uninstall", "--dest", "/host/opt/cni/bin", "--conf-dir", "/host/etc/cni/net.d"))
+		g.Expect(c.VolumeMounts).To(ContainElement(install.VolumeMounts[0]))
+	}
+	g.Expect(pod.Volumes[1].HostPath.Path).To(Equal("/etc/cni/net.d"))
+	g.Expect(pod.HostNetwork).To(BeTrue())
+}

@@ -38,6 +38,10 @@ type NodeConfig struct {
 	// OverrideNetworkName gives the generated configuration the default
 	// network's name.
 	OverrideNetworkName bool `json:"overrideNetworkName,omitempty"`
+	// CleanupConfigOnExit has a daemon that stops remove the generated
+	// configuration, as Multus does: pods that start meanwhile get the default
+	// network alone. Without it the configuration stays until an uninstall (RES-10).
+	CleanupConfigOnExit bool `json:"cleanupConfigOnExit,omitempty"`
 	// DaemonSocketDir is SocketDir as the host has it; empty means that it is
 	// found below ChrootDir, or is the same.
 	DaemonSocketDir string `json:"daemonSocketDir,omitempty"`
@@ -112,6 +116,7 @@ func (n *NodeConfig) onlyWithAuto() (keys []string) {
 	}{
 		{"multusMasterCNI", n.MultusMasterCNI != ""}, {"multusAutoconfigDir", n.MultusAutoconfigDir != ""},
 		{"overrideNetworkName", n.OverrideNetworkName}, {"daemonSocketDir", n.DaemonSocketDir != ""},
+		{"cleanupConfigOnExit", n.CleanupConfigOnExit},
 	} {
 		if k.set {
 			keys = append(keys, k.key)

@@ -48,7 +48,7 @@ func (d *Daemon) openNode() *nodeconf.Manager {
 	return nodeconf.New(nodeconf.Options{
 		File: c.MultusConfigFile, ConfigDir: c.CNIConfigDir, AutoconfigDir: c.MultusAutoconfigDir,
 		Master: c.MultusMasterCNI, ReadinessFile: c.ReadinessIndicatorFile, Network: named,
-		Shim: shim, Holds: d.socket.holds, Log: d.log,
+		Shim: shim, CleanupOnExit: c.CleanupConfigOnExit, Holds: d.socket.holds, Log: d.log,
 	})
 }
 
@@ -117,9 +117,9 @@ func (d *Daemon) status(ctx context.Context) error {
 	return d.engine.Status(ctx)
 }
 
-// withdraw ends the following of the node's files, which removes a generated
-// configuration; it is over before the run directory is given up, so that the
-// next daemon finds the old one done.
+// withdraw ends the following of the node's files, which may remove a generated
+// configuration (cleanupConfigOnExit); it is over before the run directory is
+// given up, so that the next daemon finds the old one done.
 func (d *Daemon) withdraw(stop context.CancelFunc, ended <-chan error) {
 	stop()
 	if err := <-ended; err != nil {

@@ -57,6 +57,9 @@ type Options struct {
 	// ReadinessFile has to exist before anything is attached; empty means that
 	// none is needed (readinessindicatorfile).
 	ReadinessFile string
+	// CleanupOnExit removes a generated configuration when Run ends
+	// (cleanupConfigOnExit).
+	CleanupOnExit bool
 	// Shim is the rest of a generated configuration.
 	Shim Shim
 	// Holds says whether this daemon is still the one of its run directory;
@@ -147,9 +150,10 @@ func (m *Manager) Find(ctx context.Context) {
 	m.networks = networks
 }
 
-// Run follows the node's files until ctx ends, and then removes the
-// configuration that it generated, unless another daemon has replaced it
-// (SOCK-11). A file that the node's administrator gave stays installed.
+// Run follows the node's files until ctx ends. The configuration stays where it
+// is, so that no pod starts on the default network alone while the daemon is
+// replaced (RES-10), unless CleanupOnExit is set and no other daemon has replaced
+// it (SOCK-11). A file that the node's administrator gave stays installed.
 func (m *Manager) Run(ctx context.Context) error {
 	if m.o.File == "" && m.o.ReadinessFile == "" {
 		m.become(given{}, nil)
@@ -283,14 +287,22 @@ func (m *Manager) put(ctx context.Context, content []byte) time.Duration {
 	if content == nil || filepath.Clean(m.o.File) == m.file.path || m.file.intact(content) || !m.o.Holds() {
 		return 0
 	}
-	attrs := []any{"file", m.file.path}
-	if bytes.Equal(content, m.file.content) {
+	target := &m.file
+	edited, update := m.edited(content)
+	if edited != "" {
+		if update == nil {
+			return 0 // it is another program's by now, and calls the shim first (RES-12)
+		}
+		target, content = &file{path: edited}, update
+	}
+	attrs := []any{"file", target.path}
+	if edited != "" || bytes.Equal(content, m.file.content) {
 		if since := time.Since(m.wrote); since < restorePause {
 			return restorePause - since
 		}
-		m.o.Log.Warn("something else changed or removed the CNI configuration; it is written again", attrs...)
+		m.o.Log.Warn("something else changed or removed the CNI configuration; the shim's part is written again", attrs...)
 	}
-	if err := m.file.write(ctx, content); err != nil {
+	if err := target.write(ctx, content); err != nil {
 		if ctx.Err() == nil && err.Error() != m.trouble {
 			m.o.Log.Error("the CNI configuration cannot be written; it is tried again", append(attrs, "error", err)...)
 			m.trouble = err.Error()
@@ -334,9 +346,9 @@ func (m *Manager) become(networks given, err error) {
 	m.waiting = waiting
 }
 
-// withdraw removes a generated configuration at the end.
+// withdraw removes a generated configuration at the end, where that is asked for.
 func (m *Manager) withdraw(ctx context.Context) error {
-	if m.o.File != Auto {
+	if m.o.File != Auto || !m.o.CleanupOnExit || !m.o.Holds() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, removePatience)
