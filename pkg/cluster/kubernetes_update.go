@@ -12,14 +12,12 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-const (
-	// updateAttempts is how often a pod is read and written again when others
-	// write it at the same time, as its kubelet does while it starts.
-	updateAttempts = 10
-	updatePause    = 20 * time.Millisecond
-)
+// updatePause is the mean pause before a pod is read and written again because
+// somebody else wrote it in between, as its kubelet does while it starts.
+const updatePause = 20 * time.Millisecond
 
 // errOtherStatus says that a pod has another status than the one to be removed.
 var errOtherStatus = errors.New("the pod has another network status")
@@ -29,16 +27,18 @@ var errOtherStatus = errors.New("the pod has another network status")
 // text removes the annotation, and an error leaves the pod as it is.
 func (k *Kubernetes) updateStatus(ctx context.Context, pod *Pod, change func(former string) (string, error)) error {
 	what := fmt.Sprintf("network status of pod %s/%s", pod.Namespace, pod.Name)
-	var err error
-	for range updateAttempts {
-		if err = k.updateOnce(ctx, pod, what, change); !apierrors.IsConflict(err) {
-			break
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := k.updateOnce(ctx, pod, what, change)
+		if !apierrors.IsConflict(err) {
+			return err
 		}
-		if !pausing(ctx, updatePause) {
-			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		k.retries.Add(1)
+		if !pausing(ctx, wait.Jitter(updatePause/2, 2)) {
+			return err
 		}
 	}
-	return err
 }
 
 func (k *Kubernetes) updateOnce(ctx context.Context, pod *Pod, what string, change func(former string) (string, error)) error {

@@ -139,4 +139,11 @@ func multusClusterRole(ctx context.Context, e *thick.Env) {
 	Expect(w.Annotations(s)).To(HaveKeyWithValue("example.org/other", "kept"), "the annotation of somebody else")
 	e.MustOK(e.Del(ctx, s))
 	expect.NoStatus(e, s, "the network status of a sandbox that is gone")
+
+	ginkgo.By("somebody else writes annotations all the time")
+	var contended []*node.Sandbox
+	for range 3 {
+		contended = append(contended, e.Sandbox(node.Networks("sidecar,sidecar")))
+	}
+	addBesideWriters(ctx, e, contended)
 }
