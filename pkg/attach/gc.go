@@ -67,6 +67,9 @@ func (e *Engine) gcContainers(ctx context.Context, valid map[types.GCAttachment]
 		}
 		stale[id] = deleted
 	}
+	for _, id := range e.ledger.Aside() {
+		stale[id] = !named(valid, id)
+	}
 	return stale, failures
 }
 
@@ -86,6 +89,9 @@ func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCA
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil
 	}
+	if damaged := new(ledger.DamagedError); errors.As(err, &damaged) {
+		return !named(valid, id), nil // set aside and logged; its DEL falls back on the configuration
+	}
 	if err != nil || valid[types.GCAttachment{ContainerID: id, IfName: rec.Interface}] {
 		return false, err
 	}
@@ -93,16 +99,38 @@ func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCA
 	return true, e.forget(context.WithoutCancel(ctx), rec, rec.Netns)
 }
 
-// noteAll notes what every sandbox is attached to now. A sandbox that cannot
-// be read fails GC: its attachments would be taken for nobody's.
+// named says whether the runtime names any attachment of a container.
+func named(valid map[types.GCAttachment]bool, id string) bool {
+	for v := range valid {
+		if v.ContainerID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// noteAll notes what every sandbox is attached to now. As long as the record of
+// one that the runtime has is damaged, no delegate is told to clean up: that
+// sandbox's attachments would be taken for nobody's. A disk that cannot be read
+// fails GC for the same reason.
 func (e *Engine) noteAll(n *networks, stale map[string]bool) error {
 	ids, err := e.containers()
 	if err != nil {
 		return err
 	}
+	for _, id := range e.ledger.Aside() {
+		if !stale[id] {
+			e.log.Warn("GC deletes sandboxes only, and has no delegate clean up, because of a damaged record", "sandbox", id)
+			n.order = nil
+			return nil
+		}
+	}
 	for _, id := range ids {
 		rec, err := e.load(id, "")
 		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if damaged := new(ledger.DamagedError); errors.As(err, &damaged) && stale[id] {
 			continue
 		}
 		if err != nil {

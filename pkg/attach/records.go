@@ -27,6 +27,12 @@ type Ledger interface {
 	LoadMultus(containerID string) ([]ledger.MultusDelegate, error)
 	// Size returns how many bytes are kept of a container, by any of the two.
 	Size(containerID string) int64
+	// Aside lists the containers whose damaged record was set aside and that
+	// were not deleted since.
+	Aside() []string
+	// SetMultusAside sets aside what Multus recorded of a container, and returns
+	// the *ledger.DamagedError that says so.
+	SetMultusAside(containerID string, reason error) error
 	// SweepCache sets aside what cannot be read of what libcni cached for it.
 	SweepCache()
 	// MultusContainers lists the containers that Multus has a record of.

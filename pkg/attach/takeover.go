@@ -28,8 +28,15 @@ func (e *Engine) load(containerID, ifName string) (*ledger.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.adopt(containerID, ifName, delegates)
+	rec, err = e.adopt(containerID, ifName, delegates)
+	if errors.Is(err, errNoNetwork) {
+		return nil, e.ledger.SetMultusAside(containerID, err)
+	}
+	return rec, err
 }
+
+// errNoNetwork says that a configuration in Multus' record is not a network's.
+var errNoNetwork = errors.New("record of Multus: it has a configuration that cannot be used")
 
 // adopt makes a record of Multus' list of delegates and of what libcni cached
 // for each at ADD. ifName is the runtime's; a replay has none and takes it
@@ -44,7 +51,7 @@ func (e *Engine) adopt(containerID, ifName string, delegates []ledger.MultusDele
 	for i := range delegates {
 		a, err := adoptDelegate(&delegates[i], i, ifName, cached)
 		if err != nil {
-			return nil, fmt.Errorf("record of Multus for container %s: %w", containerID, err)
+			return nil, fmt.Errorf("%w: %w", errNoNetwork, err)
 		}
 		rec.Attachments = append(rec.Attachments, *a)
 	}

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/containernetworking/cni/pkg/utils"
 )
 
 // settledSuffix ends the name of a damaged file whose container was deleted.
@@ -93,6 +97,23 @@ func (s *Store) writeReason(name string, reason error) error {
 	}
 	_, err = f.WriteString(reason.Error() + "\n")
 	return errors.Join(err, f.Close())
+}
+
+// Aside lists the containers whose damaged files are kept, and whose DEL is
+// still to come.
+func (s *Store) Aside() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.aside))
+}
+
+// SetMultusAside sets Multus' record of a container aside, as LoadMultus does
+// with one that it cannot decode.
+func (s *Store) SetMultusAside(containerID string, reason error) error {
+	if err := utils.ValidateContainerID(containerID); err != nil {
+		return err
+	}
+	return s.setAside(containerID, s.cni, containerID, reason)
 }
 
 // missing says what it means that a container has no record: that it never had

@@ -22,7 +22,7 @@ const schema1 = `{
   "netns": "/run/netns/x",
   "interface": "eth0",
   "attachments": [
-    {"network": "default", "definition": "default", "interface": "eth0", "default": true, "config": "{\"name\":\"default\"}",
+    {"network": "default", "definition": "default", "interface": "eth0", "default": true, "config": "{\"name\":\"default\",\"plugins\":[{\"type\":\"t\"}]}",
      "capabilityArgs": {"vni": 9007199254740993}}
   ],
   "created": "2026-01-02T03:04:05Z",
@@ -36,7 +36,7 @@ const schema1 = `{
   "netns": "/run/netns/x",
   "interface": "eth0",
   "attachments": [
-    {"network": "default", "definition": "default", "interface": "eth0", "default": true, "config": "{\"name\":\"default\"}",
+    {"network": "default", "definition": "default", "interface": "eth0", "default": true, "config": "{\"name\":\"default\",\"plugins\":[{\"type\":\"t\"}]}",
      "capabilityArgs": {"vni": 9007199254740993}, "result": {"cniVersion": "1.0.0"}}
   ],
   "created": "2026-01-02T03:04:05Z",
@@ -51,7 +51,7 @@ func TestRecordsOfSchema1AreRead(t *testing.T) {
 	r, err := s.Load("c1")
 	must(t, err)
 	a := r.Attachments[0]
-	if r.State != StateAdded || a.Config != `{"name":"default"}` || a.CapabilityArgs["vni"] != json.Number("9007199254740993") || len(a.Result) == 0 {
+	if r.State != StateAdded || a.Config != `{"name":"default","plugins":[{"type":"t"}]}` || a.CapabilityArgs["vni"] != json.Number("9007199254740993") || len(a.Result) == 0 {
 		t.Errorf("got %+v", r)
 	}
 	r.State = StateDeleting
@@ -67,7 +67,7 @@ func TestRecordsOfSchema1AreRead(t *testing.T) {
 func TestAStepAppendsWhatChanged(t *testing.T) {
 	s, dir := open(t)
 	path := filepath.Join(dir, "c1.json")
-	large := `{"name":"large","comment":"` + strings.Repeat("c", 100<<10) + `"}`
+	large := `{"name":"large","plugins":[{"type":"t","comment":"` + strings.Repeat("c", 100<<10) + `"}]}`
 	r := sample("c1")
 	for i := range 5 {
 		r.Attachments = append(r.Attachments, Attachment{Network: "large", Definition: "ns/large", Interface: "net" + strconv.Itoa(i+1), Config: large})
@@ -99,7 +99,7 @@ func TestAStepAppendsWhatChanged(t *testing.T) {
 	loaded, err := s.Load("c1")
 	must(t, err)
 	r = loaded
-	r.Attachments = append(r.Attachments, Attachment{Network: "hot", Definition: "hot", Interface: "hot0", Config: `{"name":"hot"}`, HotPlugged: true})
+	r.Attachments = append(r.Attachments, Attachment{Network: "hot", Definition: "hot", Interface: "hot0", Config: `{"name":"hot","plugins":[{"type":"t"}]}`, HotPlugged: true})
 	must(t, s.Save(r))
 	check("one more attachment, by a daemon that read the record", 3<<10)
 	r.Attachments = append(r.Attachments[:2], r.Attachments[3:]...)
@@ -124,7 +124,7 @@ func TestARecordOverTheLimitIsNotWritten(t *testing.T) {
 	s, dir := open(t)
 	s.Bound(64 << 10)
 	r := sample("c1")
-	r.Attachments[0].Config = `{"name":"x","comment":"` + strings.Repeat("c", 65<<10) + `"}`
+	r.Attachments[0].Config = `{"name":"x","plugins":[{"type":"t","comment":"` + strings.Repeat("c", 65<<10) + `"}]}`
 	if err := s.Begin(r); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("Begin: %v", err)
 	}

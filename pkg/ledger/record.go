@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -148,8 +149,30 @@ func (r *Record) validate(containerID string) error {
 		if err := utils.ValidateInterfaceName(a.Interface); err != nil {
 			return fmt.Errorf("interface %q of network %q: %w", a.Interface, a.Network, err)
 		}
-		if a.Config == "" {
-			return fmt.Errorf("network %q has no configuration", a.Network)
+		if err := checkList(a.Config); err != nil {
+			return fmt.Errorf("the configuration of network %q: %w", a.Network, err)
+		}
+	}
+	return nil
+}
+
+// checkList refuses what is not a network's configuration list: its DEL could
+// never succeed (RES-16).
+func checkList(config string) error {
+	var list struct {
+		Plugins []struct {
+			Type string `json:"type"`
+		} `json:"plugins"`
+	}
+	if err := json.Unmarshal([]byte(config), &list); err != nil {
+		return err
+	}
+	if len(list.Plugins) == 0 {
+		return errors.New("it has no plugins")
+	}
+	for i, p := range list.Plugins {
+		if p.Type == "" {
+			return fmt.Errorf("plugin %d has no type", i+1)
 		}
 	}
 	return nil

@@ -126,6 +126,9 @@ func (s *Store) write(r *Record, synced bool) error {
 	}
 	r.Schema = SchemaVersion
 	r.Updated = time.Now().UTC()
+	if err := r.validate(r.ContainerID); err != nil {
+		return fmt.Errorf("the record of container %s is not written, as it could not be read: %w", r.ContainerID, err)
+	}
 	added, err := s.appendStep(r, synced)
 	if err == nil && !added {
 		err = s.begin(r, synced)

@@ -251,7 +251,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	r := sample("c1")
 	must(t, s.Begin(r))
 	t.Cleanup(func() { _, _ = s.root.Close(), s.cni.Close() })
-	r.State, r.Attachments[0].Config = StateAdded, strings.Repeat("x", maxSteps/2)
+	r.State, r.Attachments[0].Config = StateAdded, `{"plugins":[{"type":"t","x":"`+strings.Repeat("x", maxSteps/2)+`"}]}`
 	if err := s.Save(r); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v", err)
 	}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resilience
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
+)
+
+var unusableCases = []thick.Case{
+	{
+		ID: "RES-16", Level: spec.Must, Source: "seen; DEL-07 for every kind of damage", Needs: []spec.Feature{thick.FeatureRestart}, Body: unusableFiles,
+		Slow: 15 * time.Second, Timeout: 120 * time.Second,
+		Title: "One unusable file harms no other sandbox's ADD, DEL, CHECK and GC, and what was set aside does not grow for ever",
+	},
+}
+
+// unusableFiles is RES-16: the files come while the daemon runs, and lie there
+// when it starts.
+func unusableFiles(ctx context.Context, e *thick.Env) {
+	e.AllowLeftovers("unusable files are kept aside where the target likes")
+	e.DefaultNetwork(e.FakeList("default", expect.VethFake()))
+	e.Definition("blue", e.FakeList("blue", expect.VethFake()))
+	d := e.Start(ctx)
+	ginkgo.By("unusable files that come while the daemon runs")
+	plantUnusable(ctx, e)
+	othersAreServed(ctx, e)
+	ginkgo.By("unusable files that are there when the daemon starts")
+	plantUnusable(ctx, e)
+	d.Stop(ctx)
+	d = e.Start(ctx)
+	othersAreServed(ctx, e)
+	if e.Supports(thick.FeatureTakeover) {
+		keptAsideIsBounded(ctx, e, d)
+	}
+}
+
+// plantUnusable makes what the target keeps of some sandboxes, in files that are
+// called by their ids, links, and puts foreign files beside it.
+func plantUnusable(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	for _, target := range []string{"/etc/hostname", "nowhere", ".", "/dev/null"} {
+		s := e.Sandbox(node.Networks("blue"))
+		e.MustOK(e.Add(ctx, s))
+		for _, path := range e.FilesNaming(s.ID) {
+			if strings.HasPrefix(path, e.CacheDir+string(filepath.Separator)) && strings.Contains(filepath.Base(path), s.ID) {
+				Expect(os.Remove(path)).To(Succeed())
+				Expect(os.Symlink(target, path)).To(Succeed())
+			}
+		}
+	}
+	if !e.Supports(thick.FeatureTakeover) {
+		return
+	}
+	encoded := func(config string) string { return base64.StdEncoding.EncodeToString([]byte(config)) }
+	for _, content := range []string{
+		"this is not JSON", "", "[", `{"a":1}`, "[null]", `[{"Name":"x"}]`,
+		`[{"Name":"x","Bytes":"` + encoded("no network") + `"}]`, `[{"Name":"x","Bytes":"` + encoded(`{"name":"n"}`) + `"}]`,
+		`[{"Name":"x","ifnameRequest":"../x","Bytes":"` + encoded(`{"name":"n","type":"fake"}`) + `"}]`,
+	} {
+		Expect(os.WriteFile(filepath.Join(e.CacheDir, node.RandomHex(32)), []byte(content), 0o600)).To(Succeed())
+	}
+}
+
+// othersAreServed asks everything of sandboxes whose records are good.
+func othersAreServed(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	healthy, gone := e.Sandbox(node.Networks("blue")), e.Sandbox(node.Networks("blue"))
+	for _, s := range []*node.Sandbox{healthy, gone} {
+		e.MustOK(e.Add(ctx, s))
+	}
+	e.MustOK(e.Check(ctx, healthy))
+	if e.Supports(thick.FeatureGC) {
+		for range 2 {
+			e.MustOK(e.Post(ctx, "/cni", expect.GcRequest(e, healthy)))
+		}
+		Expect(gone.InterfaceNames()).To(BeEmpty(), "of a sandbox that GC has to delete")
+		Expect(healthy.InterfaceNames()).To(ConsistOf("eth0", "net1"))
+		e.MustOK(e.Check(ctx, healthy))
+	}
+	for _, s := range []*node.Sandbox{healthy, gone} {
+		e.MustOK(e.Del(ctx, s))
+		Expect(e.Leftovers(s)).To(BeEmpty())
+	}
+}
+
+// keptAsideIsBounded leaves ever more unusable files for the daemon to find.
+func keptAsideIsBounded(ctx context.Context, e *thick.Env, d *thick.Daemon) {
+	ginkgo.GinkgoHelper()
+	const rounds, files, size, most = 3, 100, 512 << 10, 64 << 20
+	for round := range rounds {
+		d.Stop(ctx)
+		for range files {
+			Expect(os.WriteFile(filepath.Join(e.CacheDir, node.RandomHex(32)), make([]byte, size), 0o600)).To(Succeed())
+		}
+		d = e.Start(ctx)
+		Eventually(func() int64 { return bytesBelow(e.CacheDir) }).WithContext(ctx).WithTimeout(20*time.Second).WithPolling(100*time.Millisecond).
+			Should(BeNumerically("<", most), func() string {
+				return fmt.Sprintf("bytes below the cache directory after %d files of %d bytes", (round+1)*files, size)
+			})
+	}
+}
+
+func bytesBelow(dir string) int64 {
+	var total int64
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // it went meanwhile
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}
