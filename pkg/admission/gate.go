@@ -3,7 +3,6 @@
 package admission
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -34,19 +33,28 @@ type Options struct {
 	Most int
 	// Patience is how long an ADD waits; 0 means DefaultPatience.
 	Patience time.Duration
+	// Slow is how long a plugin runs before it is taken for one that hangs; 0
+	// means DefaultSlow.
+	Slow time.Duration
 }
 
 // Gate lets plugins in. Its methods are safe for concurrent use.
 type Gate struct {
-	o  Options
-	mu sync.Mutex
-	// queue holds those who wait, the next one first.
+	o       Options
+	mu      sync.Mutex
 	queue   queue
+	inside  map[*waiter]bool
 	running int
 	// used is what the running plugins are expected to use, in bytes.
 	used              int64
 	costs             costs
 	refused, admitted uint64
+	suspects          suspects
+	// lastTrusted is when a plugin last ended that was not kept back.
+	lastTrusted time.Time
+	// again is when a plugin that is kept back is looked at once more, nil when
+	// none is.
+	again *time.Timer
 }
 
 // New returns a Gate.
@@ -60,7 +68,10 @@ func New(o Options) *Gate {
 	if o.Budget == nil {
 		o.Budget = func() int64 { return 0 }
 	}
-	return &Gate{o: o, costs: costs{}}
+	if o.Slow <= 0 {
+		o.Slow = DefaultSlow
+	}
+	return &Gate{o: o, costs: costs{}, inside: map[*waiter]bool{}, suspects: suspects{}}
 }
 
 // arrivals numbers requests in the order of WithArrival.
@@ -87,9 +98,10 @@ func (g *Gate) Enter(ctx context.Context, command, plugin string) (leave func(pe
 	if !ok {
 		came = arrival{arrivals.Add(1), time.Now()}
 	}
+	owner, _ := ctx.Value(ownerKey{}).(Owner)
 	g.mu.Lock()
-	w := &waiter{rank: rank(command), number: came.number, plugin: plugin, ready: make(chan struct{})}
-	heap.Push(&g.queue, w)
+	w := &waiter{rank: rank(command), number: came.number, plugin: plugin, owner: owner, keys: owner.keys(), ready: make(chan struct{})}
+	g.queue = append(g.queue, w)
 	g.admit()
 	g.mu.Unlock()
 	if err := g.wait(ctx, w, came.at); err != nil {
@@ -124,29 +136,35 @@ func (g *Gate) wait(ctx context.Context, w *waiter, since time.Time) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if w.place < 0 { // let in at the same moment
+	if !g.queue.remove(w) { // let in at the same moment
 		g.release(w)
-	} else {
-		heap.Remove(&g.queue, w.place)
 	}
 	g.refused++
 	g.admit()
 	return err
 }
 
-// admit lets in who is next as long as there is room; the first of all always
+// admit lets in the next ones as long as there is room; the first of all always
 // has room. It never looks past the next one: small plugins would otherwise
 // keep a large one out for ever.
 func (g *Gate) admit() {
+	now := time.Now()
 	for len(g.queue) > 0 {
-		next := g.queue[0]
+		next := g.next(now)
 		cost, budget := g.costs.of(next.plugin), g.o.Budget()
 		full := g.running >= g.o.Most || budget > 0 && g.used+cost > budget
 		if full && g.running > 0 {
 			return
 		}
-		heap.Pop(&g.queue)
-		next.cost = cost
+		if next.suspect {
+			if yes, again := g.leavesRoom(cost, budget, now); !yes {
+				g.lookAgain(again)
+				return
+			}
+		}
+		g.queue.remove(next)
+		next.cost, next.began = cost, now
+		g.inside[next] = true
 		g.running++
 		g.used += cost
 		g.admitted++
@@ -154,7 +172,21 @@ func (g *Gate) admit() {
 	}
 }
 
+// lookAgain has admit called after a while, unless it is called before.
+func (g *Gate) lookAgain(after time.Duration) {
+	if after <= 0 || g.again != nil {
+		return
+	}
+	g.again = time.AfterFunc(after, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.again = nil
+		g.admit()
+	})
+}
+
 func (g *Gate) release(w *waiter) {
+	delete(g.inside, w)
 	g.running--
 	g.used -= w.cost
 }
@@ -163,6 +195,7 @@ func (g *Gate) leave(w *waiter, peak int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.costs.learn(w.plugin, peak)
+	g.judge(w, time.Now())
 	g.release(w)
 	g.admit()
 }

@@ -144,3 +144,74 @@ func TestBudgetOfACgroup(t *testing.T) {
 		}
 	}
 }
+
+// TestHangingNetworkLeavesASlot has a network hang in every slot at first. After
+// that it never has the last one, and its DELs do not go first.
+func TestHangingNetworkLeavesASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const hang = 10 * time.Second
+		for _, most := range []int{1, 2, 3, 8} {
+			g := New(Options{Most: most})
+			bad := func(sandbox string) context.Context {
+				return WithOwner(WithArrival(t.Context()), Owner{sandbox, "tenant", "sick"})
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			for i := range 4 + most {
+				go func() {
+					for ctx.Err() == nil {
+						leave, err := g.Enter(bad(string(rune('a'+i))), "DEL", "p")
+						if err != nil {
+							return
+						}
+						time.Sleep(hang)
+						leave(0)
+					}
+				}()
+			}
+			time.Sleep(hang / 2)
+			start := time.Now()
+			for range 6 { // the plugins of one ADD
+				leave, err := g.Enter(WithOwner(WithArrival(t.Context()), Owner{"mine", "other", "fine"}), "ADD", "p")
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(50 * time.Millisecond)
+				leave(0)
+			}
+			if took := time.Since(start); took > hang+time.Second {
+				t.Errorf("with %d slots an ADD beside a network that hangs took %s", most, took)
+			}
+			stop()
+			time.Sleep(time.Duration(4+most) * 2 * hang)
+			if s := g.State(); s.Running != 0 || s.Waiting != 0 {
+				t.Errorf("with %d slots, in the end: %+v", most, s)
+			}
+		}
+	})
+}
+
+// TestNamespacesShareTheSlots lets the namespace in next that has fewest.
+func TestNamespacesShareTheSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Options{Most: 2})
+		in := make(chan string, 10)
+		of := func(namespace string) context.Context {
+			return WithOwner(WithArrival(t.Context()), Owner{namespace + "-pod", namespace, namespace + "-net"})
+		}
+		first := enter(of("busy"), g, "ADD", "busy-1", in)
+		second := enter(of("busy"), g, "ADD", "busy-2", in)
+		synctest.Wait()
+		enter(of("busy"), g, "ADD", "busy-3", in)
+		synctest.Wait()
+		enter(of("other"), g, "ADD", "other", in)
+		synctest.Wait()
+		(<-first)(0)
+		synctest.Wait()
+		<-in
+		<-in
+		if next := <-in; next != "other" {
+			t.Errorf("%s was let in next, want the namespace without a slot", next)
+		}
+		(<-second)(0)
+	})
+}

@@ -2,6 +2,11 @@
 
 package admission
 
+import (
+	"slices"
+	"time"
+)
+
 // The ranks of the commands: the lower one goes first.
 const (
 	// rankDEL frees what others may be waiting for.
@@ -26,46 +31,26 @@ type waiter struct {
 	rank   int
 	number uint64
 	plugin string
-	// cost is what it was let in for, in bytes.
-	cost int64
-	// place is its index in the queue, -1 when it has left it.
-	place int
+	owner  Owner
+	// keys are what it is suspected by.
+	keys []string
+	// suspect is whether it is kept back, as of the last decision.
+	suspect bool
+	// cost is what it was let in for, in bytes, and began when.
+	cost  int64
+	began time.Time
 	ready chan struct{}
 }
 
-// queue is a heap of waiters (container/heap), by rank and then by arrival.
+// queue is those who wait. It has as many as requests may wait, some hundred.
 type queue []*waiter
 
-// Len implements heap.Interface.
-func (q queue) Len() int { return len(q) }
-
-// Less implements heap.Interface.
-func (q queue) Less(i, j int) bool {
-	if q[i].rank != q[j].rank {
-		return q[i].rank < q[j].rank
+// remove takes a waiter out, and reports whether it was there.
+func (q *queue) remove(w *waiter) bool {
+	at := slices.Index(*q, w)
+	if at < 0 {
+		return false
 	}
-	return q[i].number < q[j].number
-}
-
-// Swap implements heap.Interface.
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	w := x.(*waiter)
-	w.place = len(*q)
-	*q = append(*q, w)
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	old := *q
-	w := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	w.place = -1
-	return w
+	*q = slices.Delete(*q, at, at+1)
+	return true
 }

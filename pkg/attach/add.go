@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -41,17 +40,13 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 		e.deleted.add(r.ContainerID) // nothing of it was attached, and its DEL need not guess
 		return nil, err
 	}
-	// GC waits for what comes next, but not for where pods come from (RES-04).
-	e.adding.RLock()
-	attached := sync.OnceFunc(e.adding.RUnlock)
-	defer attached()
 	if err := e.beginFree(ctx, rec); err != nil {
 		return nil, err // not one delegate has run
 	}
+	e.sweeps.begin(rec, rec.Attachments)
 	var result *types100.Result
 	err = background.Try(e.log, "ADD", func() (err error) {
 		result, err = e.attachAll(ctx, rec, pod)
-		attached()
 		if err == nil {
 			err = e.commit(ctx, rec, pod)
 		}

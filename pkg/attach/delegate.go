@@ -117,6 +117,9 @@ func (e *Engine) passOverShims(c *call) {
 
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
 func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
+	if err := e.sweeps.await(ctx, c.at.Network, types.GCAttachment{ContainerID: c.rt.ContainerID, IfName: c.at.Interface}); err != nil {
+		return nil, err
+	}
 	e.prepareDeviceInfo(c.rt.ContainerID, c.at)
 	result, err := e.addPlugins(ctx, c)
 	if err != nil {

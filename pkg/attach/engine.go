@@ -62,9 +62,8 @@ type Engine struct {
 	info      devices.InfoDir
 	locks     locks
 	turns     *Turns
-	// adding is held, shared, while a sandbox is attached, so that GC can wait
-	// for a moment without.
-	adding sync.RWMutex
+	// sweeps keep GC and ADD apart.
+	sweeps sweeps
 	// published remembers which container's status a pod shows.
 	published sync.Map
 	// deleted are the containers that were deleted last.

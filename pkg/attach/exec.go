@@ -94,14 +94,41 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	if e.Gate == nil {
 		return e.limited(ctx, run, environ)
 	}
+	owner := ownerOf(stdin, environ)
 	waited := timed(ctx, PhaseQueue)
-	leave, err := e.Gate.Enter(ctx, variable(environ, "CNI_COMMAND"), filepath.Base(path))
+	leave, err := e.Gate.Enter(admission.WithOwner(ctx, owner), variable(environ, "CNI_COMMAND"), filepath.Base(path))
 	waited()
 	if err != nil {
 		return nil, run.failure(types.ErrTryAgainLater, "was not run: "+err.Error())
 	}
 	defer func() { leave(run.peak) }()
-	return e.limited(ctx, run, environ)
+	out, err := e.limited(ctx, run, environ)
+	if err != nil && variable(environ, "CNI_COMMAND") == "DEL" {
+		e.Gate.Failed(owner)
+	}
+	return out, err
+}
+
+// ownerOf reads what a plugin runs for from what it is given, which libcni's
+// calls have too.
+func ownerOf(stdin []byte, environ []string) admission.Owner {
+	o := admission.Owner{Sandbox: variable(environ, "CNI_CONTAINERID"), Network: networkName(stdin)}
+	for pair := range strings.SplitSeq(variable(environ, "CNI_ARGS"), ";") {
+		if namespace, found := strings.CutPrefix(pair, "K8S_POD_NAMESPACE="); found {
+			o.Namespace = namespace
+		}
+	}
+	return o
+}
+
+// networkName reads a plugin's own configuration, which is the only place that
+// always has it.
+func networkName(stdin []byte) string {
+	var conf struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(stdin, &conf)
+	return conf.Name
 }
 
 // limited runs the plugin within its limits of time and output.
@@ -242,13 +269,8 @@ func (r *run) explain(ctx context.Context, err error) error {
 	return r.failure(types.ErrInternal, err.Error())
 }
 
-// failure names plugin and network; the network is read from the plugin's own
-// configuration, which is the only place that always has it.
+// failure names plugin and network.
 func (r *run) failure(code uint, what string) error {
-	var conf struct {
-		Name string `json:"name"`
-	}
-	_ = json.Unmarshal(r.stdin, &conf)
 	var details []string
 	if out := excerpt(r.stdout.Bytes()); out != "" {
 		details = append(details, "stdout: "+out)
@@ -256,7 +278,7 @@ func (r *run) failure(code uint, what string) error {
 	if out := excerpt(r.stderr.Bytes()); out != "" {
 		details = append(details, "stderr: "+out)
 	}
-	return types.NewError(code, fmt.Sprintf("plugin %q of network %q %s", filepath.Base(r.path), conf.Name, what), strings.Join(details, "; "))
+	return types.NewError(code, fmt.Sprintf("plugin %q of network %q %s", filepath.Base(r.path), networkName(r.stdin), what), strings.Join(details, "; "))
 }
 
 func excerpt(b []byte) string {

@@ -27,7 +27,7 @@ func (e *Engine) GC(ctx context.Context, r *Request) error {
 		Valid     []types.GCAttachment `json:"cni.dev/valid-attachments"`
 	}
 	if err := json.Unmarshal(r.Config, &conf); err != nil {
-		return types.NewError(types.ErrDecodingFailure, "cni.dev/valid-attachments: "+err.Error(), "")
+		return &InvalidRequest{types.NewError(types.ErrDecodingFailure, "cni.dev/valid-attachments: "+err.Error(), "")}
 	}
 	if conf.DisableGC {
 		return nil
@@ -36,11 +36,9 @@ func (e *Engine) GC(ctx context.Context, r *Request) error {
 	for _, v := range conf.Valid {
 		valid[v] = true
 	}
+	// What begins from here on is known to the sweeps that start later.
+	defer e.sweeps.open()()
 	stale, failures := e.gcContainers(ctx, valid)
-	// From here to the end no ADD is under way: delegates delete every attachment
-	// that they are not told of, and one that came in between would be.
-	e.adding.Lock()
-	defer e.adding.Unlock()
 	e.ledger.SweepCache()
 	networks := e.newNetworks(ctx)
 	if err := e.noteAll(networks, stale); err != nil {
@@ -141,35 +139,46 @@ func (e *Engine) noteAll(n *networks, stale map[string]bool) error {
 	return nil
 }
 
-// networks collects, by network name, a configuration to run GC with and the
-// attachments that stay valid under their own interface names (GC-02).
+// networks collects, by network name, the attachments that stay valid under
+// their own interface names (GC-02), and the configurations to run GC with.
+//
+// A name may be that of several configurations: a tenant's definition can carry
+// the default network's. Each is swept for itself, and with what is valid for
+// any of them, because their plugins may keep their state by the name alone
+// (SEC-13).
 type networks struct {
-	order []string
-	lists map[string]string
+	order []networkKey
+	lists map[networkKey]string
 	valid map[string]map[types.GCAttachment]bool
 }
 
+// networkKey tells configurations of one name apart. A selection's cni-args
+// make no other network of a definition.
+type networkKey struct{ name, definition string }
+
 func (e *Engine) newNetworks(ctx context.Context) *networks {
-	n := &networks{lists: map[string]string{}, valid: map[string]map[types.GCAttachment]bool{}}
+	n := &networks{lists: map[networkKey]string{}, valid: map[string]map[types.GCAttachment]bool{}}
 	if d, err := e.planner.Default(ctx, "eth0", nil); err == nil {
-		n.add(d.Network, string(d.Config))
+		n.add(networkKey{d.Network, d.Definition}, string(d.Config))
 	} else {
 		e.log.Warn("GC without the default network's delegates", "error", err)
 	}
 	return n
 }
 
-func (n *networks) add(name, config string) {
-	if _, known := n.lists[name]; !known {
-		n.order = append(n.order, name)
-		n.valid[name] = map[types.GCAttachment]bool{}
+func (n *networks) add(key networkKey, config string) {
+	if _, known := n.lists[key]; !known {
+		n.order = append(n.order, key)
 	}
-	n.lists[name] = config
+	if n.valid[key.name] == nil {
+		n.valid[key.name] = map[types.GCAttachment]bool{}
+	}
+	n.lists[key] = config
 }
 
 func (n *networks) note(rec *ledger.Record, stays bool) {
 	for _, a := range rec.Attachments {
-		n.add(a.Network, a.Config)
+		n.add(networkKey{a.Network, a.Definition}, a.Config)
 		if stays {
 			n.valid[a.Network][types.GCAttachment{ContainerID: rec.ContainerID, IfName: a.Interface}] = true
 		}
@@ -178,19 +187,27 @@ func (n *networks) note(rec *ledger.Record, stays bool) {
 
 func (e *Engine) gcNetworks(ctx context.Context, n *networks) []error {
 	var failures []error
-	for _, name := range n.order {
-		list, err := readList([]byte(n.lists[name]))
+	for _, key := range n.order {
+		err := background.Try(e.log, "GC", func() error { return e.sweep(ctx, key.name, n.lists[key], n.valid[key.name]) })
 		if err != nil {
-			failures = append(failures, fmt.Errorf("network %q: %w", name, err))
-			continue
-		}
-		valid := slices.Collect(maps.Keys(n.valid[name]))
-		err = background.Try(e.log, "GC", func() error { return e.gcNetwork(ctx, list, valid) })
-		if err != nil {
-			failures = append(failures, fmt.Errorf("network %q: %w", name, err))
+			failures = append(failures, fmt.Errorf("network %q of %s: %w", key.name, key.definition, err))
 		}
 	}
 	return failures
+}
+
+// sweep has the delegates of one configuration clean up.
+func (e *Engine) sweep(ctx context.Context, name, config string, valid map[types.GCAttachment]bool) error {
+	list, err := readList([]byte(config))
+	if err != nil {
+		return err
+	}
+	known, end, err := e.sweeps.start(ctx, name, valid)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return e.gcNetwork(ctx, list, slices.Collect(maps.Keys(known)))
 }
 
 // joined reports every failure in one CNI error with the first one's code.

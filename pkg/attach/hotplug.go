@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -34,16 +33,13 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 	if err != nil {
 		return nil, err
 	}
-	e.adding.RLock()
-	attached := sync.OnceFunc(e.adding.RUnlock)
-	defer attached()
 	if err := e.begin(ctx, rec); err != nil {
 		return nil, notRecorded("the attachment cannot be recorded", err)
 	}
+	e.sweeps.begin(rec, rec.Attachments[len(rec.Attachments)-1:])
 	var result *types100.Result
 	err = background.Try(e.log, "hot-plug", func() (err error) {
 		result, err = e.hotAttach(ctx, rec, r)
-		attached()
 		if err == nil {
 			err = e.hotCommit(ctx, rec, pod)
 		}

@@ -107,7 +107,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
-	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit})
+	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit, Slow: min(admission.DefaultSlow, time.Duration(c.DelegateTimeout)/4)})
 	cells := attach.NewCells(o.Log)
 	if o.Exec == nil {
 		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate, Cells: cells}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package security
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
+	"github.com/thicket-cni/thicket/fakes/script"
+	"github.com/thicket-cni/thicket/pkg/api"
+)
+
+var fairnessCases = []thick.Case{
+	{
+		ID: "SEC-11", Level: spec.Must, Source: "OPS", Body: securityFairness, Slow: 20 * time.Second, Timeout: 3 * time.Minute,
+		Title: "Sandboxes whose delegates hang do not keep others from being served",
+	},
+}
+
+const (
+	// hangLimit is a delegate's time limit in SEC-11, and hangSlack how much
+	// longer something may take on a busy machine.
+	hangLimit = 4 * time.Second
+	hangSlack = 2 * time.Second
+	// hanging is how many sandboxes hang, one more than delegates may run.
+	hanging = 4
+)
+
+// securityFairness is SEC-11. A node with a small limit of delegates stands for
+// one with little memory.
+func securityFairness(ctx context.Context, e *thick.Env) {
+	e.DefaultNetwork(e.FakeList("default", expect.VethFake()))
+	sick := script.Fake{Add: script.FakeStep{Veth: true}, Del: script.FakeStep{Veth: true, Hang: true, Times: 3}}
+	e.Definition("sick", e.FakeList("sick", sick))
+	for _, name := range []string{"one", "two"} {
+		e.Definition(name, e.FakeList(name, expect.VethFake(), script.Fake{}))
+	}
+	e.Start(ctx, thick.DelegateTimeout(hangLimit), expect.Setting("connectionLimit", hanging-1))
+	alone := servedWithin(ctx, e, nil, time.Minute)
+
+	var sandboxes []*node.Sandbox
+	for range hanging {
+		s := e.Sandbox(node.Networks("sick"))
+		e.MustOK(e.Add(ctx, s))
+		sandboxes = append(sandboxes, s)
+	}
+	var posting sync.WaitGroup
+	for _, s := range sandboxes {
+		posting.Go(func() { deleteUntilGone(ctx, e, s) })
+	}
+	e.AwaitCalls(ctx, 2, func(c script.Call) bool { return c.Command == "DEL" && c.Network == "sick" })
+	servedWithin(ctx, e, sandboxes, 2*alone+hangLimit+hangSlack)
+	posting.Wait()
+	for _, s := range sandboxes {
+		expect.NothingLeft(e, s)
+	}
+}
+
+// deleteUntilGone posts DEL as a kubelet does: again and again.
+func deleteUntilGone(ctx context.Context, e *thick.Env, s *node.Sandbox) {
+	defer ginkgo.GinkgoRecover()
+	for range 10 {
+		if e.Post(ctx, api.MultusCNIAPIEndpoint, e.Request("DEL", s)).OK() {
+			return
+		}
+	}
+	ginkgo.Fail("a DEL whose delegate hangs three times never succeeds")
+}
+
+// servedWithin asks for what others want of a node, each within a limit, and
+// returns what the slowest took.
+func servedWithin(ctx context.Context, e *thick.Env, valid []*node.Sandbox, limit time.Duration) (slowest time.Duration) {
+	ginkgo.GinkgoHelper()
+	s := e.Sandbox(node.Networks("one,two"))
+	ask := func(what string, r *api.Request) {
+		ginkgo.GinkgoHelper()
+		start := time.Now()
+		e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, r))
+		took := time.Since(start)
+		Expect(took).To(BeNumerically("<", limit), "the time of %s beside %d sandboxes that hang", what, len(valid))
+		slowest = max(slowest, took)
+	}
+	ask("ADD", e.Request("ADD", s))
+	if e.Supports(thick.FeatureStatus) {
+		ask("STATUS", expect.StatusRequest(e))
+	}
+	if e.Supports(thick.FeatureGC) {
+		ask("GC", expect.GcRequest(e, slices.Concat(valid, []*node.Sandbox{s})...))
+	}
+	ask("CHECK", e.Request("CHECK", s))
+	ask("DEL", e.Request("DEL", s))
+	expect.NothingLeft(e, s)
+	return slowest
+}
