@@ -162,8 +162,7 @@ func Load(path string) (Subject, error) {
 	if err := yaml.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("target %s: %w", path, err)
 	}
-	switch head.Kind {
-	case thick.TargetKind:
+	if head.Kind == thick.TargetKind {
 		return thick.ParseTarget(data, path, "")
 	}
 	return nil, fmt.Errorf("target %s: kind %q is unknown; there is %s", path, head.Kind, thick.TargetKind)

@@ -35,8 +35,8 @@ var errFailed = errors.New("a MUST failed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	err := root().ExecuteContext(ctx)
+	stop()
 	switch {
 	case errors.Is(err, errFailed):
 		os.Exit(exitFailed)

@@ -36,13 +36,13 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var err error
 	if os.Getenv(inside) == "" {
 		err = enter(ctx)
 	} else {
 		err = show(ctx, *bin)
 	}
+	stop()
 	var ended *exec.ExitError
 	switch {
 	case errors.As(err, &ended):

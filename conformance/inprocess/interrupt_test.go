@@ -17,7 +17,7 @@ import (
 // soon, and no process, mount or file of it is left.
 func TestInterruptLeavesNothing(t *testing.T) {
 	work, reports := t.TempDir(), t.TempDir()
-	run := exec.Command(filepath.Join(root, "bin/thicket-conformance"), "run", "--target", //nolint:noctx // it is interrupted below
+	run := exec.Command(filepath.Join(root, "bin/thicket-conformance"), "run", "--target",
 		filepath.Join(root, "conformance/targets/thicket.yaml"), "--profiles", "add,del,ready,resilience", "--report", reports)
 	run.Env = append(os.Environ(), "TMPDIR="+work)
 	out, err := run.StdoutPipe()

@@ -87,7 +87,7 @@ func runDaemon(t *testing.T) string {
 	if err := delegate.Link(path("bin"), "fake", ""); err != nil {
 		t.Fatal(err)
 	}
-	daemon := exec.Command(filepath.Join(root, "bin/thicketd"), "--config", path("daemon.json")) //nolint:noctx // ended below
+	daemon := exec.Command(filepath.Join(root, "bin/thicketd"), "--config", path("daemon.json"))
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}

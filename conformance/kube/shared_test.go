@@ -51,7 +51,7 @@ func TestRunsShareAPIServer(t *testing.T) {
 	g.Expect(os.WriteFile(hold, nil, 0o600)).To(Succeed())
 	reports := make(chan *report.Report, 1)
 	go func() { reports <- judge(long) }()
-	g.Eventually(filepath.Join(long, "made")).WithTimeout(20 * time.Second).Should(BeAnExistingFile())
+	g.Eventually(func() string { return filepath.Join(long, "made") }).WithTimeout(20 * time.Second).Should(BeAnExistingFile())
 	short := judge(t.TempDir())
 	g.Expect(os.Remove(hold)).To(Succeed())
 	for _, r := range []report.CaseResult{short.Cases[0], (<-reports).Cases[0]} {

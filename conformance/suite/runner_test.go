@@ -52,7 +52,7 @@ func pass(context.Context, *T) {}
 func leavesProcess(more func()) func(context.Context, *T) {
 	return func(context.Context, *T) {
 		ginkgo.DeferCleanup(func() { Expect(ForeignProcesses()).To(BeEmpty(), "processes that are left") })
-		Expect(exec.Command("sleep", "3600").Start()).To(Succeed()) //nolint:noctx // left behind on purpose
+		Expect(exec.Command("sleep", "3600").Start()).To(Succeed())
 		more()
 	}
 }
@@ -84,7 +84,7 @@ func tinyCases() []Case {
 			ginkgo.DeferCleanup(func() {
 				Eventually(ForeignProcesses).WithTimeout(3 * time.Second).Should(BeEmpty())
 			})
-			Expect(exec.Command("sh", "-c", "sleep 0.2 & exit 0").Run()).To(Succeed()) //nolint:noctx // orphaned, then reaped
+			Expect(exec.Command("sh", "-c", "sleep 0.2 & exit 0").Run()).To(Succeed())
 		}),
 	}
 }

@@ -42,13 +42,13 @@ func tiny(id string, body func(context.Context, *thick.Env)) thick.Case {
 func TestCaseOutcomes(t *testing.T) {
 	needs := tiny("TINY-08", func(_ context.Context, e *thick.Env) { e.Skipf("must not run") })
 	needs.Needs = []spec.Feature{thick.FeatureKill}
-	leave := func() { Expect(exec.Command("sleep", "3600").Start()).To(Succeed()) } //nolint:noctx // left behind on purpose
+	leave := func() { Expect(exec.Command("sleep", "3600").Start()).To(Succeed()) }
 	catalog, err := suite.NewCatalog(thick.NewProfile("tiny", "Tiny cases",
 		tiny("TINY-03", func(_ context.Context, e *thick.Env) { e.Skipf("because %d", 7) }),
 		needs,
 		tiny("TINY-09", func(context.Context, *thick.Env) { leave() }),
 		tiny("TINY-10", func(context.Context, *thick.Env) {
-			Expect(exec.Command("sh", "-c", "sleep 0.2 & exit 0").Run()).To(Succeed()) //nolint:noctx // orphaned, then reaped
+			Expect(exec.Command("sh", "-c", "sleep 0.2 & exit 0").Run()).To(Succeed())
 		}),
 		tiny("TINY-11", func(_ context.Context, e *thick.Env) { leave(); e.Skipf("not today") }), // a skip must not hide it
 	))

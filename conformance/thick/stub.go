@@ -40,7 +40,7 @@ type Stub struct {
 func (e *Env) Stub(handler http.Handler) *Stub {
 	ginkgo.GinkgoHelper()
 	Expect(os.MkdirAll(e.RunDir, 0o700)).To(Succeed())
-	l, err := net.Listen("unix", e.Socket())
+	l, err := net.Listen("unix", e.Socket()) //nolint:noctx // the case closes it
 	Expect(err).NotTo(HaveOccurred())
 	s := &Stub{socket: e.Socket()}
 	s.server = &http.Server{

@@ -44,7 +44,7 @@ func leave(how string, rec *record) error {
 // ownSession is this program as a child in a session of its own. It holds the
 // plugin's pipes.
 func ownSession(mode string) *exec.Cmd {
-	child := exec.Command("/proc/self/exe")
+	child := exec.Command("/proc/self/exe") //nolint:noctx // it outlives the plugin on purpose
 	child.Env = []string{modeVariable + "=" + mode}
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

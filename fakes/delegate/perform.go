@@ -139,7 +139,7 @@ func awaitFile(path string) {
 }
 
 func leaveChild(rec *record) error {
-	child := exec.Command("/proc/self/exe")
+	child := exec.Command("/proc/self/exe") //nolint:noctx // it outlives the plugin on purpose
 	child.Env = []string{modeVariable + "=" + modeChild}
 	// It holds the plugin's own pipes, as a careless plugin's child would.
 	child.Stdout, child.Stderr = os.Stdout, os.Stderr

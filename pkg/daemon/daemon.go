@@ -230,7 +230,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	<-ctx.Done()
 	d.drain()
 	d.withdraw(stopNode, nodeEnded)
-	err := d.close(server)
+	err := d.close(server) //nolint:contextcheck // the context has ended, and what is in flight has not
 	stopFollowing()
 	work.Wait()
 	var broken *failure

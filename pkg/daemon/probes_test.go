@@ -27,7 +27,7 @@ func TestProbesFollowReadiness(t *testing.T) {
 
 	status := func(address, path string) func() int {
 		return func() int {
-			answer, err := http.Get(fmt.Sprintf("http://%s:%d%s", address, port, path)) //nolint:noctx // the test's own end is limit enough
+			answer, err := http.Get(fmt.Sprintf("http://%s:%d%s", address, port, path))
 			if err != nil {
 				return 0
 			}

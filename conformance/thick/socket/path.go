@@ -163,7 +163,7 @@ func socketNeighboursSurvive(ctx context.Context, e *thick.Env) {
 	Expect(os.Symlink("file", at("link"))).To(Succeed())
 	Expect(syscall.Mkfifo(at("fifo"), 0o644)).To(Succeed())
 	expect.StaleSocket(at("stale.sock"))
-	other, err := net.Listen("unix", at("other.sock"))
+	other, err := net.Listen("unix", at("other.sock")) //nolint:noctx // the case closes it
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { _ = other.Close() }()
 	neighbours := []string{"file", ".hidden", "multus.sock.old", "multus.socket", "directory", "link", "fifo", "stale.sock", "other.sock"}

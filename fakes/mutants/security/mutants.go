@@ -198,7 +198,7 @@ func typeCheckedAtAdd(a *seam.Assembly) {
 func typeProbed(a *seam.Assembly) {
 	seam.OnDefinition(func(d *cluster.Definition) error {
 		for _, field := range typeKey.FindAllStringSubmatch(d.Config, -1) {
-			probe := exec.Command(filepath.Join(a.Config.BinDir, field[1]))
+			probe := exec.Command(filepath.Join(a.Config.BinDir, field[1])) //nolint:noctx // the fault: nothing bounds it
 			probe.Env = []string{"CNI_COMMAND=VERSION"}
 			_ = probe.Run()
 		}

@@ -56,7 +56,7 @@ func alsoAbstract(a *seam.Assembly) {
 }
 
 func keepListening(network, address string) error {
-	l, err := net.Listen(network, address)
+	l, err := net.Listen(network, address) //nolint:noctx // the daemon's end closes it
 	if err != nil {
 		return err
 	}
