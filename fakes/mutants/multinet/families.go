@@ -39,7 +39,7 @@ var familiesMutants = []mutant.Mutant{
 		Fault: "who gives a network the default route of one family loses that of the other"},
 	{Name: "isolation-own-name-refused", Cases: []string{"NET-08"}, Daemon: isolationOwnNameRefused,
 		Fault: "with namespaceIsolation a pod may not name its own namespace"},
-	{Name: "node-any-file-of-directory", Cases: []string{"NET-11"}, Daemon: anyFileOfDirectory,
+	{Name: "node-any-file-of-directory", Cases: []string{"NET-11"}, Unserved: true, Daemon: anyFileOfDirectory,
 		Fault: "of a directory the first file is the cluster's network, whatever its name ends in"},
 	{Name: "status-without-first", Cases: []string{"NET-09", "NET-04"}, Daemon: func(a *seam.Assembly) {
 		a.Cluster = &furtherOnly{&seam.Lookups{Cluster: a.Cluster, OnPod: a.Cluster.Pod}}

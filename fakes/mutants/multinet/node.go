@@ -25,9 +25,9 @@ var nodeMutants = []mutant.Mutant{
 		Fault: "networks that are out of reach are left out, and the ADD succeeds"},
 	{Name: "isolation-always", Cases: []string{"NET-08"}, Daemon: func(a *seam.Assembly) { a.Config.NamespaceIsolation = true },
 		Fault: "pods are kept apart though nobody asked for it"},
-	{Name: "node-multus-namespace-ignored", Cases: []string{"NET-11", "NET-04"}, Daemon: func(a *seam.Assembly) { a.Config.MultusNamespace = "kube-system" },
+	{Name: "node-multus-namespace-ignored", Cases: []string{"NET-11", "NET-04"}, Unserved: true, Daemon: func(a *seam.Assembly) { a.Config.MultusNamespace = "kube-system" },
 		Fault: "multusNamespace is kube-system, whatever the configuration says"},
-	{Name: "node-cluster-network-no-definition", Cases: []string{"NET-11"}, Daemon: clusterNetworkNoDefinition,
+	{Name: "node-cluster-network-no-definition", Cases: []string{"NET-11"}, Unserved: true, Daemon: clusterNetworkNoDefinition,
 		Fault: "clusterNetwork has to be a file"},
 	{Name: "node-first-default-network-only", Cases: []string{"NET-11"}, Daemon: func(a *seam.Assembly) {
 		a.Config.DefaultNetworks = a.Config.DefaultNetworks[:min(1, len(a.Config.DefaultNetworks))]
