@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -87,8 +88,7 @@ type Options struct {
 	Parallel int
 	Seed     uint64
 	Progress func(done, of int, r CaseResult)
-	// API is what a target with the feature kubernetes gets, when runs share one;
-	// nil is one of this run's own.
+	// API is the API server that several runs share; nil means one of this run's own.
 	API *kube.API
 }
 
@@ -96,13 +96,6 @@ type Options struct {
 // them.
 func Catalog(more ...Profile) (*suite.Catalog, error) {
 	return suite.NewCatalog(slices.Concat(all.Profiles(), more)...)
-}
-
-// thick are the settings of a thick plugin's cases; ok is false for a target of
-// another kind.
-func (s *Settings) thick() (settings thick.Settings, ok bool) {
-	t, ok := s.Target.(Target)
-	return thick.Settings{Target: t, FakeDelegate: s.FakeDelegate, PluginDir: s.PluginDir, Kubeconfig: s.Kubeconfig, KubernetesAssets: s.KubernetesAssets}, ok
 }
 
 // options are those of the engine.
@@ -115,12 +108,11 @@ func (o *Options) options() (suite.Options, error) {
 		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
 		Command: o.Command, Parallel: o.Parallel, Seed: o.Seed, Progress: o.Progress,
 	}
-	if o.Kubeconfig != "" { // also for a target that has no use for it: it may be a mistake
-		if _, err := os.Stat(o.Kubeconfig); err != nil {
-			return to, fmt.Errorf("the kubeconfig: %w", err)
-		}
+	if _, err := os.Stat(cmp.Or(o.Kubeconfig, os.DevNull)); err != nil { // also for a target that has no use for it
+		return to, fmt.Errorf("the kubeconfig: %w", err)
 	}
-	if settings, ok := o.thick(); ok {
+	if t, ok := o.Target.(Target); ok {
+		settings := thick.Settings{Target: t, FakeDelegate: o.FakeDelegate, PluginDir: o.PluginDir, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
 		to.Setup, to.Services = settings, settings.Services(o.API)
 	}
 	return to, nil

@@ -11,15 +11,7 @@
 // Report says what passed, failed and was skipped, and why.
 //
 // The suite knows nothing of the daemon that it judges but the wire contract
-// (package pkg/api) and what the target says.
-//
-// From a test of one's own:
-//
-//	func TestConformance(t *testing.T) {
-//		target, err := conformance.LoadTarget("target.yaml")
-//		if err != nil {
-//			t.Fatal(err)
-//		}
-//		conformance.Run(t, conformance.Config{Target: target})
-//	}
+// (package pkg/api) and what the target says. Somebody else's kinds of target,
+// profiles and cases are judged beside its own; conformance/example-kind is a
+// module that has them.
 package conformance

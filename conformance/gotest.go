@@ -3,19 +3,12 @@
 package conformance
 
 import (
-	"fmt"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/conformance/thick"
 )
-
-// noPlugins says once in a program that many cases will be skipped.
-var noPlugins = sync.OnceFunc(func() {
-	fmt.Fprintln(os.Stderr, "conformance: Config.PluginDir is empty, so the cases that need real CNI plugins (bridge, host-local, …) are skipped; "+
-		"build github.com/containernetworking/plugins and name their directory")
-})
 
 // Config is what Run needs. Target is required.
 type Config struct {
@@ -57,8 +50,8 @@ func Run(t *testing.T, c Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, thick := c.Target.(Target); thick && c.PluginDir == "" && !IsChild() {
-		noPlugins()
+	if s, ok := o.Setup.(thick.Settings); ok && s.PluginDir == "" && !IsChild() {
+		thick.WithoutPlugins()
 	}
 	if c.ReportDir == "" {
 		c.ReportDir = os.Getenv("REPORT")

@@ -4,7 +4,10 @@ package thick
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"slices"
+	"sync"
 
 	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/suite"
@@ -135,6 +138,14 @@ type Settings struct {
 	// API server, unless KUBEBUILDER_ASSETS says so.
 	KubernetesAssets string
 }
+
+// WithoutPlugins says on stderr, once in a program, that cases will be skipped
+// for want of a PluginDir: a go test shows the reasons of skips only when it is
+// asked for them.
+var WithoutPlugins = sync.OnceFunc(func() {
+	fmt.Fprintln(os.Stderr, "conformance: Config.PluginDir is empty, so the cases that need real CNI plugins (bridge, host-local, …) are skipped; "+
+		"build github.com/containernetworking/plugins and name their directory")
+})
 
 // API are the settings of the API server for the daemons of these targets.
 func (s *Settings) API(targets ...Target) kube.Settings {
