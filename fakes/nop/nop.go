@@ -86,7 +86,7 @@ func drain(fd int) error {
 	var chunk [4096]byte
 	for {
 		n, err := syscall.Read(fd, chunk[:])
-		if n == 0 || err != nil && err != syscall.EINTR { //nolint:errorlint // a plain errno
+		if n == 0 || err != nil && err != syscall.EINTR {
 			return err
 		}
 	}
