@@ -25,10 +25,10 @@ import (
 
 type benchFlags struct {
 	targetFlags
-	peer, json, html string
-	rounds, pairs    int
-	scenarios        []string
-	strict           bool
+	peer, nop, json, html string
+	rounds, pairs         int
+	scenarios             []string
+	strict                bool
 }
 
 func benchCommand() *cobra.Command {
@@ -47,6 +47,7 @@ func benchCommand() *cobra.Command {
 	}
 	f.register(c)
 	c.Flags().StringVar(&f.peer, "peer", "", "measure this implementation too, a target's YAML `file`")
+	c.Flags().StringVar(&f.nop, "nop", "", "a small program to execute as the delegate that does nothing, a `file` that imports fakes/nop; empty is this program itself, which starts slower")
 	c.Flags().StringVar(&f.json, "json", "", "write what was measured to this `file`")
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this `file`")
 	c.Flags().IntVar(&f.rounds, "rounds", 200, "how often each single request is made")
@@ -67,7 +68,7 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	measured := bench.Settings{
 		Settings: thick.Settings{Target: target, FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets},
-		Rounds:   f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
+		Nop:      f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
 	}
 	for _, s := range f.scenarios {
 		if !slices.Contains(bench.Scenarios, s) {

@@ -38,6 +38,10 @@ type Settings struct {
 	// Peer is another implementation that is measured in turns with Target; may
 	// be nil.
 	Peer thick.Target
+	// Nop is a program to execute as the delegate that does nothing: a small one
+	// that imports fakes/nop. Empty means this program itself, which takes a
+	// millisecond or two longer to start.
+	Nop string
 	// Rounds is how often each single measurement is made.
 	Rounds int
 	// Pairs is how many ADD and DEL pairs the long run makes.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -127,10 +128,16 @@ func (b *bench) open(_ context.Context, e *thick.Env) {
 		ginkgo.DeferCleanup(func(ctx context.Context) { peer.Teardown(ctx) }, ginkgo.NodeTimeout(thick.TeardownTimeout))
 		envs = append(envs, peer)
 	}
-	self, err := os.Readlink("/proc/self/exe")
+	program := b.settings.Nop
+	if program == "" {
+		program = "/proc/self/exe"
+	}
+	program, err := filepath.EvalSymlinks(program)
+	Expect(err).NotTo(HaveOccurred(), "the delegate that does nothing")
+	program, err = filepath.Abs(program)
 	Expect(err).NotTo(HaveOccurred())
 	for _, e := range envs {
-		Expect(nop.Link(e.BinDir, "nop", self)).To(Succeed())
+		Expect(nop.Link(e.BinDir, "nop", program)).To(Succeed())
 		b.report.Sides = append(b.report.Sides, Side{Name: e.Target.Name(), Latency: map[string]Latency{}})
 	}
 	for i, e := range envs {
