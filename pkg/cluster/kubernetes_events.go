@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/thicket-cni/thicket/pkg/brief"
 )
 
 // recorder sends events in the background: it has a queue of limited length,
@@ -30,7 +32,7 @@ func (r *recorder) shutdown() { r.broadcaster.Shutdown() }
 func (k *Kubernetes) Event(pod *Pod, eventType, reason, message string) {
 	k.events.recorder.Event(&corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: types.UID(pod.UID),
-	}, eventType, reason, message)
+	}, eventType, reason, brief.Cut(message, brief.Line))
 }
 
 // eventSink implements record.EventSink, whose methods have no context.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/brief"
 )
 
 // answer is an error that knows its HTTP status.
@@ -58,7 +59,27 @@ func statusOf(err error) (int, *types.Error) {
 // writeError answers with a CNI error as JSON (EP-05).
 func writeError(w http.ResponseWriter, err error) {
 	status, cni := statusOf(err)
-	writeJSON(w, status, cni)
+	writeJSON(w, status, shortened(cni))
+}
+
+const (
+	// errorLimit is the largest answer of an error, in bytes.
+	errorLimit = 64 << 10
+	// escaped is how many bytes JSON makes of one at most.
+	escaped = 6
+)
+
+// shortened returns a CNI error whose JSON is within the limit (SEC-12).
+func shortened(e *types.Error) *types.Error {
+	if escaped*(len(e.Msg)+len(e.Details)) < errorLimit {
+		return e
+	}
+	const part = errorLimit - 1<<10 // the rest is for the keys
+	short := types.NewError(e.Code, brief.Cut(e.Msg, part/4), brief.Cut(e.Details, part/2))
+	if body, err := json.Marshal(short); err == nil && len(body) <= errorLimit {
+		return short
+	}
+	return types.NewError(e.Code, brief.Cut(e.Msg, part/4/escaped), brief.Cut(e.Details, part/2/escaped))
 }
 
 // writeResult answers a success: the result of an ADD (EP-03), an empty

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/containernetworking/cni/pkg/utils"
+
+	"github.com/thicket-cni/thicket/pkg/brief"
 )
 
 // settledSuffix ends the name of a damaged file whose container was deleted.
@@ -95,7 +97,7 @@ func (s *Store) writeReason(name string, reason error) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(reason.Error() + "\n")
+	_, err = f.WriteString(brief.Cut(reason.Error(), 4*brief.Line) + "\n")
 	return errors.Join(err, f.Close())
 }
 
