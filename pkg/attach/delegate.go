@@ -138,7 +138,7 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 // is recorded, libcni may have cached one.
 func (e *Engine) del(ctx context.Context, c *call) error {
 	e.passOverShims(c)
-	if c.at.Result == nil {
+	if c.at.Result == nil || c.at.Cached {
 		return c.located(e.delCached(ctx, c))
 	}
 	prev, err := c.prevResult()
@@ -175,7 +175,7 @@ func (e *Engine) check(ctx context.Context, c *call) error {
 	if known, err := version.GreaterThanOrEqualTo(configVersion(c.list), "0.4.0"); err != nil || !known {
 		return c.located(err)
 	}
-	if c.at.Result == nil {
+	if c.at.Result == nil || c.at.Cached {
 		return c.located(e.cni.CheckNetworkList(ctx, c.list, c.rt))
 	}
 	prev, err := c.prevResult()

@@ -22,29 +22,48 @@ import (
 // interface alone; a sandbox that it names keeps all its attachments (GC-01).
 // An error does not stop the rest; all of them are reported (GC-03).
 func (e *Engine) GC(ctx context.Context, r *Request) error {
-	var conf struct {
-		DisableGC bool                 `json:"disableGC"`
-		Valid     []types.GCAttachment `json:"cni.dev/valid-attachments"`
-	}
-	if err := json.Unmarshal(r.Config, &conf); err != nil {
-		return &InvalidRequest{types.NewError(types.ErrDecodingFailure, "cni.dev/valid-attachments: "+err.Error(), "")}
-	}
-	if conf.DisableGC {
-		return nil
-	}
-	valid := map[types.GCAttachment]bool{}
-	for _, v := range conf.Valid {
-		valid[v] = true
+	disabled, valid, err := readValid(r.Config)
+	if err != nil || disabled {
+		return err
 	}
 	// What begins from here on is known to the sweeps that start later.
 	defer e.sweeps.open()()
 	stale, failures := e.gcContainers(ctx, valid)
 	e.ledger.SweepCache()
-	networks := e.newNetworks(ctx)
+	networks := e.newNetworks(ctx, valid)
 	if err := e.noteAll(networks, stale); err != nil {
 		return types.NewError(types.ErrTryAgainLater, "the ledger cannot be read", errors.Join(append(failures, err)...).Error())
 	}
+	e.restrict(networks, valid)
 	return joined(append(failures, e.gcNetworks(ctx, networks)...))
+}
+
+// readValid returns the attachments that the runtime names valid. The older key
+// cni.dev/attachments, which libcni sends beside it, changes nothing (GC-06). A
+// request without the key says nothing about any attachment, and so deletes none.
+func readValid(config []byte) (disabled bool, valid map[types.GCAttachment]bool, err error) {
+	var conf struct {
+		DisableGC bool            `json:"disableGC"`
+		Valid     json.RawMessage `json:"cni.dev/valid-attachments"`
+	}
+	var named []types.GCAttachment
+	if err = json.Unmarshal(config, &conf); err == nil && len(conf.Valid) > 0 {
+		err = json.Unmarshal(conf.Valid, &named)
+	}
+	switch {
+	case err != nil:
+		return false, nil, &InvalidRequest{types.NewError(types.ErrDecodingFailure, "cni.dev/valid-attachments: "+err.Error(), "")}
+	case conf.DisableGC:
+		return true, nil, nil
+	case len(conf.Valid) == 0:
+		return false, nil, &InvalidRequest{types.NewError(types.ErrInvalidNetworkConfig,
+			"cni.dev/valid-attachments is missing; a runtime that has no attachment sends an empty list", "")}
+	}
+	valid = map[types.GCAttachment]bool{}
+	for _, v := range named {
+		valid[v] = true
+	}
+	return false, valid, nil
 }
 
 // gcContainers deletes the sandboxes that are not valid. It returns which those
@@ -139,6 +158,19 @@ func (e *Engine) noteAll(n *networks, stale map[string]bool) error {
 	return nil
 }
 
+// restrict leaves the default network alone to be cleaned up as long as the
+// runtime names a container that is not recorded: nobody can say which further
+// attachments it has, and their delegates would take them for invalid (GC-05).
+func (e *Engine) restrict(n *networks, valid map[types.GCAttachment]bool) {
+	for v := range valid {
+		if !n.recorded[v.ContainerID] {
+			e.log.Warn("GC of further networks is put off: a container that the runtime names has no record", "sandbox", v.ContainerID)
+			n.order = slices.DeleteFunc(n.order, func(key networkKey) bool { return key != n.first })
+			return
+		}
+	}
+}
+
 // networks collects, by network name, the attachments that stay valid under
 // their own interface names (GC-02), and the configurations to run GC with.
 //
@@ -150,16 +182,24 @@ type networks struct {
 	order []networkKey
 	lists map[networkKey]string
 	valid map[string]map[types.GCAttachment]bool
+	// first is the default network.
+	first networkKey
+	// recorded are the containers that are known.
+	recorded map[string]bool
 }
 
 // networkKey tells configurations of one name apart. A selection's cni-args
 // make no other network of a definition.
 type networkKey struct{ name, definition string }
 
-func (e *Engine) newNetworks(ctx context.Context) *networks {
-	n := &networks{lists: map[networkKey]string{}, valid: map[string]map[types.GCAttachment]bool{}}
+// newNetworks begins with the default network, of which all attachments are
+// valid that the runtime names, recorded or not (GC-05).
+func (e *Engine) newNetworks(ctx context.Context, valid map[types.GCAttachment]bool) *networks {
+	n := &networks{lists: map[networkKey]string{}, valid: map[string]map[types.GCAttachment]bool{}, recorded: map[string]bool{}}
 	if d, err := e.planner.Default(ctx, "eth0", nil); err == nil {
-		n.add(networkKey{d.Network, d.Definition}, string(d.Config))
+		n.first = networkKey{d.Network, d.Definition}
+		n.add(n.first, string(d.Config))
+		maps.Copy(n.valid[d.Network], valid)
 	} else {
 		e.log.Warn("GC without the default network's delegates", "error", err)
 	}
@@ -177,6 +217,7 @@ func (n *networks) add(key networkKey, config string) {
 }
 
 func (n *networks) note(rec *ledger.Record, stays bool) {
+	n.recorded[rec.ContainerID] = true
 	for _, a := range rec.Attachments {
 		n.add(networkKey{a.Network, a.Definition}, a.Config)
 		if stays {

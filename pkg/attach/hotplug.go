@@ -68,6 +68,7 @@ func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, se
 	if err != nil {
 		return nil, err
 	}
+	nameAdopted(rec, pod)
 	e.undeclared(pod, d)
 	a := attachment(d)
 	c, err := e.call(rec, &a, r.Netns)

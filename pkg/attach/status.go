@@ -22,7 +22,7 @@ func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
 	var all []cluster.NetworkStatus
 	for i := range rec.Attachments {
 		a := &rec.Attachments[i]
-		if a.Auxiliary || a.State != "" {
+		if a.Auxiliary || a.State != "" || len(a.Result) == 0 { // of Multus' attachments libcni may have lost a result
 			continue
 		}
 		result, err := recordedResult(a.Result)

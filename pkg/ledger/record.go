@@ -71,6 +71,9 @@ type Attachment struct {
 	// Unanswered says that the client of a complete hot-plug may not know of it:
 	// it will ask again.
 	Unanswered bool `json:"unanswered,omitempty"`
+	// Cached marks an attachment of a Multus that ran here before: libcni's cache
+	// has it too, and libcni deletes it there.
+	Cached bool `json:"cached,omitempty"`
 	// Auxiliary marks the auxiliary chain: it has an interface name as every
 	// attachment has, and no interface.
 	Auxiliary bool `json:"auxiliary,omitempty"`

@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("lifecycle", "GC and STATUS", slices.Concat(cases(), readyCases)...)
+	return thick.NewProfile("lifecycle", "GC and STATUS", slices.Concat(cases(), readyCases, gcUnrecordedCases)...)
 }

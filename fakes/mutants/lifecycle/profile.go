@@ -12,5 +12,5 @@ import (
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return slices.Concat(gcDelegatesMutants, gcErrorsMutants, gcMutants, readyMutants, statusMutants)
+	return slices.Concat(gcDelegatesMutants, gcErrorsMutants, gcMutants, gcUnrecordedMutants, readyMutants, statusMutants)
 }
