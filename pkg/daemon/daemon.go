@@ -93,6 +93,7 @@ type Daemon struct {
 // follow; the socket is given up when Run ends.
 func New(ctx context.Context, o Options) (*Daemon, error) {
 	c := o.Config
+	o.Log = cutting(o.Log)
 	if err := checkPlugins(c.BinDir, c.ChrootDir); err != nil {
 		return nil, err
 	}

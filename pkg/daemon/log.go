@@ -7,10 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
-
-	"github.com/thicket-cni/thicket/pkg/brief"
 )
 
 // parseLevel reads slog's levels and Multus' names for them.
@@ -49,26 +46,6 @@ func NewLogger(c *Config) (*slog.Logger, func() error, error) {
 		out = append(out, f)
 		closeFile = f.Close
 	}
-	h := slog.NewTextHandler(io.MultiWriter(out...), &slog.HandlerOptions{Level: level, ReplaceAttr: cutAttr})
-	return slog.New(h), closeFile, nil
-}
-
-// cutAttr keeps what somebody else has written, such as a delegate's error, from
-// filling the log (SEC-12). A stack is the daemon's own.
-func cutAttr(_ []string, a slog.Attr) slog.Attr {
-	var text string
-	switch v := a.Value.Any().(type) {
-	case string:
-		text = v
-	case error:
-		text = v.Error()
-	}
-	if len(text) <= brief.Line || a.Key == "stack" {
-		return a
-	}
-	short := brief.Cut(text, brief.Line)
-	if quoted := len(strconv.Quote(short)); quoted > 2*brief.Line { // mostly what has to be escaped
-		short = brief.Cut(text, brief.Line*brief.Line/quoted)
-	}
-	return slog.String(a.Key, short)
+	h := slog.NewTextHandler(io.MultiWriter(out...), &slog.HandlerOptions{Level: level})
+	return cutting(slog.New(h)), closeFile, nil
 }
