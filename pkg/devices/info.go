@@ -7,12 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/thicket-cni/thicket/pkg/foreign"
 )
 
 // DefaultInfoDir is the base directory that the NPWG device information
@@ -74,23 +75,12 @@ func (d InfoDir) Prepare(path, resource, id string) error {
 // Load reads a DeviceInfo file; nil without an error when there is none. What
 // is no JSON object, or too large to be one of its kind, is an error.
 func Load(path string) (json.RawMessage, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	data, err := foreign.ReadFile(path, infoLimit, foreign.NoLinks)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("DeviceInfo %s is no regular file", path))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, infoLimit+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > infoLimit {
-		return nil, fmt.Errorf("DeviceInfo %s is larger than %d bytes", path, infoLimit)
+	case err != nil:
+		return nil, fmt.Errorf("DeviceInfo: %w", err)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(data, &object); err != nil || object == nil {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/utils"
 )
 
@@ -46,7 +45,7 @@ func (p *Planner) chain() ([]byte, error) {
 	if utils.ValidateNetworkName(name) != nil {
 		return nil, invalid("auxiliaryCNIChainName %q: want letters and digits, then also '_', '.' and '-' (CNI network name)", name)
 	}
-	files, err := libcni.NetworkPluginConfsFromFiles(filepath.Dir(beside), name)
+	files, err := pluginFiles(filepath.Join(filepath.Dir(beside), name))
 	if err != nil {
 		return nil, invalid("auxiliaryCNIChainName %q: %v", name, err)
 	}
@@ -55,7 +54,7 @@ func (p *Planner) chain() ([]byte, error) {
 	}
 	plugins := []json.RawMessage{json.RawMessage(`{"type":"` + chainHead + `"}`)}
 	for _, f := range files {
-		plugins = append(plugins, json.RawMessage(f.Bytes))
+		plugins = append(plugins, f)
 	}
 	return marshal(map[string]any{"cniVersion": "1.0.0", "name": name, "plugins": plugins})
 }

@@ -6,16 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/utils"
+
+	"github.com/thicket-cni/thicket/pkg/foreign"
 )
 
 // maxConfig is the largest configuration file that is read, in bytes.
@@ -114,28 +113,11 @@ func readConfig(path string) (*configFile, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	// Not blocking, so that a FIFO is found out and not waited for.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w: %w", errNoConfig, err)
-		}
-		return nil, err
+	data, err := foreign.ReadFile(path, maxConfig, foreign.FollowLinks)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", errNoConfig, err)
 	}
-	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxConfig {
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, maxConfig>>20)
-	}
-	return data, nil
+	return data, err
 }
 
 // addPluginFiles appends the plugins of dir/<network name>/*.conf.
@@ -149,13 +131,35 @@ func (l *list) addPluginFiles(dir string) error {
 	if only := strings.ToLower(strings.Trim(string(l.fields["loadOnlyInlinedPlugins"]), `"`)); only == "true" {
 		return nil
 	}
-	files, err := libcni.NetworkPluginConfsFromFiles(dir, name)
+	files, err := pluginFiles(filepath.Join(dir, name))
 	if err != nil || len(files) == 0 {
 		return err
 	}
 	for _, f := range files {
-		l.plugins = append(l.plugins, json.RawMessage(f.Bytes))
+		l.plugins = append(l.plugins, f)
 	}
 	l.edited = true
 	return nil
+}
+
+// pluginFiles are the plugins in a directory, as libcni would find them (CNI
+// spec 1.1, section 1). libcni itself would wait for a pipe.
+func pluginFiles(dir string) ([]json.RawMessage, error) {
+	paths, err := libcni.ConfFiles(dir, []string{".conf"})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(paths)
+	var plugins []json.RawMessage
+	for _, path := range paths {
+		data, err := readFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := libcni.NetworkPluginConfFromBytes(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		plugins = append(plugins, data)
+	}
+	return plugins, nil
 }
