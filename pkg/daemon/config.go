@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -108,11 +109,16 @@ type Config struct {
 	// cancelled and rolled back.
 	GracePeriod Duration `json:"gracePeriod"`
 
-	// MetricsPort serves /metrics on all addresses of the node; 0 for none.
+	// MetricsPort serves /metrics on MetricsAddress; 0 for none.
 	MetricsPort int `json:"metricsPort,omitempty"`
-	// ProbePort serves /healthz and /readyz on the loopback address, for a
+	// MetricsAddress is the IP address that metrics and profiles are served on;
+	// empty means all of the node's.
+	MetricsAddress string `json:"metricsAddress,omitempty"`
+	// ProbePort serves /healthz and /readyz on ProbeAddress, for a
 	// kubelet's probes; 0 for none.
 	ProbePort int `json:"probePort,omitempty"`
+	// ProbeAddress is the IP address that probes are answered on.
+	ProbeAddress string `json:"probeAddress,omitempty"`
 	// EnablePprof serves /debug/pprof/ beside the metrics.
 	EnablePprof bool `json:"enablePprof,omitempty"`
 
@@ -141,6 +147,7 @@ func DefaultConfig() *Config {
 		RequestLimit:     4 << 20,
 		QueueLimit:       512,
 		GracePeriod:      Duration(25 * time.Second),
+		ProbeAddress:     "127.0.0.1",
 
 		PodResourcesSocket: devices.DefaultSocket,
 		DeviceInfoDir:      devices.DefaultInfoDir,
@@ -209,6 +216,10 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("connectionLimit", "%d is negative; leave it out to have the memory limit decide", c.ConnectionLimit)
 	case c.MetricsPort < 0 || c.MetricsPort > 65535:
 		return bad("metricsPort", "%d is no TCP port", c.MetricsPort)
+	case c.MetricsAddress != "" && net.ParseIP(c.MetricsAddress) == nil:
+		return bad("metricsAddress", "%q is not an IP address", c.MetricsAddress)
+	case net.ParseIP(c.ProbeAddress) == nil:
+		return bad("probeAddress", "%q is not an IP address; leave the key out for 127.0.0.1", c.ProbeAddress)
 	case c.ProbePort < 0 || c.ProbePort > 65535:
 		return bad("probePort", "%d is no TCP port", c.ProbePort)
 	case c.ProbePort != 0 && c.ProbePort == c.MetricsPort:

@@ -5,10 +5,10 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -97,7 +97,7 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{Registry: d.metrics.registry}))
+	mux.Handle("/metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{Registry: d.metrics.registry, MaxRequestsInFlight: 2, Timeout: portTimeout}))
 	if d.config.EnablePprof {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -105,11 +105,12 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	server := &http.Server{Addr: fmt.Sprintf(":%d", d.config.MetricsPort), Handler: mux, ReadHeaderTimeout: headerTimeout,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	within := portTimeout
+	if d.config.EnablePprof {
+		within = profileTimeout
+	}
+	address := net.JoinHostPort(d.config.MetricsAddress, strconv.Itoa(d.config.MetricsPort))
+	if err := d.servePort(ctx, address, mux, within); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		d.log.Error("metrics are not served; free the port or set metricsPort to another one", "metricsPort", d.config.MetricsPort, "error", err)
 	}
 }

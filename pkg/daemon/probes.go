@@ -12,8 +12,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/api"
 )
 
-// serveProbes answers the kubelet's probes on the loopback address until ctx
-// ends, with what the socket's endpoints of the same names answer. A kubelet
+// serveProbes answers the kubelet's probes on probeAddress until ctx ends, with what the socket's endpoints of the same names answer. A kubelet
 // cannot probe a unix socket, and a probe that executes a program in the
 // container would take that program's memory from the delegates.
 //
@@ -25,11 +24,8 @@ func (d *Daemon) serveProbes(ctx context.Context) {
 	mux := http.NewServeMux()
 	mux.Handle(api.MultusHealthAPIEndpoint, probe(alive))
 	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.unready))
-	server := &http.Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(d.config.ProbePort)), Handler: mux,
-		ReadHeaderTimeout: headerTimeout, BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	address := net.JoinHostPort(d.config.ProbeAddress, strconv.Itoa(d.config.ProbePort))
+	if err := d.servePort(ctx, address, mux, portTimeout); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		d.log.Error("probes are not answered; free the port or set probePort to another one", "probePort", d.config.ProbePort, "error", err)
 	}
 }

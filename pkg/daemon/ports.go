@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// mostConnections is how many connections a port has at once. A connection
+	// costs memory, of which a process without any rights must not take more; a
+	// new one takes the place of the oldest.
+	mostConnections = 64
+	// portTimeout bounds a request on a port, from its first byte to the last of
+	// its answer.
+	portTimeout = 10 * time.Second
+	// profileTimeout is the same where profiles are taken, which last as long as
+	// they are asked to.
+	profileTimeout = 2 * time.Minute
+	// idleTimeout is how long a connection may stay open between two requests.
+	idleTimeout = 30 * time.Second
+	// mostHeader is the largest header of a request, in bytes.
+	mostHeader = 8 << 10
+)
+
+// servePort serves a TCP port until ctx ends: within bounds, because any process
+// of the node may connect (SEC-14).
+func (d *Daemon) servePort(ctx context.Context, address string, handler http.Handler, answerWithin time.Duration) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: portTimeout, WriteTimeout: answerWithin,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: mostHeader,
+		ErrorLog:    slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	return server.Serve(&boundedListener{Listener: l})
+}
+
+// boundedListener closes its oldest connection when there are too many.
+type boundedListener struct {
+	net.Listener
+	mu   sync.Mutex
+	open []*boundedConn
+}
+
+// Accept implements net.Listener.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= mostConnections {
+		oldest := l.open[0]
+		l.open = l.open[1:]
+		_ = oldest.Conn.Close()
+	}
+	bounded := &boundedConn{Conn: conn, of: l}
+	l.open = append(l.open, bounded)
+	return bounded, nil
+}
+
+type boundedConn struct {
+	net.Conn
+	of *boundedListener
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	c.of.mu.Lock()
+	for i, other := range c.of.open {
+		if other == c {
+			c.of.open = append(c.of.open[:i], c.of.open[i+1:]...)
+			break
+		}
+	}
+	c.of.mu.Unlock()
+	return c.Conn.Close()
+}
