@@ -34,7 +34,7 @@ func unknownFields() map[string]any {
 		"x-zero":     0,
 		"x-empty":    "",
 		// Keys that a daemon may know, with things inside that it does not.
-		"ipam": map[string]any{"type": "nowhere", "ranges": []any{[]any{map[string]any{"subnet": "10.1.0.0/16", "x-note": "n"}}}},
+		"ipam": map[string]any{"type": "fake", "ranges": []any{[]any{map[string]any{"subnet": "10.1.0.0/16", "x-note": "n"}}}},
 		"args": map[string]any{"x-vendor": map[string]any{"tier": "gold"}},
 		"dns":  map[string]any{"nameservers": []any{"192.0.2.53"}, "x-note": "n"},
 	}

@@ -29,7 +29,7 @@ func secretKeys(secret string) map[string]any {
 	return map[string]any{
 		"token": secret, "password": secret,
 		"kubeconfig": "apiVersion: v1\nkind: Config\nusers:\n- name: node\n  user: {token: " + secret + "}\n",
-		"ipam":       map[string]any{"type": "cloud", "credentials": []any{map[string]any{"secretKey": secret}}},
+		"ipam":       map[string]any{"type": "fake", "credentials": []any{map[string]any{"secretKey": secret}}},
 	}
 }
 
