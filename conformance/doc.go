@@ -14,4 +14,7 @@
 // (package pkg/api) and what the target says. Somebody else's kinds of target,
 // profiles and cases are judged beside its own; conformance/example-kind is a
 // module that has them.
+//
+// This package and pkg/api are the stable ones of the module. The packages below
+// this one may change with any release.
 package conformance

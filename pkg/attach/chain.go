@@ -27,7 +27,7 @@ import (
 
 // addPlugins runs ADD of a network's plugins in order. Each gets the result of
 // the one before; the last one's, in the newest version, is the network's.
-func (e *Engine) addPlugins(ctx context.Context, c *call) (latest *types100.Result, err error) {
+func (e *Engine) addPlugins(ctx context.Context, c *delegateCall) (latest *types100.Result, err error) {
 	if err := utils.ValidateNetworkName(c.list.Name); err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (e *Engine) addPlugins(ctx context.Context, c *call) (latest *types100.Resu
 // delPlugins runs DEL of a network's plugins in reverse order, up to the first
 // that fails. All of them get what the ADD had answered, nil where that is not
 // known.
-func (e *Engine) delPlugins(ctx context.Context, c *call, prevResult types.Result) error {
+func (e *Engine) delPlugins(ctx context.Context, c *delegateCall, prevResult types.Result) error {
 	for _, p := range slices.Backward(c.list.Plugins) {
 		if err := e.execute(ctx, "DEL", c, p, prevResult); err != nil {
 			return err
@@ -61,7 +61,7 @@ func (e *Engine) delPlugins(ctx context.Context, c *call, prevResult types.Resul
 
 // checkPlugins runs CHECK of a network's plugins in order, up to the first that
 // fails. All of them get what the ADD had answered.
-func (e *Engine) checkPlugins(ctx context.Context, c *call, prevResult types.Result) error {
+func (e *Engine) checkPlugins(ctx context.Context, c *delegateCall, prevResult types.Result) error {
 	for _, p := range c.list.Plugins {
 		if err := e.execute(ctx, "CHECK", c, p, prevResult); err != nil {
 			return err
@@ -71,7 +71,7 @@ func (e *Engine) checkPlugins(ctx context.Context, c *call, prevResult types.Res
 }
 
 // execute runs one plugin with a command that answers nothing.
-func (e *Engine) execute(ctx context.Context, command string, c *call, p *libcni.PluginConfig, prevResult types.Result) error {
+func (e *Engine) execute(ctx context.Context, command string, c *delegateCall, p *libcni.PluginConfig, prevResult types.Result) error {
 	path, stdin, err := e.prepare(c, p, prevResult)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (e *Engine) execute(ctx context.Context, command string, c *call, p *libcni
 
 // prepare finds a plugin and makes the configuration that it reads (CNI spec,
 // section 4, "Deriving execution configuration from plugin configuration").
-func (e *Engine) prepare(c *call, p *libcni.PluginConfig, prevResult types.Result) (path string, stdin []byte, err error) {
+func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult types.Result) (path string, stdin []byte, err error) {
 	if path, err = e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
 		return "", nil, err
 	}
@@ -112,20 +112,20 @@ func (e *Engine) prepare(c *call, p *libcni.PluginConfig, prevResult types.Resul
 	return path, stdin, err
 }
 
-// arguments are a plugin's environment variables (CNI spec, section 2). They
+// cniArguments are a plugin's environment variables (CNI spec, section 2). They
 // implement invoke.CNIArgs without the daemon's whole environment, which
 // invoke.Args begins with and of which a plugin gets PATH alone (SEC-01).
-type arguments []string
+type cniArguments []string
 
 // AsEnv implements invoke.CNIArgs.
-func (a arguments) AsEnv() []string { return a }
+func (a cniArguments) AsEnv() []string { return a }
 
-func (e *Engine) arguments(command string, c *call) arguments {
+func (e *Engine) arguments(command string, c *delegateCall) cniArguments {
 	args := make([]string, len(c.rt.Args))
 	for i, pair := range c.rt.Args {
 		args[i] = pair[0] + "=" + pair[1]
 	}
-	return arguments{
+	return cniArguments{
 		"PATH=" + os.Getenv("PATH"),
 		"CNI_COMMAND=" + command,
 		"CNI_CONTAINERID=" + c.rt.ContainerID,
@@ -139,7 +139,7 @@ func (e *Engine) arguments(command string, c *call) arguments {
 // prevResult is the recorded result of a network's ADD in the version of its
 // configuration; nil for configurations older than 0.4.0, whose plugins know
 // none at DEL.
-func (c *call) prevResult() (types.Result, error) {
+func (c *delegateCall) prevResult() (types.Result, error) {
 	known, err := version.GreaterThanOrEqualTo(configVersion(c.list), "0.4.0")
 	if err != nil || !known {
 		return nil, err

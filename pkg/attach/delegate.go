@@ -21,8 +21,8 @@ import (
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
-// call is one attachment together with what is needed to act on it.
-type call struct {
+// delegateCall is one attachment together with what is needed to act on it.
+type delegateCall struct {
 	list *libcni.NetworkConfigList
 	rt   *libcni.RuntimeConf
 	at   *ledger.Attachment
@@ -31,7 +31,7 @@ type call struct {
 }
 
 // call prepares the delegates of one attachment of a sandbox.
-func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*call, error) {
+func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*delegateCall, error) {
 	list, err := readList([]byte(a.Config))
 	if err == nil && len(list.Plugins) == 0 {
 		err = errors.New("it has no plugins") // libcni would do nothing, and call it a success
@@ -43,7 +43,7 @@ func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*ca
 	if a.Args != nil {
 		args = a.Args
 	}
-	return &call{list: list, at: a, rt: &libcni.RuntimeConf{
+	return &delegateCall{list: list, at: a, rt: &libcni.RuntimeConf{
 		ContainerID:    r.ContainerID,
 		NetNS:          netns,
 		IfName:         a.Interface,
@@ -52,29 +52,29 @@ func (e *Engine) call(r *ledger.Record, a *ledger.Attachment, netns string) (*ca
 	}}, nil
 }
 
-func (c *call) where() string {
+func (c *delegateCall) where() string {
 	return fmt.Sprintf("network %q, interface %s", c.at.Network, c.at.Interface)
 }
 
-// located is a delegate's own error together with the attachment that it is
-// about. The answer is the delegate's error as it came (EP-10); who reads the log
-// is told which of a pod's networks it was.
-type located struct {
+// placedError is a delegate's own error together with the attachment that it is
+// about. The answer is the delegate's error as it came (EP-10); the log says
+// which of a pod's networks it was.
+type placedError struct {
 	where string
 	err   *types.Error
 }
 
 // Error names the attachment.
-func (l *located) Error() string { return l.where + ": " + l.err.Error() }
+func (l *placedError) Error() string { return l.where + ": " + l.err.Error() }
 
 // Unwrap returns the delegate's error.
-func (l *located) Unwrap() error { return l.err }
+func (l *placedError) Unwrap() error { return l.err }
 
 // located makes a CNI error of what an attachment failed with; nil stays nil.
-func (c *call) located(err error) error {
+func (c *delegateCall) located(err error) error {
 	var own *types.Error
 	if errors.As(err, &own) {
-		return &located{c.where(), own}
+		return &placedError{c.where(), own}
 	}
 	return cniError(err, c.where())
 }
@@ -84,7 +84,7 @@ func (c *call) located(err error) error {
 // rollback, which could not succeed as long as the plugin is missing (ADD-09).
 // Plugins that these execute are looked for too, because none of them may be a
 // shim (SEC-09); one of those that is missing is its plugin's affair.
-func (e *Engine) findPlugins(c *call) error {
+func (e *Engine) findPlugins(c *delegateCall) error {
 	for _, p := range c.list.Plugins {
 		if _, err := e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
 			return c.located(err)
@@ -105,7 +105,7 @@ func (e *Engine) findPlugins(c *call) error {
 // passOverShims takes the shims out of an attachment that is to be deleted: one
 // that an earlier version recorded has attached nothing, and could never be
 // executed again.
-func (e *Engine) passOverShims(c *call) {
+func (e *Engine) passOverShims(c *delegateCall) {
 	c.list.Plugins = slices.DeleteFunc(c.list.Plugins, func(p *libcni.PluginConfig) bool {
 		_, err := e.exec.FindInPath(p.Network.Type, e.binDirs)
 		if isShimError(err) {
@@ -116,7 +116,7 @@ func (e *Engine) passOverShims(c *call) {
 }
 
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
-func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
+func (e *Engine) add(ctx context.Context, c *delegateCall) (*types100.Result, error) {
 	if err := e.sweeps.await(ctx, c.at.Network, types.GCAttachment{ContainerID: c.rt.ContainerID, IfName: c.at.Interface}); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (e *Engine) add(ctx context.Context, c *call) (*types100.Result, error) {
 // prevResult (DEL-05); one that cannot be expressed in the configuration's
 // version does not keep the attachment from being deleted (DEL-07). Where none
 // is recorded, libcni may have cached one.
-func (e *Engine) del(ctx context.Context, c *call) error {
+func (e *Engine) del(ctx context.Context, c *delegateCall) error {
 	e.passOverShims(c)
 	if c.at.Result == nil || c.at.Cached {
 		return c.located(e.delCached(ctx, c))
@@ -151,7 +151,7 @@ func (e *Engine) del(ctx context.Context, c *call) error {
 // delCached runs DEL of an attachment with what libcni cached of its ADD, if
 // anything. The cache is a Multus' that ran here before: a result in it that
 // libcni panics at is removed, and the attachment deleted without (SEC-08).
-func (e *Engine) delCached(ctx context.Context, c *call) error {
+func (e *Engine) delCached(ctx context.Context, c *delegateCall) error {
 	usable := background.Try(e.log, "libcni's cache", func() error {
 		_, err := e.cni.GetNetworkListCachedResult(c.list, c.rt)
 		return err
@@ -168,7 +168,7 @@ func (e *Engine) delCached(ctx context.Context, c *call) error {
 
 // check runs CHECK of one attachment, unless its configuration switches it off
 // or is older than the command (CHECK-05; CNI spec, section 2).
-func (e *Engine) check(ctx context.Context, c *call) error {
+func (e *Engine) check(ctx context.Context, c *delegateCall) error {
 	if c.list.DisableCheck {
 		return nil
 	}

@@ -9,4 +9,7 @@
 // fails, all that ran are deleted in reverse (ADD-05). DEL, CHECK and GC read
 // the ledger only. Requests of one sandbox are served one at a time, those of
 // different sandboxes side by side (ADD-10).
+//
+// The interfaces among Options (Ledger, Exec) are seams for the mutants in
+// fakes/mutants, which put faults there. They are not a stable API.
 package attach

@@ -41,7 +41,7 @@ func TestErrorCodes(t *testing.T) {
 // TestLocated has a delegate's error: the answer is the delegate's own, the text
 // for the log says which attachment it was.
 func TestLocated(t *testing.T) {
-	c := &call{at: &ledger.Attachment{Network: "blue", Interface: "net1"}}
+	c := &delegateCall{at: &ledger.Attachment{Network: "blue", Interface: "net1"}}
 	err := c.located(fmt.Errorf("plugin: %w", types.NewError(120, "the link is down", "net1")))
 	var own *types.Error
 	if !errors.As(err, &own) || own.Code != 120 || own.Msg != "the link is down" || own.Details != "net1" {

@@ -90,7 +90,7 @@ func (e *Exec) FindInPath(plugin string, paths []string) (string, error) {
 // code 11 when the time limit or the request's end stopped it, or when the gate
 // did not let it in. The time limit begins when it has been let in.
 func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
-	run := &run{path: path, stdin: stdin, stderr: tail{limit: stderrTail}}
+	run := &pluginRun{path: path, stdin: stdin, stderr: tail{limit: stderrTail}}
 	if e.Gate == nil {
 		return e.limited(ctx, run, environ)
 	}
@@ -132,7 +132,7 @@ func networkName(stdin []byte) string {
 }
 
 // limited runs the plugin within its limits of time and output.
-func (e *Exec) limited(ctx context.Context, run *run, environ []string) ([]byte, error) {
+func (e *Exec) limited(ctx context.Context, run *pluginRun, environ []string) ([]byte, error) {
 	defer timedDelegate(ctx, variable(environ, "CNI_IFNAME"))()
 	limit := e.TimeLimit
 	if limit == 0 {
@@ -145,7 +145,7 @@ func (e *Exec) limited(ctx context.Context, run *run, environ []string) ([]byte,
 	defer stop(nil)
 
 	run.limit = limit
-	run.stdout = limited{limit: e.outputLimit(), exceeded: func() { stop(errOutputLimit) }}
+	run.stdout = boundedBuffer{limit: e.outputLimit(), exceeded: func() { stop(errOutputLimit) }}
 	err := e.start(ctx, run, environ)
 	if err == nil {
 		return run.stdout.Bytes(), nil
@@ -162,7 +162,7 @@ func (e *Exec) outputLimit() int {
 
 // start runs the plugin to its end. A plugin that is just being installed can
 // be busy for a moment (ETXTBSY); it is tried again, as libcni does.
-func (e *Exec) start(ctx context.Context, r *run, environ []string) error {
+func (e *Exec) start(ctx context.Context, r *pluginRun, environ []string) error {
 	for attempt := 0; ; attempt++ {
 		err := e.once(ctx, r, environ)
 		if !errors.Is(err, syscall.ETXTBSY) || attempt == 5 {
@@ -176,7 +176,7 @@ func (e *Exec) start(ctx context.Context, r *run, environ []string) error {
 	}
 }
 
-func (e *Exec) once(ctx context.Context, r *run, environ []string) error {
+func (e *Exec) once(ctx context.Context, r *pluginRun, environ []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -241,19 +241,19 @@ func delegateEnvironment(environ []string) []string {
 	return env
 }
 
-// run is one execution of a plugin.
-type run struct {
+// pluginRun is one execution of a plugin.
+type pluginRun struct {
 	path   string
 	stdin  []byte
 	limit  time.Duration
-	stdout limited
+	stdout boundedBuffer
 	stderr tail
 	// peak is the most memory that it had, in bytes, 0 when that is not known.
 	peak int64
 }
 
 // explain turns what went wrong into the CNI error that the caller reports.
-func (r *run) explain(ctx context.Context, err error) error {
+func (r *pluginRun) explain(ctx context.Context, err error) error {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errOutputLimit):
 		return r.failure(types.ErrInternal, fmt.Sprintf("printed more than %d bytes and was stopped", r.stdout.limit))
@@ -270,7 +270,7 @@ func (r *run) explain(ctx context.Context, err error) error {
 }
 
 // failure names plugin and network.
-func (r *run) failure(code uint, what string) error {
+func (r *pluginRun) failure(code uint, what string) error {
 	var details []string
 	if out := excerpt(r.stdout.Bytes()); out != "" {
 		details = append(details, "stdout: "+out)

@@ -220,8 +220,8 @@ func TestPeakMemoryIsThePluginsOwn(t *testing.T) {
 	for i := range ballast {
 		ballast[i] = 1
 	}
-	r := &run{path: "/bin/sh", stdin: []byte("sleep 0.5; echo '{}'"), limit: DefaultTimeLimit}
-	r.stdout = limited{limit: 100}
+	r := &pluginRun{path: "/bin/sh", stdin: []byte("sleep 0.5; echo '{}'"), limit: DefaultTimeLimit}
+	r.stdout = boundedBuffer{limit: 100}
 	e := &Exec{Gate: admission.New(admission.Options{Budget: func() int64 { return 1 << 30 }})}
 	if err := e.start(t.Context(), r, []string{"PATH=/usr/bin:/bin"}); err != nil {
 		t.Fatal(err)

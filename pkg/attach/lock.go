@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
 // errSuperseded ends an ADD whose sandbox is being deleted (DEL-08).
@@ -15,10 +17,10 @@ var errSuperseded = errors.New("a DEL of this container arrived")
 // and keeps those of different sandboxes apart (ADD-10).
 type locks struct {
 	mu sync.Mutex
-	m  map[string]*lock
+	m  map[string]*sandboxLock
 }
 
-type lock struct {
+type sandboxLock struct {
 	// token holds one value while the lock is free; waiters receive from it,
 	// and the runtime serves them first come, first served.
 	token chan struct{}
@@ -32,11 +34,11 @@ type lock struct {
 func (l *locks) acquire(ctx context.Context, containerID string) (release func(), err error) {
 	l.mu.Lock()
 	if l.m == nil {
-		l.m = map[string]*lock{}
+		l.m = map[string]*sandboxLock{}
 	}
 	k := l.m[containerID]
 	if k == nil {
-		k = &lock{token: make(chan struct{}, 1)}
+		k = &sandboxLock{token: make(chan struct{}, 1)}
 		k.token <- struct{}{}
 		l.m[containerID] = k
 	}
@@ -87,4 +89,33 @@ func (l *locks) busy(containerID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.m[containerID] != nil
+}
+
+// lock takes a container's lock; its error is CNI's.
+func (e *Engine) lock(ctx context.Context, containerID string) (release func(), err error) {
+	defer timed(ctx, PhaseLock)()
+	release, err = e.locks.acquire(ctx, containerID)
+	if err != nil {
+		return nil, cniError(err, "waiting for the container's earlier request")
+	}
+	return release, nil
+}
+
+// hold takes the lock of a container that must be attached, and loads its
+// record.
+func (e *Engine) hold(ctx context.Context, r *Request) (*ledger.Record, func(), error) {
+	unlock, err := e.lock(ctx, r.ContainerID)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, done := e.turns.with(ctx)
+	release := func() { done(); unlock() }
+	if err = e.takeTurn(ctx, r.ContainerID); err == nil {
+		var rec *ledger.Record
+		if rec, err = e.attached(r.ContainerID, ""); err == nil {
+			return rec, release, nil
+		}
+	}
+	release()
+	return nil, nil, err
 }

@@ -23,7 +23,7 @@ func (e *Engine) statusPlugins(ctx context.Context, list *libcni.NetworkConfigLi
 	if known, err := version.GreaterThanOrEqualTo(configVersion(list), "1.1.0"); err != nil || !known {
 		return err
 	}
-	c := &call{list: list, rt: &libcni.RuntimeConf{}}
+	c := &delegateCall{list: list, rt: &libcni.RuntimeConf{}}
 	for _, p := range list.Plugins {
 		if err := e.execute(ctx, "STATUS", c, p, nil); err != nil {
 			return err
@@ -71,7 +71,7 @@ func (e *Engine) gcPlugins(ctx context.Context, list *libcni.NetworkConfigList, 
 	if valid == nil {
 		valid = []types.GCAttachment{}
 	}
-	c := &call{list: list, rt: &libcni.RuntimeConf{}, more: map[string]any{
+	c := &delegateCall{list: list, rt: &libcni.RuntimeConf{}, more: map[string]any{
 		"cni.dev/valid-attachments": valid,
 		"cni.dev/attachments":       valid, // the specification's name for it before 1.1.0 was corrected
 	}}

@@ -24,7 +24,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 
 // everyPods returns the networks that every pod is attached to, the default
 // network first. The plugins of all of them are there.
-func (e *Engine) everyPods(ctx context.Context) ([]*call, error) {
+func (e *Engine) everyPods(ctx context.Context) ([]*delegateCall, error) {
 	if what := e.cluster.Waiting(); what != "" {
 		return nil, types.NewError(errPluginNotAvailable, "not ready: waiting for "+what, "")
 	}
@@ -32,7 +32,7 @@ func (e *Engine) everyPods(ctx context.Context) ([]*call, error) {
 	if err != nil {
 		return nil, types.NewError(errPluginNotAvailable, "the default network has no usable configuration", err.Error())
 	}
-	var all []*call
+	var all []*delegateCall
 	for i := range plan {
 		a := attachment(&plan[i])
 		c, err := e.call(&ledger.Record{}, &a, "")
@@ -48,7 +48,7 @@ func (e *Engine) everyPods(ctx context.Context) ([]*call, error) {
 }
 
 // findAll is findPlugins for IPAM plugins too.
-func (e *Engine) findAll(c *call) error {
+func (e *Engine) findAll(c *delegateCall) error {
 	for _, p := range c.list.Plugins {
 		if t := p.Network.IPAM.Type; t != "" {
 			if _, err := e.exec.FindInPath(t, e.binDirs); err != nil {

@@ -4,9 +4,9 @@ package attach
 
 import "io"
 
-// limited collects a plugin's output up to a limit and then reports an error,
+// boundedBuffer collects a plugin's output up to a limit and then reports an error,
 // so that a plugin which prints 100 MiB costs no more than the limit (ADD-09).
-type limited struct {
+type boundedBuffer struct {
 	limit    int
 	exceeded func()
 	// begun is called once, when the plugin begins to print; may be nil.
@@ -15,7 +15,7 @@ type limited struct {
 }
 
 // Write implements io.Writer.
-func (l *limited) Write(p []byte) (int, error) {
+func (l *boundedBuffer) Write(p []byte) (int, error) {
 	if begun := l.begun; begun != nil {
 		l.begun = nil
 		begun()
@@ -30,7 +30,7 @@ func (l *limited) Write(p []byte) (int, error) {
 }
 
 // Bytes returns what was collected.
-func (l *limited) Bytes() []byte { return l.data }
+func (l *boundedBuffer) Bytes() []byte { return l.data }
 
 // tail keeps the last bytes of a plugin's stderr: the end is where a program
 // says why it gave up.

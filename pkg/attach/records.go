@@ -4,6 +4,10 @@ package attach
 
 import (
 	"context"
+	"errors"
+	"fmt"
+
+	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
@@ -57,4 +61,42 @@ func (e *Engine) save(ctx context.Context, rec *ledger.Record) error {
 func (e *Engine) remove(ctx context.Context, containerID string) error {
 	defer timed(ctx, PhaseLedger)()
 	return e.ledger.Remove(containerID)
+}
+
+// load returns the record of a container: the ledger's, or one that is made of
+// what a Multus that ran here before has in its cache (RES-05). Errors are
+// those of ledger.Store.Load. Nothing is written.
+func (e *Engine) load(containerID, ifName string) (*ledger.Record, error) {
+	rec, err := e.ledger.Load(containerID)
+	if err == nil {
+		markUnfinished(rec)
+	}
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return rec, err
+	}
+	delegates, err := e.ledger.LoadMultus(containerID)
+	if err != nil {
+		return nil, err
+	}
+	rec, err = e.adopt(containerID, ifName, delegates)
+	if errors.Is(err, errNoNetwork) {
+		return nil, e.ledger.SetMultusAside(containerID, err)
+	}
+	return rec, err
+}
+
+// attached loads the record of a container that must be attached; code 3
+// (unknown container) when it is not.
+func (e *Engine) attached(containerID, ifName string) (*ledger.Record, error) {
+	rec, err := e.load(containerID, ifName)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil, types.NewError(types.ErrUnknownContainer, fmt.Sprintf("container %s is not attached to any network", containerID), "")
+	case err != nil:
+		return nil, cniError(err, "ledger")
+	case rec.State != ledger.StateAdded:
+		return nil, types.NewError(types.ErrUnknownContainer,
+			fmt.Sprintf("container %s is not attached: an interrupted request left it %s; DEL comes first", containerID, rec.State), "")
+	}
+	return rec, nil
 }

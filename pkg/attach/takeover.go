@@ -18,28 +18,6 @@ import (
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
-// load returns the record of a container: the ledger's, or one that is made of
-// what a Multus that ran here before has in its cache (RES-05). Errors are
-// those of ledger.Store.Load. Nothing is written.
-func (e *Engine) load(containerID, ifName string) (*ledger.Record, error) {
-	rec, err := e.ledger.Load(containerID)
-	if err == nil {
-		markUnfinished(rec)
-	}
-	if !errors.Is(err, ledger.ErrNotFound) {
-		return rec, err
-	}
-	delegates, err := e.ledger.LoadMultus(containerID)
-	if err != nil {
-		return nil, err
-	}
-	rec, err = e.adopt(containerID, ifName, delegates)
-	if errors.Is(err, errNoNetwork) {
-		return nil, e.ledger.SetMultusAside(containerID, err)
-	}
-	return rec, err
-}
-
 // errNoNetwork says that a configuration in Multus' record is not a network's.
 var errNoNetwork = errors.New("record of Multus: it has a configuration that cannot be used")
 
