@@ -119,9 +119,36 @@ func (k *Kubernetes) publishByPatch(ctx context.Context, pod *Pod, status []Netw
 	if err != nil {
 		return fmt.Errorf("network status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
-	err = k.patchStatus(ctx, pod, types.MergePatchType, patch)
-	if apierrors.IsConflict(err) {
-		return fmt.Errorf("%w with UID %s: %w", ErrNotFound, pod.UID, err)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := k.patchStatus(ctx, pod, types.MergePatchType, patch)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		// The patch names the pod's UID, and one of another pod is a conflict. So
+		// is what an admission webhook or a server under load calls one.
+		if other := k.otherPod(ctx, pod); other != nil {
+			return errors.Join(other, err)
+		}
+		k.retries.Add(1)
+		if !pausing(ctx, wait.Jitter(updatePause/2, 2)) {
+			return err
+		}
 	}
-	return err
+}
+
+// otherPod returns an error that wraps ErrNotFound when the pod is gone, or has
+// another UID now; nil also when that cannot be found out.
+func (k *Kubernetes) otherPod(ctx context.Context, pod *Pod) error {
+	what := fmt.Sprintf("network status of pod %s/%s", pod.Namespace, pod.Name)
+	object, err := k.readPod(ctx, pod, what)
+	if errors.Is(err, ErrNotFound) {
+		return err
+	}
+	metadata, _ := object["metadata"].(map[string]any)
+	if uid, _ := metadata["uid"].(string); err == nil && pod.UID != "" && uid != pod.UID {
+		return fmt.Errorf("%s: %w with UID %s", what, ErrNotFound, pod.UID)
+	}
+	return nil
 }
