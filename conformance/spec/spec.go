@@ -8,7 +8,7 @@ import "fmt"
 
 // Version is the suite's semantic version: it changes when a case is added or
 // judges differently, and every report says which version judged.
-const Version = "0.2.0"
+const Version = "0.3.0"
 
 // Level says what a failed case means.
 type Level string
