@@ -53,9 +53,7 @@ func (p *Planner) chain() ([]byte, error) {
 		return nil, nil
 	}
 	plugins := []json.RawMessage{json.RawMessage(`{"type":"` + chainHead + `"}`)}
-	for _, f := range files {
-		plugins = append(plugins, f)
-	}
+	plugins = append(plugins, files...)
 	return marshal(map[string]any{"cniVersion": "1.0.0", "name": name, "plugins": plugins})
 }
 

@@ -135,9 +135,7 @@ func (l *list) addPluginFiles(dir string) error {
 	if err != nil || len(files) == 0 {
 		return err
 	}
-	for _, f := range files {
-		l.plugins = append(l.plugins, f)
-	}
+	l.plugins = append(l.plugins, files...)
 	l.edited = true
 	return nil
 }
