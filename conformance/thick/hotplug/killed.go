@@ -26,7 +26,7 @@ var killedCases = []thick.Case{
 	{
 		ID: "HOT-10", Level: spec.Must, Source: "seen in chaos",
 		Needs: []spec.Feature{thick.FeatureHotplug, thick.FeatureKill, thick.FeatureRestart}, Body: hotKilledAnywhere,
-		Slow: 90 * time.Second, Timeout: 300 * time.Second,
+		Slow: 120 * time.Second, Timeout: 600 * time.Second,
 		Title: "Killed, or with a disk that is read-only, at any moment of /delegate ADD or DEL: CHECK succeeds afterwards, hot-plugs work, nothing is left",
 	},
 }
