@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/background"
 )
 
 const (
@@ -177,12 +179,15 @@ func (g *Gate) lookAgain(after time.Duration) {
 	if after <= 0 || g.again != nil {
 		return
 	}
-	g.again = time.AfterFunc(after, func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.again = nil
-		g.admit()
-	})
+	g.again = time.AfterFunc(after, func() { _ = background.Try(nil, "admission", g.admitAgain) })
+}
+
+func (g *Gate) admitAgain() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.again = nil
+	g.admit()
+	return nil
 }
 
 func (g *Gate) release(w *waiter) {
