@@ -19,7 +19,7 @@ func config(target conformance.Target) conformance.Config {
 		Target: target, PluginDir: filepath.Join(root, "bin/cni"),
 		KubernetesAssets: filepath.Join(root, "bin/k8s"), Selection: conformance.Selection{Fast: testing.Short()},
 		// Three runs stand side by side; most of their time they wait.
-		Parallel: 4,
+		Parallel: 3,
 	}
 }
 

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// StartTimeout is how long a daemon may take to become ready.
-	StartTimeout = 15 * time.Second
+	// StartTimeout is how long a daemon may take to become ready: no row says
+	// how fast, and on a busy machine an API server can keep it waiting.
+	StartTimeout = 30 * time.Second
 	// RefusalTimeout is how long one that must not start may take to say so.
 	RefusalTimeout = 10 * time.Second
 )
