@@ -15,6 +15,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
 
 var nodeConfKeptCases = []thick.Case{
@@ -41,11 +42,14 @@ func configurationOutlives(ctx context.Context, e *thick.Env) {
 	e.AwaitNodeConf(ctx, "")
 	reader := e.ReadNodeConf(false)
 	kept := e.Sandbox()
-	e.MustOK(e.Add(ctx, kept))
+	// The default network may be in the generated configuration alone.
+	config, _, err := e.NodeConf()
+	Expect(err).NotTo(HaveOccurred())
+	expect.Succeeded(e.Shim(ctx, "ADD", kept, thick.ShimConfigBytes(config)))
 
 	ginkgo.By("it stops")
 	d.Stop(ctx)
-	_, _, err := e.NodeConf()
+	_, _, err = e.NodeConf()
 	Expect(err).NotTo(HaveOccurred(), "the configuration after the daemon's end")
 	ginkgo.By("another one starts")
 	d = e.Start(ctx, thick.NodeConfiguration())
@@ -56,7 +60,7 @@ func configurationOutlives(ctx context.Context, e *thick.Env) {
 		e.Start(ctx, thick.NodeConfiguration())
 		expectNodeServes(ctx, e, "default", 0)
 	}
-	e.MustOK(e.Del(ctx, kept))
+	expect.Succeeded(e.Shim(ctx, "DEL", kept, thick.ShimConfigBytes(config)))
 	reader.End(e)
 }
 

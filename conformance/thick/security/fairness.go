@@ -44,7 +44,11 @@ func securityFairness(ctx context.Context, e *thick.Env) {
 	for _, name := range []string{"one", "two"} {
 		e.Definition(name, e.FakeList(name, expect.VethFake(), script.Fake{}))
 	}
-	e.Start(ctx, thick.DelegateTimeout(hangLimit), expect.Setting("connectionLimit", hanging-1))
+	options := []thick.StartOption{thick.DelegateTimeout(hangLimit)}
+	if e.Supports(thick.FeatureMultusConfig) {
+		options = append(options, expect.Setting("connectionLimit", hanging-1))
+	}
+	e.Start(ctx, options...)
 	alone := servedWithin(ctx, e, nil, time.Minute)
 
 	var sandboxes []*node.Sandbox
@@ -61,7 +65,7 @@ func securityFairness(ctx context.Context, e *thick.Env) {
 	servedWithin(ctx, e, sandboxes, 2*alone+hangLimit+hangSlack)
 	posting.Wait()
 	for _, s := range sandboxes {
-		expect.NothingLeft(e, s)
+		Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
 	}
 }
 
@@ -98,6 +102,6 @@ func servedWithin(ctx context.Context, e *thick.Env, valid []*node.Sandbox, limi
 	}
 	ask("CHECK", e.Request("CHECK", s))
 	ask("DEL", e.Request("DEL", s))
-	expect.NothingLeft(e, s)
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
 	return slowest
 }
