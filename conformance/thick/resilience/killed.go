@@ -18,6 +18,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
+	"github.com/thicket-cni/thicket/fakes/script"
 )
 
 const (
@@ -72,6 +73,7 @@ func killedAt(ctx context.Context, e *thick.Env, d *thick.Daemon, at point) *thi
 	}
 	d.Kill()
 	if at.command == "DEL" {
+		otherNetworks(e)
 		e.Touch(gate)
 	}
 	if flying != nil {
@@ -104,6 +106,16 @@ func gatedNetworks(e *thick.Env, at point, gate string) {
 		} else {
 			e.Definition(name, e.FakeList(name, f))
 		}
+	}
+}
+
+// otherNetworks gives the networks configurations by which nothing of what stands
+// could be deleted: what ADD used has to be known still (DEL-04).
+func otherNetworks(e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	e.DefaultNetwork(e.FakeList("default", script.Fake{}))
+	for _, name := range []string{"alpha", "beta"} {
+		e.Definition(name, e.FakeList(name, script.Fake{}))
 	}
 }
 
