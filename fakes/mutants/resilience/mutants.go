@@ -138,14 +138,13 @@ func fullDiskNotNoticed(a *seam.Assembly) {
 	})
 }
 
-// fullDiskStopsDel insists on recording that a DEL begins.
+// fullDiskStopsDel notes each DEL in a file of its own before it begins.
 func fullDiskStopsDel(a *seam.Assembly) {
-	a.OnDel(func(ctx context.Context, r *attach.Request, next daemon.Engine, o attach.Options) error {
-		if rec, err := o.Ledger.Load(r.ContainerID); err == nil {
-			rec.State = ledger.StateDeleting
-			if err := o.Ledger.Save(rec); err != nil {
-				return types.NewError(types.ErrTryAgainLater, "the DEL cannot be recorded", err.Error())
-			}
+	a.OnDel(func(ctx context.Context, r *attach.Request, next daemon.Engine, _ attach.Options) error {
+		note := filepath.Join(a.Config.CNIDir, ".deleting-"+r.ContainerID)
+		defer func() { _ = os.Remove(note) }()
+		if err := os.WriteFile(note, []byte(r.ContainerID), 0o600); err != nil {
+			return types.NewError(types.ErrTryAgainLater, "the DEL cannot be recorded", err.Error())
 		}
 		return next.Del(ctx, r)
 	})
