@@ -57,7 +57,7 @@ func readAnswer(in *textproto.Reader) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		status, err := parseStatus(line)
+		protocol, status, err := parseStatus(line)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func readAnswer(in *textproto.Reader) (*answer, error) {
 		if status < statusOK {
 			continue // informational; the answer proper follows
 		}
-		body, err := readBody(in, header)
+		body, err := readBody(in, protocol, header)
 		if err != nil {
 			return nil, unfinished(err)
 		}
@@ -76,21 +76,24 @@ func readAnswer(in *textproto.Reader) (*answer, error) {
 	}
 }
 
-// parseStatus reads a status line such as "HTTP/1.1 200 OK".
-func parseStatus(line string) (int, error) {
+// parseStatus reads a status line such as "HTTP/1.1 200 OK": the protocol and the status.
+func parseStatus(line string) (string, int, error) {
 	protocol, rest, _ := strings.Cut(line, " ")
 	code, _, _ := strings.Cut(rest, " ")
 	status, err := strconv.Atoi(code)
 	if !strings.HasPrefix(protocol, "HTTP/1.") || err != nil || len(code) != 3 || status < 100 {
-		return 0, fmt.Errorf("it does not speak HTTP/1.1; its answer begins with %.40q", line)
+		return "", 0, fmt.Errorf("it does not speak HTTP/1.1; its answer begins with %.40q", line)
 	}
-	return status, nil
+	return protocol, status, nil
 }
 
 // readBody reads a body by its length: that of its chunks, of the header, or up to the connection's end (RFC 9112,
-// section 6.3).
-func readBody(in *textproto.Reader, header textproto.MIMEHeader) ([]byte, error) {
+// section 6.3). HTTP/1.0 has no transfer codings, so an answer in it that names one is framed wrongly (section 6.1).
+func readBody(in *textproto.Reader, protocol string, header textproto.MIMEHeader) ([]byte, error) {
 	if coding := header.Get("Transfer-Encoding"); coding != "" {
+		if protocol == "HTTP/1.0" {
+			return nil, fmt.Errorf("its answer is HTTP/1.0 and has the Transfer-Encoding %q", coding)
+		}
 		if !strings.EqualFold(coding, "chunked") {
 			return nil, fmt.Errorf("its answer has an unknown Transfer-Encoding %q", coding)
 		}

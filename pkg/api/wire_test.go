@@ -50,6 +50,7 @@ var answers = map[string]string{
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabc\r\n0\r\n\r\n":                       "",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n":                                "",
 	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n":                      "",
+	"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n":                       "",
 	"HTTP/1.1 200 OK\r\nContent-Length":                                                                "",
 	"HTTP/2.0 200 OK\r\n\r\nabc":                                                                       "",
 	"HTTP/1.1 20 OK\r\n\r\nabc":                                                                        "",
