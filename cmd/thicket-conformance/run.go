@@ -114,19 +114,19 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 	}
 	must, should := r.Count(conformance.Must), r.Count(conformance.Should)
 	if must.Passed+should.Passed+should.Failed == 0 {
-		return fmt.Errorf("no case was executed: all %d were skipped", len(r.Cases))
+		return fmt.Errorf("no case was executed: all %d were skipped or do not apply", len(r.Cases))
 	}
 	return nil
 }
 
-// summarize prints what was skipped and why, what failed, and the counts.
+// summarize prints what was skipped or does not apply and why, what failed, and the counts.
 func summarize(out io.Writer, r *report.Report, verbose bool) {
 	for _, c := range r.Cases {
 		for _, note := range c.Notes {
 			fmt.Fprintf(out, "\n%s: %s\n", c.ID, note)
 		}
-		if c.State == report.Skipped {
-			fmt.Fprintf(out, "\nskipped %s (%s): %s\n", c.ID, c.Title, c.Reason)
+		if c.State == report.Skipped || c.State == report.NotApplicable {
+			fmt.Fprintf(out, "\n%s %s (%s): %s\n", c.State, c.ID, c.Title, c.Reason)
 		}
 	}
 	for _, c := range r.Cases {
@@ -140,13 +140,13 @@ func summarize(out io.Writer, r *report.Report, verbose bool) {
 	}
 	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds, r.Seed)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "profile\tMUST passed\tfailed\tskipped\tSHOULD passed\tfailed\tskipped\t")
+	fmt.Fprintln(t, "profile\tMUST passed\tfailed\tskipped\tn/a\tSHOULD passed\tfailed\tskipped\tn/a\t")
 	total := report.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}
 	for _, s := range append(r.Summary, total) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Profile, s.Must.Passed, s.Must.Failed, s.Must.Skipped,
-			s.Should.Passed, s.Should.Failed, s.Should.Skipped)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Profile, s.Must.Passed, s.Must.Failed, s.Must.Skipped, s.Must.NotApplicable,
+			s.Should.Passed, s.Should.Failed, s.Should.Skipped, s.Should.NotApplicable)
 	}
 	_ = t.Flush()
-	fmt.Fprintf(out, "\n%d passed, %d failed, %d skipped\n", total.Must.Passed+total.Should.Passed,
-		total.Must.Failed+total.Should.Failed, total.Must.Skipped+total.Should.Skipped)
+	fmt.Fprintf(out, "\n%d passed, %d failed, %d skipped, %d not applicable\n", total.Must.Passed+total.Should.Passed,
+		total.Must.Failed+total.Should.Failed, total.Must.Skipped+total.Should.Skipped, total.Must.NotApplicable+total.Should.NotApplicable)
 }

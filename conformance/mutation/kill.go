@@ -22,7 +22,7 @@ const (
 	// Unnoticed means that the case failed for another reason than the fault: it
 	// left something behind, or could not be carried out.
 	Unnoticed Outcome = "unnoticed"
-	// NotAsked means that the case was skipped.
+	// NotAsked means that the case was skipped or does not apply.
 	NotAsked Outcome = "skipped"
 	// Sane is how a case should take to the baseline.
 	Sane Outcome = "sane"
@@ -33,7 +33,7 @@ const (
 // broke down, has nothing to do with it.
 func outcome(m *Mutant, r *report.CaseResult) Outcome {
 	switch {
-	case r.State == report.Skipped:
+	case r.State == report.Skipped || r.State == report.NotApplicable:
 		return NotAsked
 	case r.State == report.Passed && m.Name == Baseline:
 		return Sane

@@ -66,8 +66,8 @@ func ReadReport(path string) (*Report, error) {
 		switch {
 		case c.ID == "" || c.Profile == "":
 			return nil, fmt.Errorf("report %s: a case has the id %q and the profile %q; both are needed", path, c.ID, c.Profile)
-		case !slices.Contains([]State{Passed, Failed, Skipped}, c.State):
-			return nil, fmt.Errorf("report %s: case %s has the state %q; states are passed, failed and skipped", path, c.ID, c.State)
+		case !slices.Contains([]State{Passed, Failed, Skipped, NotApplicable}, c.State):
+			return nil, fmt.Errorf("report %s: case %s has the state %q; states are passed, failed, skipped and not-applicable", path, c.ID, c.State)
 		}
 	}
 	r.Summarize()
@@ -186,10 +186,10 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		fmt.Fprintf(w, "%s\n\n", strings.TrimSpace(c.Suites))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "IMPLEMENTATION\tVERSION\tSUITE\tPASSED\tFAILED\tSKIPPED")
+	fmt.Fprintln(t, "IMPLEMENTATION\tVERSION\tSUITE\tPASSED\tFAILED\tSKIPPED\tNOT APPLICABLE")
 	for _, r := range c.Reports {
 		m, s := r.Count(spec.Must), r.Count(spec.Should)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\n", r.Target.Name, r.Target.Version, r.Suite.Version, m.Passed+s.Passed, m.Failed+s.Failed, m.Skipped+s.Skipped)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", r.Target.Name, r.Target.Version, r.Suite.Version, m.Passed+s.Passed, m.Failed+s.Failed, m.Skipped+s.Skipped, m.NotApplicable+s.NotApplicable)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -41,7 +41,7 @@ func (r *Report) junit() ([]byte, error) {
 			test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Story()}
 			s.Failures++
 			all.Failures++
-		case Skipped:
+		case Skipped, NotApplicable:
 			test.Skipped = &reporters.JUnitSkipped{Message: c.Reason}
 			s.Skipped++
 			all.Disabled++

@@ -42,12 +42,12 @@ func TestReadForeignReports(t *testing.T) {
 		t.Errorf("%v %s", err, text.String())
 	}
 	for name, content := range map[string]string{
-		"the same form":    `{"schemaVersion":2,` + head + `"cases":[{"id":"IPAM-01","profile":"ipam","state":"melted"}]}`,
-		"another form":     `{"schemaVersion":2,` + head + `"cases":{"IPAM-01":"melted"}}`,
-		"without any case": `{"schemaVersion":2,` + head + `"results":[]}`,
+		"the same form":    `{"schemaVersion":3,` + head + `"cases":[{"id":"IPAM-01","profile":"ipam","state":"melted"}]}`,
+		"another form":     `{"schemaVersion":3,` + head + `"cases":{"IPAM-01":"melted"}}`,
+		"without any case": `{"schemaVersion":3,` + head + `"results":[]}`,
 	} {
 		_, err := read(t, content)
-		if err == nil || !strings.Contains(err.Error(), "schema version 2") || !strings.Contains(err.Error(), "use suite 9.1.0 or a later one") {
+		if err == nil || !strings.Contains(err.Error(), "schema version 3") || !strings.Contains(err.Error(), "use suite 9.1.0 or a later one") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -108,7 +108,7 @@ func TestCompareWithoutCase(t *testing.T) {
 
 // What fails the run fails in JUnit, and nothing else.
 func TestJUnitGatesAsTheExitStatus(t *testing.T) {
-	r := reportOf("x", "1", map[string]State{"A-01": Passed, "A-02": Failed, "A-03": Failed, "A-04": Skipped})
+	r := reportOf("x", "1", map[string]State{"A-01": Passed, "A-02": Failed, "A-03": Failed, "A-04": Skipped, "A-05": NotApplicable})
 	r.Cases[1].Reason = "broken"
 	r.Cases[2].Level, r.Cases[2].Reason, r.Cases[2].Output = spec.Should, "not nice\nat all", "log"
 	r.Cases[3].Reason = "cannot"
@@ -133,7 +133,7 @@ func TestJUnitGatesAsTheExitStatus(t *testing.T) {
 	if err := xml.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.Failures != 1 || doc.Suites[0].Skipped != 2 {
+	if doc.Failures != 1 || doc.Suites[0].Skipped != 3 {
 		t.Errorf("%d failures, %d skipped\n%s", doc.Failures, doc.Suites[0].Skipped, data)
 	}
 	should := doc.Suites[0].Cases[2]

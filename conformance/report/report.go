@@ -17,12 +17,17 @@ import (
 // State is how a case ended.
 type State string
 
-// The states of a case. A skipped one always has a reason, and is never
-// counted as passed.
+// The states of a case. A skipped one, and one that does not apply, always has
+// a reason, and is never counted as passed.
 const (
-	Passed  State = "passed"
-	Failed  State = "failed"
+	Passed State = "passed"
+	Failed State = "failed"
+	// Skipped means that the requirement holds for the subject, or would if it
+	// did more, and was not judged: the verdict has a gap.
 	Skipped State = "skipped"
+	// NotApplicable means that the requirement speaks of something that the
+	// subject rightly has not: the verdict has no gap.
+	NotApplicable State = "not-applicable"
 )
 
 // Failure says how a case came to fail: whether the requirement itself was not
@@ -52,7 +57,7 @@ type CaseResult struct {
 	State   State      `json:"state"`
 	// Failure is how it came to fail.
 	Failure Failure `json:"failure,omitempty"`
-	// Reason is why it failed or was skipped.
+	// Reason is why it failed, was skipped or does not apply.
 	Reason string `json:"reason,omitempty"`
 	// Seconds is how long it took.
 	Seconds float64 `json:"seconds"`
@@ -68,9 +73,10 @@ type CaseResult struct {
 
 // Count is how many cases ended how.
 type Count struct {
-	Passed  int `json:"passed"`
-	Failed  int `json:"failed"`
-	Skipped int `json:"skipped"`
+	Passed        int `json:"passed"`
+	Failed        int `json:"failed"`
+	Skipped       int `json:"skipped"`
+	NotApplicable int `json:"notApplicable"`
 }
 
 // Add counts one case.
@@ -82,6 +88,8 @@ func (c *Count) Add(s State) {
 		c.Failed++
 	case Skipped:
 		c.Skipped++
+	case NotApplicable:
+		c.NotApplicable++
 	}
 }
 
@@ -95,7 +103,7 @@ type ProfileSummary struct {
 // SchemaVersion is the version of report.json that this package writes. It
 // changes when a reader of the older form would misread the newer one; new keys
 // alone do not change it.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Report is what a run found.
 type Report struct {

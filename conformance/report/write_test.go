@@ -37,7 +37,7 @@ func TestReportRenders(t *testing.T) {
 	}
 	var back Report
 	if err := json.Unmarshal(data, &back); err != nil || !slices.Equal(back.Summary, []ProfileSummary{
-		{"socket", Count{1, 1, 0}, Count{}}, {"endpoint", Count{}, Count{0, 0, 1}},
+		{"socket", Count{Passed: 1, Failed: 1}, Count{}}, {"endpoint", Count{}, Count{Skipped: 1}},
 	}) {
 		t.Error(err, back.Summary)
 	}

@@ -36,12 +36,14 @@ type publishedProfile struct {
 
 // publishedLevel counts the cases of a level and names those that did not pass.
 type publishedLevel struct {
-	Result       string   `yaml:"result"`
-	Passed       int      `yaml:"passed"`
-	Failed       int      `yaml:"failed"`
-	Skipped      int      `yaml:"skipped"`
-	FailedCases  []string `yaml:"failedCases,omitempty"`
-	SkippedCases []string `yaml:"skippedCases,omitempty"`
+	Result             string   `yaml:"result"`
+	Passed             int      `yaml:"passed"`
+	Failed             int      `yaml:"failed"`
+	Skipped            int      `yaml:"skipped"`
+	NotApplicable      int      `yaml:"notApplicable"`
+	FailedCases        []string `yaml:"failedCases,omitempty"`
+	SkippedCases       []string `yaml:"skippedCases,omitempty"`
+	NotApplicableCases []string `yaml:"notApplicableCases,omitempty"`
 }
 
 // yaml renders the report in the form to publish.
@@ -58,8 +60,9 @@ func (r *Report) yaml() ([]byte, error) {
 
 // publish is one level of a profile. Its result is "partial" when nothing
 // failed and something was skipped: a skipped case is never counted as passed.
+// A case that does not apply changes nothing.
 func (r *Report) publish(profile string, level spec.Level, n Count) publishedLevel {
-	l := publishedLevel{Result: "success", Passed: n.Passed, Failed: n.Failed, Skipped: n.Skipped}
+	l := publishedLevel{Result: "success", Passed: n.Passed, Failed: n.Failed, Skipped: n.Skipped, NotApplicable: n.NotApplicable}
 	switch {
 	case n.Failed > 0:
 		l.Result = "failure"
@@ -75,6 +78,8 @@ func (r *Report) publish(profile string, level spec.Level, n Count) publishedLev
 			l.FailedCases = append(l.FailedCases, c.ID)
 		case c.State == Skipped:
 			l.SkippedCases = append(l.SkippedCases, c.ID)
+		case c.State == NotApplicable:
+			l.NotApplicableCases = append(l.NotApplicableCases, c.ID)
 		}
 	}
 	return l

@@ -18,7 +18,8 @@ const DefaultTimeout = 60 * time.Second
 type Case struct {
 	spec.Requirement
 	// Needs lists what a subject must support; the case is skipped with the
-	// reason for one that does not.
+	// reason for one that does not, or does not apply where the profile says that
+	// the feature is optional.
 	Needs []spec.Feature
 	// Slow is how long the case takes when that is more than a few seconds;
 	// long cases are started first.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
@@ -20,6 +21,9 @@ type Profile struct {
 	// Features are all that a subject of this kind can have, with the words by
 	// which a skip names each.
 	Features map[spec.Feature]string
+	// Optional are those of them that nobody owes: a case that needs one of these
+	// does not apply to a subject without it, and is not skipped.
+	Optional []spec.Feature
 	// Judges reports whether the cases can be asked of a subject; nil means of
 	// any.
 	Judges func(Subject) bool
@@ -187,13 +191,18 @@ func known(kind string, asked, all []string) error {
 }
 
 // missing returns the words for a feature that the case needs and the subject
-// lacks, "" when there is none.
-func (c *Catalog) missing(k *Case, of Subject) string {
+// lacks, "" when there is none, and the state that the case has therefore: one
+// that does not apply has no gap, whatever else is missing.
+func (c *Catalog) missing(k *Case, of Subject) (words string, state report.State) {
 	p, _ := c.profile(k.Profile)
 	for _, f := range k.Needs {
-		if !slices.Contains(of.Features(), f) {
-			return p.Features[f]
+		switch {
+		case slices.Contains(of.Features(), f):
+		case slices.Contains(p.Optional, f):
+			return p.Features[f], report.NotApplicable
+		case words == "":
+			words, state = p.Features[f], report.Skipped
 		}
 	}
-	return ""
+	return words, state
 }

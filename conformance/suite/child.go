@@ -77,9 +77,9 @@ func (c *Child) answer(id string) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("this program has no case %q", id)
 	}
-	if missing := c.Catalog.missing(k, c.Subject); missing != "" {
+	if missing, state := c.Catalog.missing(k, c.Subject); missing != "" {
 		result := resultOf(k)
-		result.State, result.Reason = report.Skipped, fmt.Sprintf("%s does not support %s", c.Subject.Name(), missing)
+		result.State, result.Reason = state, fmt.Sprintf("%s does not support %s", c.Subject.Name(), missing)
 		return result, nil
 	}
 	return RunSpec(k, c.Settings), nil

@@ -100,6 +100,8 @@ func tell(t *testing.T, r report.CaseResult) {
 	switch {
 	case r.State == report.Skipped:
 		t.Skip(r.Reason)
+	case r.State == report.NotApplicable:
+		t.Skip("not applicable: " + r.Reason)
 	case r.State == report.Failed && r.Level == spec.Must:
 		t.Errorf("%s\n%s\n%s", r.Title, r.Reason, r.Story())
 	case r.State == report.Failed:
@@ -107,24 +109,25 @@ func tell(t *testing.T, r report.CaseResult) {
 	}
 }
 
-// counted says in one line how the cases ended, and how many were skipped for
-// which reason.
+// counted says in one line how the cases ended, and how many were skipped, or do
+// not apply, for which reason.
 func counted(r *report.Report) string {
 	reasons := map[string]int{}
 	var order []string
 	var n report.Count
 	for _, c := range r.Cases {
 		n.Add(c.State)
-		if c.State != report.Skipped {
+		if c.State != report.Skipped && c.State != report.NotApplicable {
 			continue
 		}
-		if reasons[c.Reason]++; reasons[c.Reason] == 1 {
-			order = append(order, c.Reason)
+		reason := fmt.Sprintf("%s: %s", c.State, c.Reason)
+		if reasons[reason]++; reasons[reason] == 1 {
+			order = append(order, reason)
 		}
 	}
-	text := fmt.Sprintf("%d passed, %d failed, %d skipped", n.Passed, n.Failed, n.Skipped)
+	text := fmt.Sprintf("%d passed, %d failed, %d skipped, %d not applicable", n.Passed, n.Failed, n.Skipped, n.NotApplicable)
 	for _, reason := range order {
-		text += fmt.Sprintf("\n  skipped %d: %s", reasons[reason], reason)
+		text += fmt.Sprintf("\n  %d %s", reasons[reason], reason)
 	}
 	return text
 }

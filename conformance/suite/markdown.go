@@ -29,13 +29,16 @@ func (c *Catalog) WriteMarkdown(w io.Writer, s Selection) error {
 	}
 	fmt.Fprintf(&b, "# The requirements\n\nSuite %s: %d cases, %d MUST and %d SHOULD. A number with # is a problem that users reported against Multus.\n",
 		spec.Version, len(cases), count[spec.Must], count[spec.Should])
-	features := map[spec.Feature]string{}
+	features, optional := map[spec.Feature]string{}, map[spec.Feature]bool{}
 	profile := ""
 	for _, k := range cases {
 		if k.Profile != profile {
 			profile = k.Profile
 			p, _ := c.profile(profile)
 			maps.Copy(features, p.Features)
+			for _, f := range p.Optional {
+				optional[f] = true
+			}
 			fmt.Fprintf(&b, "\n## %s\n\nProfile `%s`.\n\n| id | level | requirement | source | needs |\n|---|---|---|---|---|\n", p.Title, profile)
 		}
 		var needs []string
@@ -44,9 +47,14 @@ func (c *Catalog) WriteMarkdown(w io.Writer, s Selection) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", k.ID, k.Level, markdown.Replace(k.Title), markdown.Replace(k.Source), strings.Join(needs, ", "))
 	}
-	b.WriteString("\n## Features\n\nWhat a target may support and some cases need; a case whose needs a target does not declare is skipped.\n\n| feature | what it is |\n|---|---|\n")
+	b.WriteString("\n## Features\n\nWhat a target may support and some cases need; a case whose needs a target does not declare is skipped. " +
+		"Nobody owes an optional one: the case is not applicable then, which leaves no gap.\n\n| feature | what it is | |\n|---|---|---|\n")
 	for _, f := range slices.Sorted(maps.Keys(features)) {
-		fmt.Fprintf(&b, "| %s | %s |\n", f, features[f])
+		word := ""
+		if optional[f] {
+			word = "optional"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", f, features[f], word)
 	}
 	_, err = io.WriteString(w, b.String())
 	return err

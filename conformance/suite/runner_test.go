@@ -30,15 +30,21 @@ func (i idle) Name() string                            { return i.name }
 func (i idle) Features() []spec.Feature                { return i.features }
 func (i idle) Version(context.Context) (string, error) { return "1", nil }
 
-// featureFly is one that no subject of these tests has.
-const featureFly spec.Feature = "fly"
+// What no subject of these tests has; nobody owes singing.
+const (
+	featureFly  spec.Feature = "fly"
+	featureSing spec.Feature = "sing"
+)
 
 func tiny(id string, body func(context.Context, *T)) Case {
 	return Case{Requirement: spec.Requirement{ID: id, Level: spec.Must, Title: id, Source: "test"}, Timeout: 5 * time.Second, Body: body}
 }
 
 func tinyProfile(cases ...Case) Profile {
-	return Profile{Name: "tiny", Title: "Tiny cases", Features: map[spec.Feature]string{featureFly: "flying"}, Cases: cases}
+	return Profile{
+		Name: "tiny", Title: "Tiny cases", Features: map[spec.Feature]string{featureFly: "flying", featureSing: "singing"},
+		Optional: []spec.Feature{featureSing}, Cases: cases,
+	}
 }
 
 func skip(reason string) func(context.Context, *T) {
@@ -63,6 +69,8 @@ func tinyCases() []Case {
 	should.Level = spec.Should
 	needs := tiny("TINY-08", func(context.Context, *T) { ginkgo.Fail("must not run") })
 	needs.Needs = []spec.Feature{featureFly}
+	optional := tiny("TINY-12", func(context.Context, *T) { ginkgo.Fail("must not run") })
+	optional.Needs = []spec.Feature{featureFly, featureSing}
 	return []Case{
 		tiny("TINY-01", func(context.Context, *T) {
 			Expect(os.Getpid()).NotTo(Equal(1))
@@ -78,6 +86,7 @@ func tinyCases() []Case {
 		tiny("TINY-06", func(context.Context, *T) { _ = syscall.Kill(os.Getpid(), syscall.SIGSEGV); select {} }),
 		should,
 		needs,
+		optional,
 		tiny("TINY-09", leavesProcess(func() {})),
 		tiny("TINY-11", leavesProcess(func() { ginkgo.Skip("not today") })),
 		tiny("TINY-10", func(context.Context, *T) {
@@ -132,6 +141,7 @@ func TestRunnerOutcomes(t *testing.T) {
 		"TINY-06": {report.Failed, report.FailedSuite, "no result"}, "TINY-07": {report.Failed, report.FailedAssertion, "to equal"},
 		"TINY-08": {report.Skipped, "", "does not support flying"}, "TINY-09": {report.Failed, report.FailedLeftovers, "processes that are left"},
 		"TINY-10": {report.Passed, "", ""}, "TINY-11": {report.Failed, report.FailedLeftovers, "processes that are left"},
+		"TINY-12": {report.NotApplicable, "", "does not support singing"},
 	}
 	for _, c := range r.Cases {
 		w := want[c.ID]
@@ -149,7 +159,7 @@ func TestRunnerOutcomes(t *testing.T) {
 			}
 		}
 	}
-	if n := r.Count(spec.Must); len(r.Cases) != 11 || n != (report.Count{Passed: 2, Failed: 6, Skipped: 2}) {
+	if n := r.Count(spec.Must); len(r.Cases) != 12 || n != (report.Count{Passed: 2, Failed: 6, Skipped: 2, NotApplicable: 1}) {
 		t.Errorf("%d cases, counted %+v", len(r.Cases), n)
 	}
 	if left, _ := os.ReadDir(o.WorkDir); len(left) != 0 {

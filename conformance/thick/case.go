@@ -41,7 +41,7 @@ const inUse = "the daemon already runs, perhaps on a node in use: cases that sta
 
 // NewProfile makes a profile of thick plugins.
 func NewProfile(name, title string, cases ...Case) suite.Profile {
-	p := suite.Profile{Name: name, Title: title, Features: Features, Judges: func(s suite.Subject) bool {
+	p := suite.Profile{Name: name, Title: title, Features: Features, Optional: Optional, Judges: func(s suite.Subject) bool {
 		_, thick := s.(Target)
 		return thick
 	}}

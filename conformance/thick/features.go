@@ -51,6 +51,11 @@ const (
 	FeatureMultusConfig spec.Feature = "multus-config"
 )
 
+// Optional are the features that a thick plugin need not have to be complete:
+// another plugin's configuration, or ways of a cluster that not every cluster
+// has. A case about one of them does not apply to a target without it.
+var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig}
+
 // Features are all of them, with the words by which a skip names each.
 var Features = map[spec.Feature]string{
 	FeatureReadyz:       "the endpoint /readyz",
