@@ -46,12 +46,34 @@ func main() {
 	}
 }
 
+// firstSteps is what most people want of the program, for those that name no
+// command.
+const firstSteps = `thicket-conformance judges thick CNI plugins, requirement by requirement. As root:
+
+  thicket-conformance run --target TARGET.yaml --report DIR
+      judge a plugin. TARGET.yaml says how to start it: conformance/targets/ has examples
+      for copying, and --target in-process needs no file
+
+  thicket-conformance run --target TARGET.yaml --only SOCK-04 -v
+      judge it by some cases again, and show its log: an id, several, or a pattern (SOCK-*)
+
+  thicket-conformance list
+      list the requirements
+
+thicket-conformance --help has all commands, and the exit statuses.
+`
+
 func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "thicket-conformance",
 		Short: "Judge a thick CNI plugin, requirement by requirement",
 		Long: "thicket-conformance judges thick CNI plugins (a shim that the container runtime executes, and a node daemon)\n" +
 			"requirement by requirement. It exits with 0 when every MUST passed, 1 when one failed, 2 when it could not run.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(c.OutOrStdout(), firstSteps)
+			return err
+		},
 		Version:       fmt.Sprintf("%s (suite %s)", buildinfo.Version(version), conformance.Version),
 		SilenceUsage:  true,
 		SilenceErrors: true,

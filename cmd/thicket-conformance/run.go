@@ -41,7 +41,7 @@ func runCommand() *cobra.Command {
 	}
 	f.register(c)
 	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(profileNames(), ", "))
-	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id`")
+	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id` or pattern, such as SOCK-*")
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")

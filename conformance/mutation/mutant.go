@@ -6,9 +6,10 @@ package mutation
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
 // Mutant is an implementation with one fault.
@@ -35,7 +36,7 @@ const Baseline = "none"
 // Choice says which mutants are judged; its zero value is all of them.
 type Choice struct {
 	// Names and IDs keep the mutants of that name, and those that these cases
-	// claim.
+	// claim; both may be patterns of path.Match.
 	Names, IDs []string
 	// Sample keeps so many, drawn by Seed; 0 keeps all.
 	Sample int
@@ -44,14 +45,21 @@ type Choice struct {
 
 // Of returns the chosen mutants in their order. The baseline is not among them.
 func (c *Choice) Of(all []Mutant) ([]Mutant, error) {
-	for _, name := range c.Names {
-		if !slices.ContainsFunc(all, func(m Mutant) bool { return m.Name == name }) {
-			return nil, fmt.Errorf("mutant %q is unknown", name)
-		}
+	var names, ids []string
+	for _, m := range all {
+		names, ids = append(names, m.Name), append(ids, m.Cases...)
+	}
+	named, err := suite.Pick("mutant", c.Names, names)
+	if err != nil {
+		return nil, err
+	}
+	claiming, err := suite.Pick("case with a mutant", c.IDs, ids)
+	if err != nil {
+		return nil, err
 	}
 	chosen := slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool {
-		claimed := slices.ContainsFunc(m.Cases, func(id string) bool { return slices.Contains(c.IDs, id) })
-		return m.Name == Baseline || len(c.Names) > 0 && !slices.Contains(c.Names, m.Name) || len(c.IDs) > 0 && !claimed
+		claimed := slices.ContainsFunc(m.Cases, func(id string) bool { return slices.Contains(claiming, id) })
+		return m.Name == Baseline || len(c.Names) > 0 && !slices.Contains(named, m.Name) || len(c.IDs) > 0 && !claimed
 	})
 	if c.Sample > 0 && c.Sample < len(chosen) {
 		// A sample need not be unpredictable, it must be repeatable.

@@ -21,8 +21,8 @@ const Absent State = "absent"
 // Comparison sets reports side by side.
 type Comparison struct {
 	Reports []*Report
-	// Names head the reports' columns. Reports of implementations with the same
-	// name are told apart by version or, where that is the same too, by number.
+	// Names head the reports' columns: implementation and version and, where both
+	// are the same, a number.
 	Names []string
 	// Rows are the cases, those that differ first.
 	Rows []ComparedCase
@@ -134,20 +134,15 @@ func Compare(reports ...*Report) (*Comparison, error) {
 	return c, nil
 }
 
-// columnNames are the implementations' names, made distinct.
+// columnNames are the implementations' names with their versions, made distinct.
 func columnNames(reports []*Report) []string {
 	names := make([]string, len(reports))
 	for i, r := range reports {
-		names[i] = r.Target.Name
+		names[i] = strings.TrimSpace(r.Target.Name + " " + r.Target.Version)
 	}
-	versioned, numbered := slices.Clone(names), slices.Clone(names)
-	for i, r := range reports {
-		if repeated(names, i) && r.Target.Version != "" {
-			versioned[i] += " " + r.Target.Version
-		}
-	}
+	numbered := slices.Clone(names)
 	for i := range reports {
-		if numbered[i] = versioned[i]; repeated(versioned, i) {
+		if repeated(names, i) {
 			numbered[i] += fmt.Sprintf(" (%d)", i+1)
 		}
 	}

@@ -11,9 +11,30 @@ import (
 	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
+// junitCase is one case. Exactly one of its Failure, Error and Skipped is set,
+// or none when it passed.
+func (r *Report) junitCase(c *CaseResult) reporters.JUnitTestCase {
+	test := reporters.JUnitTestCase{Name: c.ID + " " + c.Title, Classname: c.Profile, Status: string(c.State), Time: c.Seconds}
+	message, _, _ := strings.Cut(c.Reason, "\n")
+	switch {
+	case c.State == Passed:
+	case c.State == Failed && c.Level == spec.Must:
+		test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Story()}
+	case c.State == Failed:
+		test.Skipped = &reporters.JUnitSkipped{Message: "a SHOULD that is not kept: " + message}
+		test.SystemOut = c.Reason + "\n" + c.Story()
+	case c.Failure == Interrupted:
+		test.Error = &reporters.JUnitError{Message: message, Type: string(c.Failure), Description: "whether the requirement is kept is not known"}
+	default:
+		test.Skipped = &reporters.JUnitSkipped{Message: c.Reason}
+	}
+	return test
+}
+
 // junit renders the report in the form that CI servers read: a test suite per
 // profile, a test case per case. A failed SHOULD does not gate, as the exit
-// status does not: CI servers show it as skipped, with what failed.
+// status does not: CI servers show it as skipped, with what failed. A case that
+// an interrupted run did not come to is an error.
 func (r *Report) junit() ([]byte, error) {
 	all := reporters.JUnitTestSuites{Time: r.Seconds}
 	at := map[string]int{}
@@ -27,25 +48,17 @@ func (r *Report) junit() ([]byte, error) {
 			})
 		}
 		s := &all.TestSuites[i]
-		test := reporters.JUnitTestCase{Name: c.ID + " " + c.Title, Classname: c.Profile, Status: string(c.State), Time: c.Seconds}
-		switch c.State {
-		case Failed:
-			message, _, _ := strings.Cut(c.Reason, "\n")
-			if c.Level != spec.Must {
-				test.Skipped = &reporters.JUnitSkipped{Message: "a SHOULD that is not kept: " + message}
-				test.SystemOut = c.Reason + "\n" + c.Story()
-				s.Skipped++
-				all.Disabled++
-				break
-			}
-			test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Story()}
+		test := r.junitCase(&c)
+		switch {
+		case test.Failure != nil:
 			s.Failures++
 			all.Failures++
-		case Skipped, NotApplicable:
-			test.Skipped = &reporters.JUnitSkipped{Message: c.Reason}
+		case test.Error != nil:
+			s.Errors++
+			all.Errors++
+		case test.Skipped != nil:
 			s.Skipped++
 			all.Disabled++
-		case Passed:
 		}
 		s.Tests++
 		s.Time += c.Seconds

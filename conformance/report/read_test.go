@@ -66,8 +66,8 @@ func reportOf(name, version string, states map[string]State) *Report {
 
 func TestCompareNamesColumnsApart(t *testing.T) {
 	for want, reports := range map[string][]*Report{
-		"x, y":               {reportOf("x", "1", nil), reportOf("y", "1", nil)},
-		"x v1, x v2, y":      {reportOf("x", "v1", nil), reportOf("x", "v2", nil), reportOf("y", "v1", nil)},
+		"x 1, y 1":           {reportOf("x", "1", nil), reportOf("y", "1", nil)},
+		"x v1, x v2, y v1":   {reportOf("x", "v1", nil), reportOf("x", "v2", nil), reportOf("y", "v1", nil)},
 		"x v1 (1), x v1 (2)": {reportOf("x", "v1", nil), reportOf("x", "v1", nil)},
 		"x (1), x (2), x v3": {reportOf("x", "", nil), reportOf("x", "", nil), reportOf("x", "v3", nil)},
 	} {
@@ -108,21 +108,24 @@ func TestCompareWithoutCase(t *testing.T) {
 
 // What fails the run fails in JUnit, and nothing else.
 func TestJUnitGatesAsTheExitStatus(t *testing.T) {
-	r := reportOf("x", "1", map[string]State{"A-01": Passed, "A-02": Failed, "A-03": Failed, "A-04": Skipped, "A-05": NotApplicable})
+	r := reportOf("x", "1", map[string]State{"A-01": Passed, "A-02": Failed, "A-03": Failed, "A-04": Skipped, "A-05": NotApplicable, "A-06": Skipped})
 	r.Cases[1].Reason = "broken"
 	r.Cases[2].Level, r.Cases[2].Reason, r.Cases[2].Output = spec.Should, "not nice\nat all", "log"
 	r.Cases[3].Reason = "cannot"
+	r.Cases[5].Failure, r.Cases[5].Reason = Interrupted, "the run was cancelled"
 	data, err := r.junit()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
 		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
 		Suites   []struct {
 			Skipped int `xml:"skipped,attr"`
 			Cases   []struct {
 				Name    string    `xml:"name,attr"`
 				Failure *struct{} `xml:"failure"`
+				Error   *struct{} `xml:"error"`
 				Skipped *struct {
 					Message string `xml:"message,attr"`
 				} `xml:"skipped"`
@@ -132,6 +135,9 @@ func TestJUnitGatesAsTheExitStatus(t *testing.T) {
 	}
 	if err := xml.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
+	}
+	if last := doc.Suites[0].Cases[5]; last.Error == nil || last.Skipped != nil || doc.Errors != 1 {
+		t.Errorf("a case that was interrupted: %+v, %d errors", last, doc.Errors)
 	}
 	if doc.Failures != 1 || doc.Suites[0].Skipped != 3 {
 		t.Errorf("%d failures, %d skipped\n%s", doc.Failures, doc.Suites[0].Skipped, data)

@@ -45,6 +45,9 @@ const (
 	FailedLeftovers Failure = "leftovers"
 	// FailedSuite is a case that could not be carried out to its end.
 	FailedSuite Failure = "suite"
+	// Interrupted is a case that the run was ended before. Its State is Skipped,
+	// for the subject did nothing wrong.
+	Interrupted Failure = "interrupted"
 )
 
 // CaseResult is one case of a report.
@@ -55,12 +58,15 @@ type CaseResult struct {
 	Title   string     `json:"title"`
 	Source  string     `json:"source"`
 	State   State      `json:"state"`
-	// Failure is how it came to fail.
+	// Failure is how it came to fail, or not to be judged.
 	Failure Failure `json:"failure,omitempty"`
 	// Reason is why it failed, was skipped or does not apply.
 	Reason string `json:"reason,omitempty"`
 	// Seconds is how long it took.
 	Seconds float64 `json:"seconds"`
+	// CPUSeconds is the processor time that its processes took: a case that takes
+	// long and has little of it waits. It is 0 where that is not known.
+	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 	// Notes are what the case measured, such as how much was left behind.
 	Notes []string `json:"notes,omitempty"`
 	// Output is what helps to understand a failure: the daemons' logs.

@@ -141,7 +141,7 @@ func TestCompare(t *testing.T) {
 	if got := strings.Join(ids, " "); got != "SHIM-13 ADD-05" || c.Rows[2].ID != "SOCK-01" || c.Rows[2].Results[1].State != Absent || len(c.Rows) != len(a.Cases) {
 		t.Errorf("the differences are %s", got)
 	}
-	for _, want := range []string{"2 of ", "beta was judged by suite 0.0.9", "SHIM-13", "compared by those that have it: 1"} {
+	for _, want := range []string{"2 of ", "beta v1.2.3 was judged by suite 0.0.9", "SHIM-13", "compared by those that have it: 1"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &out)
 		}

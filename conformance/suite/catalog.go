@@ -126,7 +126,8 @@ func number(id string) int {
 
 // Selection says which cases to run; its zero value selects all.
 type Selection struct {
-	// Profiles and IDs keep only these, each when it is not empty.
+	// Profiles and IDs keep only these, each when it is not empty. An id may be a
+	// pattern of path.Match, such as SOCK-*.
 	Profiles, IDs []string
 	// Level keeps only cases of this level, when it is not empty.
 	Level spec.Level
@@ -135,7 +136,7 @@ type Selection struct {
 }
 
 // Select returns the selected cases in the catalog's order. An unknown profile
-// or id is an error that lists the known ones.
+// or id is an error that names the nearest known one.
 func (c *Catalog) Select(s Selection) ([]Case, error) {
 	var names, ids []string
 	for _, p := range c.profiles {
@@ -144,15 +145,15 @@ func (c *Catalog) Select(s Selection) ([]Case, error) {
 	for _, k := range c.cases {
 		ids = append(ids, k.ID)
 	}
-	if err := known("profile", s.Profiles, names); err != nil {
-		return nil, err
+	if _, err := Pick("profile", s.Profiles, names); err != nil {
+		return nil, fmt.Errorf("%w; there are %s", err, strings.Join(names, ", "))
 	}
-	if err := known("case", s.IDs, ids); err != nil {
+	if _, err := Pick("case", s.IDs, ids); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(c.Cases(), func(k Case) bool {
-		return len(s.Profiles) > 0 && !slices.Contains(s.Profiles, k.Profile) ||
-			len(s.IDs) > 0 && !slices.Contains(s.IDs, k.ID) ||
+		return len(s.Profiles) > 0 && !named(s.Profiles, k.Profile) ||
+			len(s.IDs) > 0 && !named(s.IDs, k.ID) ||
 			s.Level != "" && s.Level != k.Level ||
 			s.Fast && k.Slow > 0
 	}), nil
@@ -181,13 +182,9 @@ func (c *Catalog) selectFor(s Selection, of Subject) ([]Case, error) {
 	return kept, nil
 }
 
-func known(kind string, asked, all []string) error {
-	for _, a := range asked {
-		if !slices.Contains(all, a) {
-			return fmt.Errorf("%s %q is unknown; there are %s", kind, a, strings.Join(all, ", "))
-		}
-	}
-	return nil
+// named reports whether the name is among those asked for.
+func named(asked []string, name string) bool {
+	return slices.ContainsFunc(asked, func(a string) bool { return fits(a, name) })
 }
 
 // missing returns the words for a feature that the case needs and the subject

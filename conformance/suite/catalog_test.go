@@ -67,7 +67,7 @@ func TestSelect(t *testing.T) {
 	for want, s := range map[string]Selection{
 		"SOCK-02 SOCK-10 EP-02": {}, "SOCK-02 SOCK-10": {Fast: true}, "EP-02": {Profiles: []string{"endpoint"}},
 		"SOCK-10": {IDs: []string{"SOCK-10"}}, "": {Level: spec.Should},
-		`case "X-01" is unknown; there are SOCK-02, SOCK-10, EP-02`: {IDs: []string{"X-01"}},
+		`case "X-01" is unknown; the nearest is EP-02; a pattern such as SOCK* names several`: {IDs: []string{"X-01"}},
 	} {
 		if got := ids(s); got != want {
 			t.Errorf("%+v: %q, want %q", s, got, want)

@@ -84,7 +84,7 @@ func Run(t *testing.T, o Options, reportDir string) {
 	if err != nil {
 		t.Error(err)
 	}
-	r.Cases = slices.DeleteFunc(r.Cases, func(c report.CaseResult) bool { return c.State == report.Skipped && c.Reason == cancelled })
+	r.Cases = slices.DeleteFunc(r.Cases, func(c report.CaseResult) bool { return c.Failure == report.Interrupted })
 	r.Summarize()
 	t.Logf("%s, version %q, judged by suite %s, seed %d: %s", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seed, counted(r))
 	if reportDir != "" {

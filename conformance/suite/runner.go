@@ -118,7 +118,7 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	s := &session{Options: o, cases: cases, report: r, work: work, results: make([]report.CaseResult, len(cases))}
 	for i := range cases {
 		s.results[i] = resultOf(&cases[i])
-		s.results[i].State, s.results[i].Reason = report.Skipped, cancelled
+		s.results[i].State, s.results[i].Failure, s.results[i].Reason = report.Skipped, report.Interrupted, cancelled
 	}
 	return s, nil
 }
@@ -263,15 +263,15 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 	start := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
-	output, runErr := s.runChild(limited, c, dir)
-	result.Seconds = time.Since(start).Seconds()
+	output, used, runErr := s.runChild(limited, c, dir)
+	result.Seconds, result.CPUSeconds = time.Since(start).Seconds(), used.Seconds()
 	data, err := os.ReadFile(filepath.Join(dir, "result.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &result)
 	}
 	if err != nil && ctx.Err() != nil {
 		// The subject did nothing wrong: a report must not say that it failed.
-		result.State, result.Reason = report.Skipped, cancelled
+		result.State, result.Failure, result.Reason = report.Skipped, report.Interrupted, cancelled
 		return result
 	}
 	if err != nil {
@@ -282,8 +282,9 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 	return result
 }
 
-// runChild runs the process of a case, whose result it writes into dir.
-func (s *session) runChild(ctx context.Context, c *Case, dir string) (output string, err error) {
+// runChild runs the process of a case, whose result it writes into dir. cpu is
+// the processor time of all processes in its namespace.
+func (s *session) runChild(ctx context.Context, c *Case, dir string) (output string, cpu time.Duration, err error) {
 	var all bytes.Buffer
 	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir)
 	for _, service := range s.Services {
@@ -295,7 +296,10 @@ func (s *session) runChild(ctx context.Context, c *Case, dir string) (output str
 	if removed := removeCgroup(dir); removed != nil {
 		err = errors.Join(err, removed)
 	}
-	return all.String(), err
+	if cmd.ProcessState != nil {
+		cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	return all.String(), cpu, err
 }
 
 // runIsolated runs this program as a child that is asked for a case or a task,
