@@ -31,6 +31,7 @@ build: ## build daemon, shim, suite, demo, mutants and the real plugins into bin
 	@echo "build: thicketd, thicket-shim, thicket-passthrough, thicket-conformance, thicket-demo, mutants"
 	@CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/thicket-mutants ./fakes/mutants
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/thin-plugin ./fakes/plugin/thin
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
 
