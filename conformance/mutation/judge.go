@@ -106,8 +106,8 @@ func (o *Options) unclaimed(m *Mutant, claiming []suite.Case) []Trial {
 	return trials
 }
 
-// run runs the trials side by side, and those whose case has to be alone after
-// the others.
+// run runs the trials side by side, those whose case only waits beside the
+// others, and those whose case has to be alone after them.
 func (o *Options) run(ctx context.Context, trials []Trial) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -131,29 +131,40 @@ func (o *Options) run(ctx context.Context, trials []Trial) error {
 		}
 	}
 	var alone []*Trial
-	todo := make(chan *Trial, len(trials))
+	todo, waiting := make(chan *Trial, len(trials)), make(chan *Trial, len(trials))
 	for i := range trials {
-		if trials[i].of.Alone {
-			alone = append(alone, &trials[i])
-		} else {
-			todo <- &trials[i]
+		switch t := &trials[i]; {
+		case t.of.Alone:
+			alone = append(alone, t)
+		case t.of.Waits:
+			waiting <- t
+		default:
+			todo <- t
 		}
 	}
 	close(todo)
+	close(waiting)
 	var workers sync.WaitGroup
-	for range o.workers() {
-		workers.Go(func() {
-			for t := range todo {
-				try(t)
-			}
-		})
+	work := func(n int, from <-chan *Trial) {
+		for range n {
+			workers.Go(func() {
+				for t := range from {
+					try(t)
+				}
+			})
+		}
 	}
+	work(o.workers(), todo)
+	work(maxWaiting, waiting)
 	workers.Wait()
 	for _, t := range alone {
 		try(t)
 	}
 	return context.Cause(ctx)
 }
+
+// maxWaiting is how many trials run beside the others that only wait.
+const maxWaiting = 16
 
 func (o *Options) workers() int {
 	if o.Parallel > 0 {

@@ -27,6 +27,9 @@ type Case struct {
 	// Alone means that the case measures whether a loaded machine keeps a
 	// runtime's deadline. Nothing else runs beside it.
 	Alone bool
+	// Waits means that the case does next to nothing but wait for a time to pass:
+	// it runs beside the others and takes the place of none.
+	Waits bool
 	// Timeout ends the case as failed; zero means DefaultTimeout.
 	Timeout time.Duration
 	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.

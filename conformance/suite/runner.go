@@ -28,10 +28,6 @@ import (
 // and to report.
 const spare = 40 * time.Second
 
-// beside is held by each case that runs in this process' runs, and alone by one
-// that must be alone: runs may be side by side, too.
-var beside sync.RWMutex
-
 // cancelled is why a case that an interrupted run did not finish is skipped.
 const cancelled = "the run was cancelled"
 
@@ -190,38 +186,39 @@ func (s *session) order() []int {
 	return order
 }
 
-// each calls f with the index of every case: of several side by side, and then
-// of those that have to be alone, one by one.
+// each calls f with the index of every case: of those that only wait all at
+// once, of the others several side by side, and then of those that have to be
+// alone, one by one.
 func (s *session) each(ctx context.Context, f func(i int)) {
+	one := func(i int) {
+		if ctx.Err() == nil {
+			f(i)
+		}
+	}
 	var alone []int
+	var workers sync.WaitGroup
 	todo := make(chan int, len(s.cases))
 	for _, i := range s.order() {
-		if s.cases[i].Alone {
+		switch c := &s.cases[i]; {
+		case c.Alone:
 			alone = append(alone, i)
-		} else {
+		case c.Waits:
+			workers.Go(func() { one(i) })
+		default:
 			todo <- i
 		}
 	}
 	close(todo)
-	var workers sync.WaitGroup
 	for range s.parallel() {
 		workers.Go(func() {
 			for i := range todo {
-				beside.RLock()
-				if ctx.Err() == nil {
-					f(i)
-				}
-				beside.RUnlock()
+				one(i)
 			}
 		})
 	}
 	workers.Wait()
 	for _, i := range alone {
-		beside.Lock()
-		if ctx.Err() == nil {
-			f(i)
-		}
-		beside.Unlock()
+		one(i)
 	}
 }
 

@@ -167,6 +167,28 @@ func TestRunnerOutcomes(t *testing.T) {
 	}
 }
 
+// TestWaitingTakesNoPlace has a case wait for another one, which has to come to
+// its turn though one case runs at a time.
+func TestWaitingTakesNoPlace(t *testing.T) {
+	// Told by the run: t.TempDir is another one in a case's process.
+	shared := os.Getenv("THICKET_TEST_SHARED")
+	waits := tiny("TINY-01", func(ctx context.Context, _ *T) {
+		Eventually(filepath.Join(shared, "done")).WithContext(ctx).WithTimeout(time.Minute).Should(BeAnExistingFile(), "the other case's file")
+	})
+	waits.Waits, waits.Slow = true, time.Minute
+	o := childOptions(t, waits, tiny("TINY-02", func(context.Context, *T) {
+		Expect(os.WriteFile(filepath.Join(shared, "done"), nil, 0o600)).To(Succeed())
+	}))
+	o.Parallel, o.Environment = 1, []string{"THICKET_TEST_SHARED=" + t.TempDir()}
+	r, err := Judge(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := r.Count(spec.Must); n.Passed != 2 {
+		t.Errorf("%+v: %s", n, r.Cases[0].Reason)
+	}
+}
+
 func TestCancelEndsChildren(t *testing.T) {
 	hang := tiny("TINY-01", func(context.Context, *T) { select {} })
 	hang.Timeout = time.Hour

@@ -20,7 +20,7 @@ var cases = []thick.Case{
 	},
 	{
 		ID: "READY-03", Level: spec.Must, Source: "API", Body: readyGivesUp,
-		Slow: 61 * time.Second, Timeout: 90 * time.Second,
+		Slow: 61 * time.Second, Waits: true, Timeout: 90 * time.Second,
 		Title: "WaitUntilAPIReady gives up after APIReadyPollTimeout, not before and at most a second later",
 	},
 	{

@@ -32,7 +32,7 @@ var cases = []thick.Case{
 	},
 	{
 		ID: "SHIM-06", Level: spec.Must, Source: "CNI, API", Body: shimAddGivesUp,
-		Slow: 61 * time.Second, Timeout: 100 * time.Second,
+		Slow: 61 * time.Second, Waits: true, Timeout: 100 * time.Second,
 		Title: "Without a daemon, ADD waits for APIReadyPollTimeout and then fails with a CNI error on stdout",
 	},
 	{
@@ -64,7 +64,7 @@ var cases = []thick.Case{
 	},
 	{
 		ID: "SHIM-14", Level: spec.Should, Source: "CNI", Body: shimTryAgainLater,
-		Slow: 61 * time.Second, Timeout: 100 * time.Second,
+		Slow: 61 * time.Second, Waits: true, Timeout: 100 * time.Second,
 		Title: "The error of SHIM-06 has code 11 (try again later) and names the socket",
 	},
 	{
