@@ -68,10 +68,6 @@ func Judge(ctx context.Context, o Options) (*report.Report, error) {
 	return s.end(ctx)
 }
 
-// machine is held by a case that has to be alone, and shared by all others: runs
-// may be judged side by side in one process.
-var machine sync.RWMutex
-
 // session is a run in progress.
 type session struct {
 	Options
@@ -186,24 +182,20 @@ func (s *session) order() []int {
 	return order
 }
 
-// each calls f with the index of every case: of those that only wait all at
-// once, of the others several side by side, and then of those that have to be
-// alone, one by one.
+// each calls f with the index of every case: of several side by side, and then
+// of those that have to be alone, one by one.
 func (s *session) each(ctx context.Context, f func(i int)) {
-	one := func(i int) {
-		if ctx.Err() == nil {
-			f(i)
-		}
-	}
+	f = unlessDone(ctx, f)
+	machine.enter()
 	var alone []int
-	var workers sync.WaitGroup
 	todo := make(chan int, len(s.cases))
+	var workers sync.WaitGroup
 	for _, i := range s.order() {
-		switch c := &s.cases[i]; {
-		case c.Alone:
+		switch {
+		case s.cases[i].Alone:
 			alone = append(alone, i)
-		case c.Waits:
-			workers.Go(func() { one(i) })
+		case s.cases[i].Waits:
+			workers.Go(func() { machine.beside(func() { f(i) }) })
 		default:
 			todo <- i
 		}
@@ -212,13 +204,23 @@ func (s *session) each(ctx context.Context, f func(i int)) {
 	for range s.parallel() {
 		workers.Go(func() {
 			for i := range todo {
-				one(i)
+				machine.beside(func() { f(i) })
 			}
 		})
 	}
 	workers.Wait()
+	machine.leave()
 	for _, i := range alone {
-		one(i)
+		machine.alone(func() { f(i) })
+	}
+}
+
+// unlessDone returns f, which does nothing once the context is done.
+func unlessDone(ctx context.Context, f func(i int)) func(i int) {
+	return func(i int) {
+		if ctx.Err() == nil {
+			f(i)
+		}
 	}
 }
 
@@ -250,13 +252,6 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 			_ = service.Sweep(ctx, c.ID) // what it leaves is seen when the run closes the service
 		}
 	}()
-	if c.Alone {
-		machine.Lock()
-		defer machine.Unlock()
-	} else {
-		machine.RLock()
-		defer machine.RUnlock()
-	}
 	start := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
