@@ -53,6 +53,13 @@ func RequestLimit(bytes int64) StartOption {
 	return func(s *startSpec) { s.paths.RequestLimit = bytes }
 }
 
+// Ports are the TCP ports for metrics, with their IP address, and for probes.
+func Ports(metricsAddress string, metrics, probes int) StartOption {
+	return func(s *startSpec) {
+		s.paths.MetricsAddress, s.paths.MetricsPort, s.paths.ProbePort = metricsAddress, metrics, probes
+	}
+}
+
 // RunDir is another run directory than the case's own.
 func RunDir(path string) StartOption { return func(s *startSpec) { s.paths.RunDir = path } }
 

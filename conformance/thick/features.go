@@ -49,6 +49,12 @@ const (
 	FeatureChain spec.Feature = "chain"
 	// FeatureMultusConfig means that the daemon's configuration has Multus' keys.
 	FeatureMultusConfig spec.Feature = "multus-config"
+	// FeatureMetrics is a TCP port for metrics, whose number and address the
+	// daemon's configuration names.
+	FeatureMetrics spec.Feature = "metrics"
+	// FeatureProbes is a TCP port for probes, /healthz and /readyz, whose number
+	// the daemon's configuration names.
+	FeatureProbes spec.Feature = "probes"
 )
 
 // Optional are the features that a thick plugin need not have to be complete:
@@ -75,4 +81,6 @@ var Features = map[spec.Feature]string{
 	FeatureNodeConf:     "writing the node's CNI configuration",
 	FeatureChain:        "an auxiliary chain of plugins",
 	FeatureMultusConfig: "Multus' configuration of the daemon",
+	FeatureMetrics:      "a TCP port for metrics, whose number and address can be named",
+	FeatureProbes:       "a TCP port for probes, whose number can be named",
 }

@@ -63,6 +63,12 @@ type Paths struct {
 	DelegateTimeout string
 	// RequestLimit is the largest request, in bytes; 0 for the target's default.
 	RequestLimit int64
+	// MetricsPort and ProbePort are the TCP ports for metrics (with profiles,
+	// where there are any) and for probes; 0 for none.
+	MetricsPort, ProbePort int
+	// MetricsAddress is the IP address of MetricsPort. ProbePort is on the
+	// target's default address.
+	MetricsAddress string
 }
 
 // Target is an implementation to judge.

@@ -203,6 +203,7 @@ func (t *yamlTarget) renderSamples() error {
 	plain := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
 	full := plain
 	full.DelegateTimeout, full.RequestLimit, full.CNIConfDir = "1s", 1024, "/d/cni"
+	full.MetricsPort, full.MetricsAddress, full.ProbePort = 9100, "127.0.0.1", 9101
 	for _, p := range []Paths{plain, full} {
 		if _, err := t.ShimConfig(p); err != nil {
 			return err

@@ -102,7 +102,7 @@ func TestConfigurations(t *testing.T) {
 	pod := one[appsv1.DaemonSet](t, "base/daemonset.yaml", "DaemonSet").Spec.Template.Spec
 	files, err := filepath.Glob("*/daemon-config.json")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(files).To(HaveLen(3))
+	g.Expect(files).To(HaveLen(4))
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		g.Expect(err).NotTo(HaveOccurred())
@@ -117,6 +117,13 @@ func TestConfigurations(t *testing.T) {
 			g.Expect(probe.HTTPGet.Port.IntValue()).To(Equal(config.ProbePort), file)
 			g.Expect(probe.HTTPGet.Host).To(Equal("127.0.0.1"), file)
 		}
+		g.Expect(config.ProbeAddress).To(Equal("127.0.0.1"), file)
+		if filepath.Dir(file) == "metrics" {
+			g.Expect(config.MetricsPort).To(Equal(9092), "%s: the overlay's annotations name another port", file)
+		} else {
+			g.Expect(config.MetricsPort).To(BeZero(), "%s: a port that nobody has asked for", file)
+		}
+		g.Expect(config.EnablePprof).To(BeFalse(), file)
 		root := slices.IndexFunc(main.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == config.ChrootDir })
 		g.Expect(root).NotTo(Equal(-1), "%s: chrootDir is not mounted", file)
 		g.Expect(main.VolumeMounts[root].MountPropagation).To(HaveValue(Equal(corev1.MountPropagationHostToContainer)))

@@ -111,8 +111,7 @@ type Config struct {
 
 	// MetricsPort serves /metrics on MetricsAddress; 0 for none.
 	MetricsPort int `json:"metricsPort,omitempty"`
-	// MetricsAddress is the IP address that metrics and profiles are served on;
-	// empty means all of the node's.
+	// MetricsAddress is the IP address that metrics and profiles are served on.
 	MetricsAddress string `json:"metricsAddress,omitempty"`
 	// ProbePort serves /healthz and /readyz on ProbeAddress, for a
 	// kubelet's probes; 0 for none.
@@ -147,6 +146,7 @@ func DefaultConfig() *Config {
 		RequestLimit:     4 << 20,
 		QueueLimit:       512,
 		GracePeriod:      Duration(25 * time.Second),
+		MetricsAddress:   "127.0.0.1",
 		ProbeAddress:     "127.0.0.1",
 
 		PodResourcesSocket: devices.DefaultSocket,
@@ -216,8 +216,8 @@ func (c *Config) validate(data []byte, source string) error {
 		return bad("connectionLimit", "%d is negative; leave it out to have the memory limit decide", c.ConnectionLimit)
 	case c.MetricsPort < 0 || c.MetricsPort > 65535:
 		return bad("metricsPort", "%d is no TCP port", c.MetricsPort)
-	case c.MetricsAddress != "" && net.ParseIP(c.MetricsAddress) == nil:
-		return bad("metricsAddress", "%q is not an IP address", c.MetricsAddress)
+	case net.ParseIP(c.MetricsAddress) == nil:
+		return bad("metricsAddress", "%q is not an IP address; leave the key out for 127.0.0.1, or write 0.0.0.0 for all of the node's", c.MetricsAddress)
 	case net.ParseIP(c.ProbeAddress) == nil:
 		return bad("probeAddress", "%q is not an IP address; leave the key out for 127.0.0.1", c.ProbeAddress)
 	case c.ProbePort < 0 || c.ProbePort > 65535:

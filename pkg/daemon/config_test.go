@@ -34,6 +34,9 @@ func TestParseConfigDefaults(t *testing.T) {
 	if time.Duration(c.DelegateTimeout) != time.Minute || c.RequestLimit != 4<<20 {
 		t.Errorf("limits: %+v", c)
 	}
+	if c.MetricsAddress != "127.0.0.1" || c.ProbeAddress != "127.0.0.1" {
+		t.Errorf("ports at %q and %q", c.MetricsAddress, c.ProbeAddress)
+	}
 }
 
 func TestParseConfigRefuses(t *testing.T) {
@@ -47,6 +50,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"pasted content":    {string(configWith(`"kubeconfig": "users: []"`)), "f.json:4: kubeconfig: want the path of a file"},
 		"tiny limit":        {string(configWith(`"requestLimit": 3`)), "f.json:4: requestLimit: 3 bytes are too few"},
 		"probe port":        {string(configWith(`"probePort": 70000`)), "f.json:4: probePort: 70000 is no TCP port"},
+		"metrics address":   {string(configWith(`"metricsAddress": ""`)), `f.json:4: metricsAddress: "" is not an IP address`},
 		"one port twice":    {string(configWith(`"probePort": 9100, "metricsPort": 9100`)), "f.json:4: probePort: 9100 is metricsPort too"},
 		"undeclared":        {string(configWith(`"undeclaredCapabilities": "ignore"`)), `f.json:4: undeclaredCapabilities: "ignore" is neither "fail" nor "warn"`},
 		"level":             {string(configWith(`"logLevel": "loud"`)), `f.json:4: logLevel: "loud" is not a level`},

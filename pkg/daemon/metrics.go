@@ -98,16 +98,14 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{Registry: d.metrics.registry, MaxRequestsInFlight: 2, Timeout: portTimeout}))
-	if d.config.EnablePprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	}
 	within := portTimeout
 	if d.config.EnablePprof {
 		within = profileTimeout
+		mux.Handle("/debug/pprof/", readPromptly(pprof.Index))
+		mux.Handle("/debug/pprof/cmdline", readPromptly(pprof.Cmdline))
+		mux.Handle("/debug/pprof/profile", readPromptly(pprof.Profile))
+		mux.Handle("/debug/pprof/symbol", readPromptly(pprof.Symbol))
+		mux.Handle("/debug/pprof/trace", readPromptly(pprof.Trace))
 	}
 	address := net.JoinHostPort(d.config.MetricsAddress, strconv.Itoa(d.config.MetricsPort))
 	if err := d.servePort(ctx, address, mux, within); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {

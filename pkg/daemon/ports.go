@@ -47,6 +47,28 @@ func (d *Daemon) servePort(ctx context.Context, address string, handler http.Han
 	return server.Serve(&boundedListener{Listener: l})
 }
 
+// readPromptly ends an answer whose client reads nothing for portTimeout, however
+// long the answer may take as a whole: the runtime keeps what it has traced in
+// memory until somebody takes it.
+func readPromptly(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next(&promptWriter{w, http.NewResponseController(w)}, r)
+	})
+}
+
+type promptWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+// Write implements io.Writer.
+func (w *promptWriter) Write(data []byte) (int, error) {
+	if err := w.control.SetWriteDeadline(time.Now().Add(portTimeout)); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(data)
+}
+
 // boundedListener closes its oldest connection when there are too many.
 type boundedListener struct {
 	net.Listener

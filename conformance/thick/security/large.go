@@ -55,7 +55,7 @@ type largeWorld struct {
 	d     *thick.Daemon
 }
 
-func newLargeWorld(ctx context.Context, e *thick.Env) *largeWorld {
+func newLargeWorld(ctx context.Context, e *thick.Env, options ...thick.StartOption) *largeWorld {
 	ginkgo.GinkgoHelper()
 	group, err := suite.NewCgroup(e.WorkDir(), largeMemory)
 	if err != nil {
@@ -64,15 +64,15 @@ func newLargeWorld(ctx context.Context, e *thick.Env) *largeWorld {
 	w := &largeWorld{e: e, group: group}
 	e.DefaultNetwork(e.FakeList("default", expect.VethFake()))
 	e.Definition("small", e.FakeList("small", expect.VethFake()))
-	w.start(ctx)
+	w.start(ctx, options...)
 	return w
 }
 
-func (w *largeWorld) start(ctx context.Context) {
+func (w *largeWorld) start(ctx context.Context, options ...thick.StartOption) {
 	ginkgo.GinkgoHelper()
 	// The suite is in the cgroup for a moment only: it would be killed in the
 	// daemon's place.
-	Expect(w.group.With(func() { w.d = w.e.Start(ctx, thick.WithoutWaiting()) })).To(Succeed())
+	Expect(w.group.With(func() { w.d = w.e.Start(ctx, append(options, thick.WithoutWaiting())...) })).To(Succeed())
 	w.e.AwaitServing(ctx, w.d)
 }
 
