@@ -13,6 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/thicket-cni/thicket/conformance/kube"
+	"github.com/thicket-cni/thicket/conformance/plugin"
+	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
 	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/suite"
@@ -26,6 +28,8 @@ type (
 	Subject = suite.Subject
 	// Target is a thick plugin to judge.
 	Target = thick.Target
+	// Plugin is a CNI plugin to judge.
+	Plugin = plugin.Target
 	// Paths are what a case gives a Target.
 	Paths = thick.Paths
 	// Process is a daemon that a Target started.
@@ -63,8 +67,10 @@ type Settings struct {
 	// Setup reaches the cases of a target whose kind is not the suite's, in
 	// suite.T.
 	Setup any
-	// FakeDelegate is a program to execute as the suite's delegate plugin: one
-	// that imports fakes/delegate. Empty means this program itself.
+	// NoPreflight has a plugin judged although no ADD succeeds at all.
+	NoPreflight bool
+	// FakeDelegate is a program to execute as the suite's delegate plugin, or its
+	// IPAM plugin: one that imports fakes/delegate. Empty means this program itself.
 	FakeDelegate string
 	// PluginDir holds the real plugins (bridge, host-local …). Cases that need
 	// those are skipped without it.
@@ -95,7 +101,7 @@ type Options struct {
 // Catalog returns the suite's own profiles, and those of somebody else behind
 // them.
 func Catalog(more ...Profile) (*suite.Catalog, error) {
-	return suite.NewCatalog(slices.Concat(all.Profiles(), more)...)
+	return suite.NewCatalog(slices.Concat(all.Profiles(), plugins.Profiles(), more)...)
 }
 
 // options are those of the engine.
@@ -114,6 +120,10 @@ func (o *Options) options() (suite.Options, error) {
 	if t, ok := o.Target.(Target); ok {
 		settings := thick.Settings{Target: t, FakeDelegate: o.FakeDelegate, PluginDir: o.PluginDir, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
 		to.Setup, to.Services = settings, settings.Services(o.API)
+	}
+	if t, ok := o.Target.(*Plugin); ok {
+		settings := plugin.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight}
+		to.Setup, to.Services, to.Tasks = settings, settings.Services(), settings.Tasks()
 	}
 	return to, nil
 }
@@ -154,10 +164,13 @@ func Load(path string) (Subject, error) {
 	if err := yaml.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("target %s: %w", path, err)
 	}
-	if head.Kind == thick.TargetKind {
+	switch head.Kind {
+	case thick.TargetKind:
 		return thick.ParseTarget(data, path, "")
+	case plugin.TargetKind:
+		return plugin.Parse(data, path)
 	}
-	return nil, fmt.Errorf("target %s: kind %q is unknown; there is %s", path, head.Kind, thick.TargetKind)
+	return nil, fmt.Errorf("target %s: kind %q is unknown; there are %s, a thick plugin, and %s, any CNI plugin", path, head.Kind, thick.TargetKind, plugin.TargetKind)
 }
 
 // LoadTarget reads the target file of a thick plugin. Unknown keys, missing

@@ -23,6 +23,8 @@ type Config struct {
 	// Settings.
 	FakeDelegate, PluginDir      string
 	Kubeconfig, KubernetesAssets string
+	// NoPreflight is that of Settings.
+	NoPreflight bool
 	// Parallel and Seed are those of Options.
 	Parallel int
 	Seed     uint64
@@ -44,7 +46,7 @@ func Run(t *testing.T, c Config) {
 	if c.Target == nil {
 		t.Fatal("conformance.Config.Target is missing; Load reads one")
 	}
-	settings := Settings{Target: c.Target, Profiles: c.Profiles, Setup: c.Setup, FakeDelegate: c.FakeDelegate, PluginDir: c.PluginDir,
+	settings := Settings{Target: c.Target, Profiles: c.Profiles, Setup: c.Setup, NoPreflight: c.NoPreflight, FakeDelegate: c.FakeDelegate, PluginDir: c.PluginDir,
 		Kubeconfig: c.Kubeconfig, KubernetesAssets: c.KubernetesAssets}
 	o, err := (&Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed}).options()
 	if err != nil {

@@ -84,9 +84,9 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 		}
 	}
 	if conformance.IsChild() {
-		suite.RunChild(suite.Child{Settings: suite.Settings{Subject: target}, Tasks: map[string]func(suite.Settings) (any, error){
+		suite.RunChild(suite.Child{Settings: suite.Settings{Subject: target, Tasks: map[string]suite.Task{
 			bench.Task: func(s suite.Settings) (any, error) { return bench.Measure(measured, s.WorkDir) },
-		}})
+		}}})
 	}
 	report, err := bench.Run(ctx, bench.Options{Settings: measured, Progress: progress,
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) }})

@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/thicket-cni/thicket/conformance"
+	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
 	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/thick/all"
 )
@@ -54,7 +56,7 @@ func runCommand() *cobra.Command {
 // profileNames lists the suite's profiles.
 func profileNames() []string {
 	var names []string
-	for _, p := range all.Profiles() {
+	for _, p := range slices.Concat(all.Profiles(), plugins.Profiles()) {
 		names = append(names, p.Name)
 	}
 	return names
@@ -147,6 +149,9 @@ func summarize(out io.Writer, r *report.Report, verbose bool) {
 			s.Should.Passed, s.Should.Failed, s.Should.Skipped, s.Should.NotApplicable)
 	}
 	_ = t.Flush()
+	for _, line := range r.Conformance() {
+		fmt.Fprintf(out, "\n%s", line)
+	}
 	fmt.Fprintf(out, "\n%d passed, %d failed, %d skipped, %d not applicable\n", total.Must.Passed+total.Should.Passed,
 		total.Must.Failed+total.Should.Failed, total.Must.Skipped+total.Should.Skipped, total.Must.NotApplicable+total.Should.NotApplicable)
 }

@@ -33,6 +33,9 @@ type Options struct {
 	// fakes/delegate makes one; empty means this program. PluginDir holds the real
 	// plugins.
 	FakeDelegate, PluginDir string
+	// Root is the case's own file system, in whose directory the node is made;
+	// nil for the host's.
+	Root *Root
 }
 
 // Node is one case's own node: directories, sandboxes, plugins, and the calls
@@ -65,7 +68,11 @@ type Node struct {
 // New makes the node of a case, with the fake delegate among its plugins.
 func New(o Options) *Node {
 	ginkgo.GinkgoHelper()
-	dir, err := os.MkdirTemp(o.WorkDir, "e-")
+	work := o.WorkDir
+	if o.Root != nil {
+		work = o.Root.Dir
+	}
+	dir, err := os.MkdirTemp(work, "e-")
 	Expect(err).NotTo(HaveOccurred())
 	n := &Node{Dir: dir, BinDir: filepath.Join(dir, "bin"), CallsDir: filepath.Join(dir, "calls"), options: o}
 	if suite.Isolated() {
@@ -87,6 +94,13 @@ func (n *Node) Skipf(format string, args ...any) {
 // AllowLeftovers switches the search for records and interfaces after the case
 // off, for one that leaves things on purpose. Processes are looked for still.
 func (n *Node) AllowLeftovers(reason string) { n.allowed = reason }
+
+// Ignored are the processes that do not count as left behind: those that ran
+// before the subject did, and those of Ignore.
+func (n *Node) Ignored() []string { return n.before }
+
+// Ignore has processes not count as left behind, a daemon's for example.
+func (n *Node) Ignore(processes ...string) { n.before = append(n.before, processes...) }
 
 // Notef puts what the case measured into the report.
 func (n *Node) Notef(format string, args ...any) {

@@ -75,6 +75,17 @@ type CaseResult struct {
 	// began; CallsBefore is how many earlier ones are left out.
 	Calls       []CallResult `json:"calls,omitempty"`
 	CallsBefore int          `json:"callsBefore,omitempty"`
+	// Editions are the outcomes by which the case was judged one by one, such as
+	// the versions of a protocol; none for a case without.
+	Editions []EditionResult `json:"editions,omitempty"`
+}
+
+// EditionResult is the outcome of one edition of a case.
+type EditionResult struct {
+	Edition string `json:"edition"`
+	State   State  `json:"state"`
+	// Reason is why it failed or was skipped.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Count is how many cases ended how.
@@ -130,7 +141,9 @@ type Report struct {
 	Started time.Time        `json:"started"`
 	Seconds float64          `json:"seconds"`
 	Summary []ProfileSummary `json:"summary"`
-	Cases   []CaseResult     `json:"cases"`
+	// Editions count the cases of each edition of a profile.
+	Editions []EditionSummary `json:"editions,omitempty"`
+	Cases    []CaseResult     `json:"cases"`
 }
 
 // Summarize counts the cases, by profile in the order in which they stand.
@@ -150,6 +163,7 @@ func (r *Report) Summarize() {
 			r.Summary[i].Should.Add(c.State)
 		}
 	}
+	r.Editions = r.summarizeEditions()
 }
 
 // Count returns how many cases of a level ended how.

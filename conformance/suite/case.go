@@ -30,8 +30,14 @@ type Case struct {
 	// Waits means that the case does next to nothing but wait for a time to pass:
 	// it runs beside the others and takes the place of none.
 	Waits bool
-	// Timeout ends the case as failed; zero means DefaultTimeout.
+	// Timeout ends the case as failed; zero means DefaultTimeout. It is the limit
+	// of each edition.
 	Timeout time.Duration
+	// Editions lists by which variants of the requirement the subject is judged,
+	// such as the versions of a protocol: each in a process of its own, and the
+	// case passes when it passes by all of them. Without any, the case does not
+	// apply, for the reason. Nil means that the requirement has no variants.
+	Editions func(s Subject) (editions []string, reason string)
 	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.
 	Body func(ctx context.Context, t *T)
 }
@@ -52,7 +58,13 @@ type Settings struct {
 	Setup any
 	// WorkDir is where cases make their directories; empty for the system's.
 	WorkDir string
+	// Tasks are what a child process can be asked for beside cases, by name; see
+	// RunTask. The answer is encoded as JSON.
+	Tasks map[string]Task
 }
+
+// Task is something that is done in a child process and is not a case.
+type Task func(Settings) (any, error)
 
 // T is one case in progress, as its body sees it. What the body sets here goes
 // into the report.
@@ -60,6 +72,9 @@ type T struct {
 	Settings
 	// Case is the case itself.
 	Case *Case
+	// Edition is the one of the case's Editions that is judged; "" when it has
+	// none.
+	Edition string
 
 	mu    sync.Mutex
 	notes []string

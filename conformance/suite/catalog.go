@@ -27,6 +27,9 @@ type Profile struct {
 	// Judges reports whether the cases can be asked of a subject; nil means of
 	// any.
 	Judges func(Subject) bool
+	// Open are questions that the profile's standard leaves open, a sentence each:
+	// the catalog lists them, and no case decides one.
+	Open []string
 	// Cases are in any order; their Profile may be empty.
 	Cases []Case
 }

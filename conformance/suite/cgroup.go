@@ -125,14 +125,55 @@ func (g *Cgroup) Killed() (int, error) {
 // removeCgroup removes what a case that was killed has left; the case's
 // processes are dead by then.
 func removeCgroup(workDir string) error {
-	parent, _, err := cgroupParent()
-	if err == nil { // else no case could make one either
-		err = syscall.Rmdir(filepath.Join(parent, cgroupName(workDir)))
+	var parents []string
+	if parent, _, err := cgroupParent(); err == nil { // else no case could make one either
+		parents = append(parents, parent)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if parent, err := pidsParent(); err == nil {
+		parents = append(parents, parent)
 	}
-	return err
+	for _, parent := range parents {
+		if err := syscall.Rmdir(filepath.Join(parent, cgroupName(workDir))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// pidsParent is where a cgroup with a limit of processes can be made.
+func pidsParent() (string, error) {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.SplitSeq(string(own), "\n") {
+		parts := strings.SplitN(line, ":", 3)
+		if len(parts) == 3 && parts[1] == "pids" {
+			return filepath.Join(cgroupRoot, "pids", parts[2]), nil
+		}
+	}
+	controllers, err := os.ReadFile(filepath.Join(cgroupRoot, "cgroup.subtree_control"))
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(string(controllers), "pids") {
+		return "", fmt.Errorf("the pids controller is not enabled below %s: %w", cgroupRoot, fs.ErrNotExist)
+	}
+	return cgroupRoot, nil
+}
+
+// LimitProcesses puts this process, and what it starts, into a cgroup that may
+// have so many processes and threads. The runner removes the cgroup.
+func LimitProcesses(workDir string, limit int64) error {
+	parent, err := pidsParent()
+	if err != nil {
+		return err
+	}
+	g := &Cgroup{path: filepath.Join(parent, cgroupName(workDir))}
+	if err := os.Mkdir(g.path, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(g.write("pids.max", limit), g.write("cgroup.procs", int64(os.Getpid())))
 }
 
 // Usage is the memory that the cgroup has now, in bytes.

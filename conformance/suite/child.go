@@ -25,6 +25,8 @@ const (
 	envStage  = "THICKET_CONFORMANCE_STAGE"
 	// envWorkDir is where the case makes its directory.
 	envWorkDir = "THICKET_CONFORMANCE_WORKDIR"
+	// envEdition is the edition of the case.
+	envEdition = "THICKET_CONFORMANCE_EDITION"
 )
 
 // gracePeriod is how long a body may go on that does not heed its deadline.
@@ -42,8 +44,6 @@ func IsChild() bool { return os.Getenv(envCase) != "" }
 type Child struct {
 	Settings
 	Catalog *Catalog
-	// Tasks are what RunTask asks for, by name. The answer is encoded as JSON.
-	Tasks map[string]func(Settings) (any, error)
 }
 
 // RunChild runs the case or the task that the parent asks for, and ends the
@@ -95,7 +95,7 @@ func (failer) Fail() {}
 // process can do that once.
 func RunSpec(c *Case, s Settings) report.CaseResult {
 	result := resultOf(c)
-	t := &T{Settings: s, Case: c}
+	t := &T{Settings: s, Case: c, Edition: os.Getenv(envEdition)}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
 		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {

@@ -47,6 +47,7 @@ func (c *Catalog) WriteMarkdown(w io.Writer, s Selection) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", k.ID, k.Level, markdown.Replace(k.Title), markdown.Replace(k.Source), strings.Join(needs, ", "))
 	}
+	c.writeOpen(&b, cases)
 	b.WriteString("\n## Features\n\nWhat a target may support and some cases need; a case whose needs a target does not declare is skipped. " +
 		"Nobody owes an optional one: the case is not applicable then, which leaves no gap.\n\n| feature | what it is | |\n|---|---|---|\n")
 	for _, f := range slices.Sorted(maps.Keys(features)) {
@@ -58,4 +59,27 @@ func (c *Catalog) WriteMarkdown(w io.Writer, s Selection) error {
 	}
 	_, err = io.WriteString(w, b.String())
 	return err
+}
+
+// writeOpen writes what the standards of the cases' profiles leave open. Profiles
+// that share a list have it once.
+func (c *Catalog) writeOpen(b *strings.Builder, cases []Case) {
+	var open []string
+	for _, p := range c.profiles {
+		if !slices.ContainsFunc(cases, func(k Case) bool { return k.Profile == p.Name }) {
+			continue
+		}
+		for _, question := range p.Open {
+			if !slices.Contains(open, question) {
+				open = append(open, question)
+			}
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	b.WriteString("\n## What the letter leaves open\n\nNo case fails a target for one reading of these.\n\n")
+	for _, question := range open {
+		fmt.Fprintf(b, "- %s\n", markdown.Replace(question))
+	}
 }

@@ -100,9 +100,6 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	r := &report.Report{Schema: report.SchemaVersion, Started: time.Now().UTC(), Seed: o.Seed}
 	r.Suite.Name, r.Suite.Version = "thicket-conformance", spec.Version
 	r.Target.Name, r.Target.Features = o.Subject.Name(), o.Subject.Features()
-	if r.Target.Version, err = o.Subject.Version(ctx); err != nil {
-		return nil, err
-	}
 	work, err := os.MkdirTemp(o.WorkDir, "tc-")
 	if err != nil {
 		return nil, err
@@ -124,6 +121,9 @@ func resultOf(c *Case) report.CaseResult {
 func (s *session) ready(ctx context.Context) error {
 	s.opening.Do(func() {
 		for _, service := range s.Services {
+			if c, ok := service.(Commander); ok {
+				c.UseCommand(s.Command)
+			}
 			err := service.Open(ctx, s.work)
 			var missing *MissingError
 			if errors.As(err, &missing) {
@@ -135,6 +135,8 @@ func (s *session) ready(ctx context.Context) error {
 				return
 			}
 		}
+		// A service may have found out what the version is.
+		s.report.Target.Version, s.openErr = s.Subject.Version(ctx)
 	})
 	return s.openErr
 }
@@ -241,6 +243,15 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 		result.State, result.Reason = report.Skipped, s.missing
 		return result
 	}
+	if c.Editions != nil {
+		return s.judgeEditions(ctx, c, result)
+	}
+	return s.judgeOnce(ctx, c, "", result)
+}
+
+// judgeOnce judges one edition of a case, or the case that has none. result is
+// what it says before anything is known.
+func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result report.CaseResult) report.CaseResult {
 	dir, err := os.MkdirTemp(s.work, strings.ToLower(c.ID)+"-")
 	if err != nil {
 		result.Failure, result.Reason = report.FailedSuite, err.Error()
@@ -255,7 +266,7 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 	start := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
-	output, used, runErr := s.runChild(limited, c, dir)
+	output, used, runErr := s.runChild(limited, c, edition, dir)
 	result.Seconds, result.CPUSeconds = time.Since(start).Seconds(), used.Seconds()
 	data, err := os.ReadFile(filepath.Join(dir, "result.json"))
 	if err == nil {
@@ -276,9 +287,9 @@ func (s *session) judge(ctx context.Context, i int) report.CaseResult {
 
 // runChild runs the process of a case, whose result it writes into dir. cpu is
 // the processor time of all processes in its namespace.
-func (s *session) runChild(ctx context.Context, c *Case, dir string) (output string, cpu time.Duration, err error) {
+func (s *session) runChild(ctx context.Context, c *Case, edition, dir string) (output string, cpu time.Duration, err error) {
 	var all bytes.Buffer
-	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir)
+	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir, envEdition+"="+edition)
 	for _, service := range s.Services {
 		env = append(env, service.Environment()...)
 	}

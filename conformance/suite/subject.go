@@ -7,6 +7,7 @@ package suite
 
 import (
 	"context"
+	"os/exec"
 
 	"github.com/thicket-cni/thicket/conformance/spec"
 )
@@ -36,6 +37,12 @@ type Service interface {
 	Sweep(ctx context.Context, id string) error
 	// Close ends the service.
 	Close() error
+}
+
+// Commander is a Service that runs tasks in child processes: it is told the
+// run's command before it is opened.
+type Commander interface {
+	UseCommand(func(ctx context.Context) *exec.Cmd)
 }
 
 // MissingError says that a service cannot be had on this machine, and what to

@@ -15,6 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files anew")
 
+// untraced are the profiles of subjects that are not in Subjects yet.
+var untraced = []string{"plugin", "ipam", "chain"}
+
 // catalog is what the table needs of the suite's cases.
 func catalog(t *testing.T) []Case {
 	t.Helper()
@@ -24,6 +27,9 @@ func catalog(t *testing.T) []Case {
 		t.Fatal(err)
 	}
 	for _, c := range catalog.Cases() {
+		if slices.Contains(untraced, c.Profile) {
+			continue
+		}
 		all = append(all, Case{ID: c.ID, Source: c.Source})
 	}
 	return all

@@ -62,7 +62,13 @@ type configuration struct {
 		DeviceInfoFile string `json:"CNIDeviceInfoFile"`
 	} `json:"runtimeConfig"`
 	Fake json.RawMessage `json:"fake"`
+	// Valid are the attachments that GC keeps.
+	Valid []types.GCAttachment `json:"cni.dev/valid-attachments"`
 }
+
+// ScriptOf is the file beside a fake from which it reads its steps when its
+// configuration has none.
+func ScriptOf(path string) string { return path + ".script.json" }
 
 func serve() error {
 	stdin, err := io.ReadAll(os.Stdin)
@@ -73,6 +79,13 @@ func serve() error {
 	if err := json.Unmarshal(stdin, &conf); err != nil {
 		return types.NewError(types.ErrDecodingFailure, "configuration: "+err.Error(), "")
 	}
+	if len(conf.Fake) == 0 {
+		// A plugin that delegates may change what it passes on: the fake's own file
+		// has the script then.
+		if conf.Fake, err = os.ReadFile(ScriptOf(os.Args[0])); err != nil {
+			return types.NewError(types.ErrInvalidNetworkConfig, "fake: "+err.Error(), "")
+		}
+	}
 	steps, err := parseSteps(conf.Fake)
 	if err != nil {
 		return err
@@ -80,7 +93,7 @@ func serve() error {
 	rec := begin(steps.Calls, &conf, stdin)
 	defer rec.end()
 	command := os.Getenv("CNI_COMMAND")
-	step, known := steps.of(command)
+	step, known := stepOf(steps, command)
 	if !known {
 		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_COMMAND %q", command), "")
 	}

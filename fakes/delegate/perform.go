@@ -22,21 +22,10 @@ import (
 	"github.com/thicket-cni/thicket/fakes/script"
 )
 
-// steps is the "fake" object, as the suite writes it.
-type steps struct {
-	// Calls is the directory for the records.
-	Calls  string           `json:"calls"`
-	ADD    *script.FakeStep `json:"ADD,omitempty"`
-	DEL    *script.FakeStep `json:"DEL,omitempty"`
-	CHECK  *script.FakeStep `json:"CHECK,omitempty"`
-	GC     *script.FakeStep `json:"GC,omitempty"`
-	STATUS *script.FakeStep `json:"STATUS,omitempty"`
-}
-
 // parseSteps is strict: a case that misspells a step must not pass by it.
 // Numbers stay as they are written.
-func parseSteps(raw json.RawMessage) (*steps, error) {
-	var s steps
+func parseSteps(raw json.RawMessage) (*script.Steps, error) {
+	var s script.Steps
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	dec.UseNumber()
@@ -49,9 +38,9 @@ func parseSteps(raw json.RawMessage) (*steps, error) {
 	return &s, nil
 }
 
-// of returns the step of a command; known is false for a command that there is
-// not.
-func (s *steps) of(command string) (step *script.FakeStep, known bool) {
+// stepOf returns the step of a command; known is false for a command that there
+// is not.
+func stepOf(s *script.Steps, command string) (step *script.FakeStep, known bool) {
 	step, known = map[string]*script.FakeStep{"ADD": s.ADD, "DEL": s.DEL, "CHECK": s.CHECK, "GC": s.GC, "STATUS": s.STATUS}[command]
 	if step == nil {
 		step = &script.FakeStep{}

@@ -24,6 +24,8 @@ func syscallGetpgid() (int, error) { return syscall.Getpgid(0) }
 // succeed does what the command is for, and prints an ADD's result.
 func succeed(command string, s *script.FakeStep, conf *configuration) error {
 	switch {
+	case s.Pool != nil:
+		return servePool(command, s.Pool, conf)
 	case command == "DEL" && s.Veth:
 		return deleteVeth()
 	case command != "ADD":

@@ -59,4 +59,30 @@ type FakeStep struct {
 	DeviceInfo any `json:"deviceInfo,omitempty"`
 	// Result is printed instead of the default result.
 	Result any `json:"result,omitempty"`
+	// Pool makes the fake an IPAM plugin.
+	Pool *Pool `json:"pool,omitempty"`
+}
+
+// Pool is what a fake IPAM plugin hands out: an address of a subnet to each
+// container's interface.
+type Pool struct {
+	// Leases is a directory with a file for each address that is taken, of which
+	// the content is container id, interface and namespace, a line each.
+	Leases string `json:"leases"`
+	// Subnets are the ranges, one address of each is handed out: the first after
+	// the gateway, which is the subnet's first.
+	Subnets []string `json:"subnets"`
+	// Routes are the result's, destinations by way of the gateway.
+	Routes []string `json:"routes,omitempty"`
+}
+
+// Steps is what a fake does at each command, as it reads it.
+type Steps struct {
+	// Calls is the directory for the records.
+	Calls  string    `json:"calls"`
+	ADD    *FakeStep `json:"ADD,omitempty"`
+	DEL    *FakeStep `json:"DEL,omitempty"`
+	CHECK  *FakeStep `json:"CHECK,omitempty"`
+	GC     *FakeStep `json:"GC,omitempty"`
+	STATUS *FakeStep `json:"STATUS,omitempty"`
 }

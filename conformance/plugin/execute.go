@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/suite"
+)
+
+// executionLimit is how long an execution may take that sets no limit of its own;
+// outputLimit is how much it may print on each of its two streams.
+const (
+	executionLimit = 20 * time.Second
+	outputLimit    = 4 << 20
+)
+
+// dropped are the capabilities that a plugin does not get: what they are for
+// reaches beyond every namespace.
+var dropped = []uintptr{unix.CAP_SYS_MODULE, unix.CAP_SYS_TIME, unix.CAP_SYS_BOOT, unix.CAP_SYS_RAWIO}
+
+// Request is one execution of a plugin.
+type Request struct {
+	// Path is the executable; empty for the subject.
+	Path string
+	// Vars is the whole environment but for PATH: CNI_COMMAND and so on.
+	Vars map[string]string
+	// Stdin is the network configuration.
+	Stdin []byte
+	// Limit is how long it may take; zero means 20 s.
+	Limit time.Duration
+}
+
+// Answer is how an execution ended.
+type Answer struct {
+	Request Request
+	// Exit is the exit status; -1 when a signal ended it.
+	Exit           int
+	Stdout, Stderr []byte
+	Took           time.Duration
+	// Killed says why the suite ended it, "" when it ended by itself.
+	Killed string
+}
+
+// OK reports whether it ended by itself and with 0.
+func (a *Answer) OK() bool { return a.Exit == 0 && a.Killed == "" }
+
+// Failed reports whether it ended by itself and with another status.
+func (a *Answer) Failed() bool { return a.Exit > 0 && a.Killed == "" }
+
+// String tells what happened, for messages.
+func (a *Answer) String() string {
+	text := fmt.Sprintf("%s %s ended with status %d after %s", a.Request.Vars["CNI_COMMAND"], a.Request.Vars["CNI_IFNAME"], a.Exit, a.Took.Round(time.Millisecond))
+	if a.Killed != "" {
+		text += " (" + a.Killed + ")"
+	}
+	for _, stream := range []struct {
+		name string
+		text []byte
+	}{{"stdout", a.Stdout}, {"stderr", a.Stderr}} {
+		if s := strings.TrimSpace(string(stream.text)); s != "" {
+			text += fmt.Sprintf("\n  %s: %s", stream.name, shorten(s))
+		}
+	}
+	return text
+}
+
+func shorten(s string) string {
+	if len(s) > 2000 {
+		return s[:2000] + fmt.Sprintf(" … (%d bytes)", len(s))
+	}
+	return s
+}
+
+// CNIError is the error structure of section 5.
+type CNIError struct {
+	CNIVersion string `json:"cniVersion"`
+	Code       int    `json:"code"`
+	Msg        string `json:"msg"`
+	Details    string `json:"details"`
+}
+
+// Error decodes the error structure on stdout; nil when there is none.
+func (a *Answer) Error() *CNIError {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(a.Stdout, &fields) != nil || fields["code"] == nil && fields["msg"] == nil {
+		return nil
+	}
+	var e CNIError
+	if json.Unmarshal(a.Stdout, &e) != nil {
+		return nil
+	}
+	return &e
+}
+
+// Result decodes the result on stdout. The case fails when there is none.
+func (a *Answer) Result() *Result {
+	ginkgo.GinkgoHelper()
+	r, err := ParseResult(a.Stdout)
+	Expect(err).NotTo(HaveOccurred(), "the result of %s", a)
+	return r
+}
+
+// Execution is a plugin that runs.
+type Execution struct {
+	answer Answer
+	cmd    *exec.Cmd
+	began  time.Time
+	out    [2]*capped
+	timer  *time.Timer
+	env    *Env
+	record int
+
+	mu     sync.Mutex
+	killed string
+	ended  bool
+}
+
+// Begin starts an execution: in a process group of its own, with less than all
+// capabilities, a limit of time and one of output. PATH is the suite's.
+func (e *Env) Begin(_ context.Context, r Request) *Execution {
+	ginkgo.GinkgoHelper()
+	x := &Execution{answer: Answer{Request: r}, env: e, began: time.Now()}
+	path := r.Path
+	if path == "" {
+		path = e.Target.Path()
+	}
+	x.cmd = exec.Command(path) //nolint:noctx // the limit ends it, with its group
+	x.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range r.Vars {
+		x.cmd.Env = append(x.cmd.Env, name+"="+value)
+	}
+	slices.Sort(x.cmd.Env)
+	x.cmd.Stdin = bytes.NewReader(r.Stdin)
+	for i := range x.out {
+		x.out[i] = &capped{full: func() { x.end(fmt.Sprintf("ended by the suite: it printed more than %d bytes", outputLimit)) }}
+	}
+	x.cmd.Stdout, x.cmd.Stderr = x.out[0], x.out[1]
+	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// What the plugin started may keep its pipes open.
+	x.cmd.WaitDelay = 2 * time.Second
+	Expect(suite.OnOwnThread(func() error {
+		for _, capability := range dropped {
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
+				return fmt.Errorf("capability %d: %w", capability, err)
+			}
+		}
+		return x.cmd.Start()
+	})).To(Succeed(), "execute %s", path)
+	limit := r.Limit
+	if limit == 0 {
+		limit = executionLimit
+	}
+	x.timer = time.AfterFunc(limit, func() { x.end(fmt.Sprintf("ended by the suite: it may take %s", limit)) })
+	x.record = e.began(x)
+	return x
+}
+
+// Kill ends the plugin, and what it has started in its process group, by SIGKILL.
+func (x *Execution) Kill() { x.end("killed by the suite") }
+
+func (x *Execution) end(why string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended {
+		return
+	}
+	if x.killed == "" {
+		x.killed = why
+	}
+	_ = syscall.Kill(-x.cmd.Process.Pid, syscall.SIGKILL)
+}
+
+// Wait returns the answer when the execution has ended.
+func (x *Execution) Wait() Answer {
+	err := x.cmd.Wait()
+	x.timer.Stop()
+	x.mu.Lock()
+	x.ended = true
+	x.answer.Killed = x.killed
+	x.mu.Unlock()
+	x.answer.Took = time.Since(x.began)
+	x.answer.Exit = x.cmd.ProcessState.ExitCode()
+	if x.answer.Exit == 0 && err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		x.answer.Exit, x.answer.Killed = -1, err.Error()
+	}
+	x.answer.Stdout, x.answer.Stderr = x.out[0].bytes(), x.out[1].bytes()
+	x.env.finished(x.record, x.answer)
+	return x.answer
+}
+
+// Execute executes a plugin and waits for its end.
+func (e *Env) Execute(ctx context.Context, r Request) Answer {
+	ginkgo.GinkgoHelper()
+	return e.Begin(ctx, r).Wait()
+}
+
+// capped keeps what is written up to a limit, and calls full beyond it.
+type capped struct {
+	mu   sync.Mutex
+	data []byte
+	full func()
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.data)+len(p) > outputLimit {
+		c.full()
+		return len(p), nil
+	}
+	c.data = append(c.data, p...)
+	return len(p), nil
+}
+
+func (c *capped) bytes() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.data
+}
+
+// history is what was executed in a case.
+type history struct {
+	mu      sync.Mutex
+	calls   []report.CallResult
+	answers []string
+	first   time.Time
+}
+
+func (e *Env) began(x *Execution) int {
+	h := &e.history
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.calls) == 0 {
+		h.first = x.began
+	}
+	vars := x.answer.Request.Vars
+	h.calls = append(h.calls, report.CallResult{After: x.began.Sub(h.first), Command: vars["CNI_COMMAND"], Network: e.Network,
+		Interface: vars["CNI_IFNAME"], ContainerID: vars["CNI_CONTAINERID"], PID: x.cmd.Process.Pid})
+	h.answers = append(h.answers, "")
+	return len(h.calls) - 1
+}
+
+func (e *Env) finished(i int, a Answer) {
+	h := &e.history
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls[i].Took = &a.Took
+	h.answers[i] = fmt.Sprintf("--- %s\n  stdin: %s\n", a.String(), shorten(string(a.Request.Stdin)))
+}
+
+// story is what the last executions said.
+func (h *history) story() (text string, calls []report.CallResult, before int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before = max(0, len(h.calls)-report.MaxCalls)
+	last := h.answers[max(0, len(h.answers)-12):]
+	return strings.Join(last, ""), slices.Clone(h.calls[before:]), before
+}

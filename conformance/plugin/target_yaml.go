@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/target"
+)
+
+// TargetAPIVersion and TargetKind head every target file of a plugin.
+const (
+	TargetAPIVersion = "conformance.thicket-cni.io/v1alpha1"
+	TargetKind       = "Plugin"
+)
+
+// file is a target as its YAML file says it. Texts are templates of
+// text/template over Values; ${NAME} stands for an environment variable.
+type file struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Name       string `yaml:"name"`
+	// Root is what relative paths start from, itself relative to the file.
+	Root   string     `yaml:"root"`
+	Plugin pluginKeys `yaml:"plugin"`
+	Host   hostKeys   `yaml:"host"`
+	// Shared are lines of a snapshot that may stay after the last DEL, as
+	// node.Matches takes them.
+	Shared []string `yaml:"shared"`
+	// Unready are commands after which STATUS has to fail.
+	Unready [][]string `yaml:"unready"`
+	// Versions are the supported versions; empty for those that VERSION lists.
+	Versions []string            `yaml:"versions"`
+	Features []spec.Feature      `yaml:"features"`
+	Files    []target.PlacedFile `yaml:"files"`
+	Daemon   daemonKeys          `yaml:"daemon"`
+	// Version is a command that prints the plugin's own version.
+	Version []string `yaml:"version"`
+}
+
+type pluginKeys struct {
+	Role Role   `yaml:"role"`
+	Path string `yaml:"path"`
+	// Search are directories of CNI_PATH beside the suite's own.
+	Search []string `yaml:"search"`
+	// Config is the network configuration.
+	Config string `yaml:"config"`
+	// Variants are keys to merge into the configuration, by the variant's name.
+	Variants map[string]map[string]any `yaml:"variants"`
+	// Base is what the suite makes before a chained plugin's ADD: veth.
+	Base string `yaml:"base"`
+}
+
+type hostKeys struct {
+	// Prepare is what the suite makes: veth-master, device.
+	Prepare []string `yaml:"prepare"`
+	// Needs are commands that have to be installed: nft, iptables.
+	Needs []string `yaml:"needs"`
+}
+
+type daemonKeys struct {
+	Command []string          `yaml:"command"`
+	Env     map[string]string `yaml:"env"`
+	// Ready is a path that exists when the daemon serves, its socket.
+	Ready string `yaml:"ready"`
+}
+
+// Load reads a target file of a plugin.
+func Load(path string) (*Target, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	return Parse(data, path)
+}
+
+// Parse is Load for a file's content. source is what errors call it, and where
+// relative paths start. Errors name the file, the line of a key that is unknown,
+// and the known one that is nearest to it.
+func Parse(data []byte, source string) (*Target, error) {
+	t := &Target{source: source}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&t.file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, explain(source, err)
+	}
+	if err := target.Expand(&t.file); err != nil {
+		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
+	for _, step := range []func() error{t.validate, t.validateTexts, t.resolve} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("target %s: %w", source, err)
+		}
+	}
+	return t, nil
+}
+
+// prepared are what host.prepare may name, bases what plugin.base may.
+var (
+	prepared = []string{prepareMaster, prepareDevice}
+	bases    = []string{baseVeth}
+	version  = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
+)
+
+const (
+	prepareMaster = "veth-master"
+	prepareDevice = "device"
+	baseVeth      = "veth"
+)
+
+func (t *Target) validate() error {
+	f := &t.file
+	switch {
+	case f.APIVersion != TargetAPIVersion || f.Kind != TargetKind:
+		return fmt.Errorf("want apiVersion %s and kind %s", TargetAPIVersion, TargetKind)
+	case f.Name == "":
+		return errors.New("name is missing")
+	case f.Plugin.Path == "":
+		return errors.New("plugin.path is missing: the plugin's executable")
+	case strings.TrimSpace(f.Plugin.Config) == "":
+		return errors.New("plugin.config is missing: the network configuration, a template of a JSON object")
+	}
+	if err := oneOf("plugin.role", string(f.Plugin.Role), string(RoleInterface), string(RoleIPAM), string(RoleChained), string(RoleMeta)); err != nil {
+		return err
+	}
+	if f.Plugin.Base != "" {
+		if err := oneOf("plugin.base", f.Plugin.Base, bases...); err != nil {
+			return err
+		}
+	}
+	for _, p := range f.Host.Prepare {
+		if err := oneOf("host.prepare", p, prepared...); err != nil {
+			return err
+		}
+	}
+	for _, v := range f.Versions {
+		if !version.MatchString(v) {
+			return fmt.Errorf("versions: %q is not a version of CNI such as 1.0.0", v)
+		}
+	}
+	for _, feature := range f.Features {
+		if Features[feature] == "" {
+			return fmt.Errorf("features: %q is unknown%s", feature, suggestion(string(feature), featureNames()))
+		}
+	}
+	if f.Daemon.Ready != "" && len(f.Daemon.Command) == 0 {
+		return errors.New("daemon.ready is of no use without daemon.command")
+	}
+	return nil
+}
+
+// oneOf reports a value that is not one of the known ones.
+func oneOf(key, value string, known ...string) error {
+	switch {
+	case slices.Contains(known, value):
+		return nil
+	case value == "":
+		return fmt.Errorf("%s is missing: one of %s", key, strings.Join(known, ", "))
+	}
+	return fmt.Errorf("%s: %q is unknown; there are %s", key, value, strings.Join(known, ", "))
+}
+
+func featureNames() []string {
+	var names []string
+	for f := range Features {
+		names = append(names, string(f))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// validateTexts renders every template, so that a mistake is reported before any
+// case runs.
+func (t *Target) validateTexts() error {
+	v := Values{CNIVersion: "1.0.0", Name: "net", ID: "0a1b2c", IPAM: `{"type":"ipam"}`, Subnet: "10.1.2.0/24", Master: "m0", Device: "d0",
+		StateDir: "/state", Dir: "/dir", PrevResult: `{"cniVersion":"1.0.0"}`}
+	config, err := t.Config(v)
+	if err != nil {
+		return err
+	}
+	for _, key := range []string{"cniVersion", "name", "type"} {
+		if text, ok := config[key].(string); !ok || text == "" {
+			return fmt.Errorf("plugin.config: its key %s is missing or not a text", key)
+		}
+	}
+	if config["cniVersion"] != v.CNIVersion || config["name"] != v.Name {
+		return errors.New("plugin.config: write \"cniVersion\": \"{{.CNIVersion}}\" and \"name\": \"{{.Name}}\"; the suite asks in several versions and for several networks")
+	}
+	texts := map[string][]string{"shared": t.file.Shared, "daemon.command": t.file.Daemon.Command, "daemon.ready": {t.file.Daemon.Ready}}
+	for i, command := range t.file.Unready {
+		if len(command) == 0 {
+			return fmt.Errorf("unready[%d] is empty", i)
+		}
+		texts[fmt.Sprintf("unready[%d]", i)] = command
+	}
+	for key, value := range t.file.Daemon.Env {
+		texts["daemon.env."+key] = []string{value}
+	}
+	for i, f := range t.file.Files {
+		texts[fmt.Sprintf("files[%d]", i)] = []string{f.Path, f.Content}
+	}
+	for key, all := range texts {
+		if _, err := renderAll(key, all, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/fakes/script"
+)
+
+// servePool does what an IPAM plugin does. A lease is a file that is made
+// exclusively, so executions at once need no lock.
+func servePool(command string, p *script.Pool, conf *configuration) error {
+	own := os.Getenv("CNI_CONTAINERID") + "\n" + os.Getenv("CNI_IFNAME")
+	switch command {
+	case "ADD":
+		result, err := allocate(p, own)
+		if err != nil {
+			return errors.Join(err, release(p, func(holder string) bool { return holder == own }))
+		}
+		return types.PrintResult(result, conf.CNIVersion)
+	case "DEL":
+		return release(p, func(holder string) bool { return holder == own })
+	case "GC":
+		valid := map[string]bool{}
+		for _, a := range conf.Valid {
+			valid[a.ContainerID+"\n"+a.IfName] = true
+		}
+		return release(p, func(holder string) bool { return !valid[holder] })
+	case "CHECK":
+		held, err := leases(p)
+		for _, holder := range held {
+			if holder == own {
+				return err
+			}
+		}
+		return errors.Join(err, fmt.Errorf("the fake IPAM has no address for %q", own))
+	}
+	return nil
+}
+
+// leases are the holders by their addresses: container id and interface.
+func leases(p *script.Pool) (map[string]string, error) {
+	entries, err := os.ReadDir(p.Leases)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string]string{}
+	for _, e := range entries {
+		content, err := os.ReadFile(filepath.Join(p.Leases, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		lines := strings.SplitN(string(content), "\n", 3)
+		if len(lines) == 3 {
+			held[e.Name()] = lines[0] + "\n" + lines[1]
+		}
+	}
+	return held, nil
+}
+
+func release(p *script.Pool, whether func(holder string) bool) error {
+	held, err := leases(p)
+	if err != nil {
+		return err
+	}
+	for address, holder := range held {
+		if !whether(holder) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(p.Leases, address)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// allocate takes an address of each subnet.
+func allocate(p *script.Pool, own string) (*types100.Result, error) {
+	r := &types100.Result{CNIVersion: types100.ImplementedSpecVersion}
+	var gateways []net.IP
+	for _, subnet := range p.Subnets {
+		prefix, err := netip.ParsePrefix(subnet)
+		if err != nil {
+			return nil, err
+		}
+		gateway := prefix.Masked().Addr().Next()
+		address, err := take(p, prefix, gateway, own)
+		if err != nil {
+			return nil, err
+		}
+		gateways = append(gateways, gateway.AsSlice())
+		r.IPs = append(r.IPs, &types100.IPConfig{
+			Address: net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(prefix.Bits(), address.BitLen())}, Gateway: gateway.AsSlice(),
+		})
+	}
+	for _, dst := range p.Routes {
+		_, network, err := net.ParseCIDR(dst)
+		if err != nil {
+			return nil, err
+		}
+		for _, gw := range gateways {
+			if (gw.To4() != nil) == (network.IP.To4() != nil) {
+				r.Routes = append(r.Routes, &types.Route{Dst: *network, GW: gw})
+				break
+			}
+		}
+	}
+	return r, nil
+}
+
+// take makes the file of the first free address. The last address of a subnet,
+// its broadcast address, is not handed out.
+func take(p *script.Pool, prefix netip.Prefix, gateway netip.Addr, own string) (netip.Addr, error) {
+	for a := gateway.Next(); prefix.Contains(a) && prefix.Contains(a.Next()); a = a.Next() {
+		f, err := os.OpenFile(filepath.Join(p.Leases, a.String()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return a, err
+		}
+		_, err = f.WriteString(own + "\n" + os.Getenv("CNI_NETNS"))
+		return a, errors.Join(err, f.Close())
+	}
+	return netip.Addr{}, fmt.Errorf("the fake IPAM has no address left in %s", prefix)
+}
