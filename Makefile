@@ -70,6 +70,7 @@ NO_RACE := {"Action":"output","Package":"race","Test":"race detector","Output":"
 .PHONY: test
 test: root build k8s ## all tests: packages, and the whole suite in-process, against the binaries, and with an API server
 	@$(GO) build -o $(BIN)/test-progress ./conformance/progress
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/fake-delegate ./fakes/delegate/small
 	@mkdir -p report
 	@{ status=0; \
 	echo "test: packages"; \

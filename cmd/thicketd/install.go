@@ -43,7 +43,7 @@ func install(args []string, stdout, stderr io.Writer) error {
 	}
 	switch {
 	case flags.NArg() > 0:
-		return fmt.Errorf("install: %q is no flag; see thicketd install --help", flags.Arg(0))
+		return fmt.Errorf("install: unknown flag %q; see thicketd install --help", flags.Arg(0))
 	case *dest == "":
 		return errors.New("install: --dest is missing; name the runtime's plugin directory, such as /opt/cni/bin")
 	}

@@ -72,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return silent(err)
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no command; see thicketd --help", flags.Arg(0))
+		return fmt.Errorf("unknown command %q; see thicketd --help", flags.Arg(0))
 	}
 	if *showVersion {
 		_, err := fmt.Fprintf(stdout, "thicketd %s\n", buildinfo.Version(version))

@@ -41,7 +41,7 @@ type Options struct {
 
 // Server is a running API server.
 type Server struct {
-	// Config is that of an administrator.
+	// Config is an administrator's.
 	Config *rest.Config
 	// AuditLog is the file with one event per line (audit.k8s.io/v1): the
 	// requests of service accounts. Empty without Options.Audit.

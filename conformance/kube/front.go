@@ -113,7 +113,7 @@ func newFront(runner string) (*front, error) {
 	return f, err
 }
 
-// direct is no front at all: the API server itself, in the same network
+// direct stands for no front at all: the API server itself, in the same network
 // namespace, with the certificate ca. It cannot be taken away.
 func direct(address string, ca []byte) *front {
 	return &front{Ca: ca, forwarder: &forwarder{Address: address, cancel: func() {}}}

@@ -61,7 +61,7 @@ type Node struct {
 	notes     []string
 	// before are the processes that ran before the subject did.
 	before []string
-	// allowed is why leftovers are no failure, "" when they are.
+	// allowed is why leftovers do not fail the case, "" when they are.
 	allowed string
 }
 

@@ -45,7 +45,7 @@ func (p *process) Terminate() error { return unlessDone(p.cmd.Process.Signal(sys
 // Kill implements Process.
 func (p *process) Kill() error { return unlessDone(p.cmd.Process.Kill()) }
 
-// unlessDone is no error for a process that has ended by itself: that is what
+// unlessDone drops the error of a process that has ended by itself: that is what
 // was wanted of it.
 func unlessDone(err error) error {
 	if errors.Is(err, os.ErrProcessDone) {

@@ -22,7 +22,7 @@ type StubRequest struct {
 	Method, Path string
 	Header       http.Header
 	Body         []byte
-	// Request is the body decoded, nil when it is no api.Request.
+	// Request is the body decoded, nil when it is not an api.Request.
 	Request *api.Request
 }
 

@@ -118,7 +118,7 @@ func run(set mutant.Set, args []string, stdout, stderr io.Writer) error {
 	case "check-ready", "wait-ready":
 		return ask(m, command, flags.Arg(1))
 	default:
-		return fmt.Errorf("%q is no command; see %s --help", command, mutant.Program)
+		return fmt.Errorf("unknown command %q; see %s --help", command, mutant.Program)
 	}
 }
 

@@ -30,7 +30,7 @@ func entriesOf(files, links []string) (map[string]entry, error) {
 	entries := map[string]entry{}
 	add := func(at string, e entry) error {
 		if !path.IsAbs(at) || path.Clean(at) != at || at == "/" {
-			return fmt.Errorf("%q is no clean absolute path", at)
+			return fmt.Errorf("%q is not a clean absolute path", at)
 		}
 		if _, twice := entries[at]; twice {
 			return fmt.Errorf("%s is given twice", at)
@@ -108,7 +108,7 @@ func writeEntry(w *tar.Writer, at string, e entry) error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", e.source)
+		return fmt.Errorf("%s is not a regular file", e.source)
 	}
 	header.Typeflag, header.Size, header.Mode = tar.TypeReg, info.Size(), 0o644
 	if info.Mode()&0o111 != 0 {

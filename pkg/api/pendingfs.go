@@ -13,7 +13,7 @@ import (
 )
 
 // makeDirDurable makes dir and what is missing above it, mode 0700, and makes each new entry durable: a record in a
-// directory that a loss of power takes away is no record.
+// directory that a loss of power takes away does not record anything.
 func makeDirDurable(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	switch {

@@ -69,7 +69,7 @@ func (l *shimLog) outcome(err error, attrs ...any) {
 	l.Error("failed", append(attrs, "error", err)...)
 }
 
-// openLogFile opens path for appending; an empty path is no file. The last component may not be a symlink, which keeps
+// openLogFile opens path for appending; an empty path means no file. The last component may not be a symlink, which keeps
 // /dev/stdout and its kin out, and opening a FIFO that nobody reads must not block.
 func openLogFile(path string) (*os.File, error) {
 	if path == "" {

@@ -41,7 +41,7 @@ const (
 )
 
 // HasUID says whether a runtime that speaks of the pod with this UID means
-// this pod. An unknown UID, on either side, is no contradiction.
+// this pod. An unknown UID, on either side, contradicts nothing.
 func (p *Pod) HasUID(uid string) bool {
 	if uid == "" || p.UID == "" || uid == p.UID {
 		return true

@@ -229,7 +229,7 @@ func (c *definitionCache) change(obj any, do func(key, *nadv1.NetworkAttachmentD
 	trimmed, _ := trimDefinition(obj)
 	d, ok := trimmed.(*nadv1.NetworkAttachmentDefinition)
 	if !ok {
-		return fmt.Errorf("%T is no network definition", obj)
+		return fmt.Errorf("%T is not a network definition", obj)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,7 +261,7 @@ func (c *definitionCache) Replace(objects []any, version string) error {
 		trimmed, _ := trimDefinition(obj)
 		d, ok := trimmed.(*nadv1.NetworkAttachmentDefinition)
 		if !ok {
-			return fmt.Errorf("%T is no network definition", obj)
+			return fmt.Errorf("%T is not a network definition", obj)
 		}
 		now := newCachedDefinition(d)
 		if old, ok := former[keyOf(d)]; ok && old.used.Load() {

@@ -42,7 +42,7 @@ func (k *Kubernetes) LivePod(ctx context.Context, namespace, name string) (*Pod,
 		return nil, fmt.Errorf("%s is not among the pods that are known of node %s", what, k.options.NodeName)
 	}
 	if !ValidNamespace(namespace) || !ValidName(name) {
-		return nil, fmt.Errorf("%s: %w: this is no name of a pod", what, ErrNotFound)
+		return nil, fmt.Errorf("%s: %w: not a pod's name", what, ErrNotFound)
 	}
 	var p corev1.Pod
 	err := k.ask(ctx, "get", what, func(ctx context.Context) error {

@@ -55,7 +55,7 @@ func (c *Config) validateCluster(bad func(key, format string, args ...any) error
 }
 
 // OpenCluster returns the cluster that the configuration names: a directory of
-// manifests, or an API server, which is that of the daemon's own pod when
+// manifests, or an API server: the one of the daemon's own pod when
 // nothing is said. A program that embeds the daemon can put a layer of its own
 // round it, as Options.Cluster. Errors name the setting at fault.
 func OpenCluster(c *Config, log *slog.Logger) (cluster.Cluster, error) {

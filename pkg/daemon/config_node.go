@@ -84,7 +84,7 @@ func (n *NodeConfig) validate() (key string, err error) {
 }
 
 // withoutEffect warns of keys that have none beside the others. Multus takes
-// such configurations too, so they are no errors.
+// such configurations too, so they are not errors.
 func (c *Config) withoutEffect(data []byte, source string) (warnings []string) {
 	warn := func(key, why string) {
 		warnings = append(warnings, fmt.Sprintf("%s:%d: %s has no effect %s", source, lineOfKey(data, key), key, why))

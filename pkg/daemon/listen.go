@@ -147,7 +147,7 @@ func (s *socket) clear() error {
 		return fmt.Errorf("socket: %w", err)
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s exists and is no socket but a %s; it is left as it is: move it away", s.path, kindOf(info.Mode()))
+		return fmt.Errorf("%s exists and is a %s, not a socket; it is left as it is: move it away", s.path, kindOf(info.Mode()))
 	}
 	// A daemon that does not lock, Multus' own, may be serving there.
 	if conn, err := s.dial(); err == nil {

@@ -57,7 +57,7 @@ func newMetrics(gate *admission.Gate, engine Engine, c cluster.Cluster, records 
 	gauge("delegates_running", "Delegate plugins that run now.", func() float64 { return float64(gate.State().Running) })
 	gauge("delegates_waiting", "Delegate plugins that wait for memory.", func() float64 { return float64(gate.State().Waiting) })
 	gauge("delegates_memory_bytes", "Memory that the running delegates are expected to use.", func() float64 { return float64(gate.State().Used) })
-	gauge("delegates_memory_budget_bytes", "Memory that delegates may use together; 0 is no bound.", func() float64 { return float64(gate.State().Budget) })
+	gauge("delegates_memory_budget_bytes", "Memory that delegates may use together; 0 means no bound.", func() float64 { return float64(gate.State().Budget) })
 	counter("delegates_admitted_total", "Delegate plugins that were let in.", func() float64 { return float64(gate.State().Admitted) })
 	counter("delegates_gave_up_total", "Delegate plugins whose request ended before they were let in.", func() float64 { return float64(gate.State().GaveUp) })
 	gauge("ledger_records", "Sandboxes in the ledger.", func() float64 { kept, _ := records(); return float64(kept) })

@@ -48,7 +48,7 @@ func refusal(ctx context.Context) string {
 func peerOf(c net.Conn) (*unix.Ucred, error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return nil, fmt.Errorf("%T is no socket", c)
+		return nil, fmt.Errorf("%T is not a socket", c)
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {

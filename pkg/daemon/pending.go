@@ -166,7 +166,7 @@ func (d *Daemon) alone(path string) (done func()) {
 	return d.largePending.Unlock
 }
 
-// setPendingAside keeps a file that is no pending DEL out of the way of others.
+// setPendingAside keeps a file that is not a pending DEL out of the way of others.
 func (d *Daemon) setPendingAside(path string, reason error) error {
 	kept := filepath.Join(filepath.Dir(path), ".damaged-"+filepath.Base(path))
 	d.log.Error("unusable pending DEL set aside", "file", path, "kept", kept, "reason", reason)

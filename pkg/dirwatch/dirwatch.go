@@ -165,7 +165,7 @@ func (w *Watcher) watchAll() (map[string]bool, error) {
 	return watched, nil
 }
 
-// watch adds a watch; a path that is no directory yet is not an error.
+// watch adds a watch; a path that is not a directory yet is not an error.
 func (w *Watcher) watch(path string) (bool, error) {
 	err := w.kernel.Add(path)
 	switch {

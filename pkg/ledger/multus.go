@@ -142,7 +142,7 @@ func (s *Store) SweepCache() {
 		var damaged *DamagedError
 		id := fmt.Sprintf("cache-%08x", crc32.ChecksumIEEE([]byte(e.Name())))
 		if err := s.setAside(id, s.cni, filepath.Join(cacheDirectory, e.Name()), reason); errors.As(err, &damaged) {
-			s.settle(id) // it is no container's record
+			s.settle(id) // not a container's record
 		}
 	}
 }

@@ -216,7 +216,7 @@ func (s *Store) begin(r *Record, synced bool) error {
 	return nil
 }
 
-// size is that of a container's file, 0 when there is none.
+// size is the length of a container's file, 0 when there is none.
 func (s *Store) size(containerID string) int64 {
 	info, err := s.root.Lstat(containerID + suffix)
 	if err != nil {

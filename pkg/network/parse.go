@@ -15,7 +15,7 @@ import (
 
 // ParseSelections reads the value of k8s.v1.cni.cncf.io/networks in both its
 // forms: a comma-separated list of [namespace/]name[@interface], or a JSON list
-// (NPWG standard, section 4.1; NET-01). namespace is that of selections which
+// (NPWG standard, section 4.1; NET-01). namespace is for selections which
 // give none. A blank annotation selects nothing. One malformed element makes
 // the whole annotation malformed (NET-25). Errors are *types.Error with code 7
 // and quote the part at fault (NET-07); unknown JSON keys are ignored.

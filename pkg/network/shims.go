@@ -44,7 +44,7 @@ func refuseShims(config []byte) error {
 }
 
 // PluginTypes returns every value of a key "type" in a configuration, whatever
-// its depth. Some of them are no plugins' types.
+// its depth. Some of them are not types of plugins.
 func PluginTypes(config []byte) ([]string, error) {
 	var types []string
 	var inside []scope

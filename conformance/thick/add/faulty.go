@@ -55,7 +55,7 @@ const memoryBound = 64 << 20
 
 // addDelegateBroken is ADD-09.
 func addDelegateBroken(ctx context.Context, e *thick.Env) {
-	// A type of its own, so that naming it is no accident.
+	// A type of its own, so that nobody names it by accident.
 	Expect(os.Symlink(filepath.Join(e.BinDir, "fake"), filepath.Join(e.BinDir, "erratic"))).To(Succeed())
 	e.DefaultNetwork(e.FakeList("default", expect.VethFake()))
 	for name, step := range expect.BrokenSteps {

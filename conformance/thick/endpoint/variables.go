@@ -97,7 +97,7 @@ func expectNoTrace(ctx context.Context, e *thick.Env, s *node.Sandbox, variable,
 	Expect(expect.Contents(e)).To(Equal(before), "files after requests with %s %q", variable, value)
 }
 
-// endpointLongID uses ids that the CNI rules allow and that are no file names:
+// endpointLongID uses ids that the CNI rules allow and that are not file names:
 // a daemon may refuse them, or serve them and leave nothing.
 func endpointLongID(ctx context.Context, e *thick.Env) {
 	ginkgo.GinkgoHelper()

@@ -30,7 +30,7 @@ func ProbeStatus(ctx context.Context, e *thick.Env, endpoint string) int {
 // Probe asserts the status that a probe endpoint answers with.
 func Probe(ctx context.Context, e *thick.Env, endpoint string, status int) {
 	ginkgo.GinkgoHelper()
-	Expect(ProbeStatus(ctx, e, endpoint)).To(Equal(status), "%s (0 is no answer)", endpoint)
+	Expect(ProbeStatus(ctx, e, endpoint)).To(Equal(status), "%s (0 means no answer)", endpoint)
 }
 
 // AwaitUnready waits until the daemon shows that SIGTERM has arrived: a signal

@@ -78,7 +78,7 @@ func hotAddResult(ctx context.Context, e *thick.Env, s *node.Sandbox, ifName, co
 	before := s.InterfaceNames()
 	result := expect.Hotplug(ctx, e, s, "ADD", ifName, config).Result()
 	Expect(result.IPs).To(HaveLen(1))
-	Expect(result.IPs[0].Address.String()).To(Equal("198.51.100.9/24"), "the result is that of the network")
+	Expect(result.IPs[0].Address.String()).To(Equal("198.51.100.9/24"), "the result is the network's")
 	var names []string
 	for _, i := range result.Interfaces {
 		names = append(names, i.Name)

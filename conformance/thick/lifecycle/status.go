@@ -88,7 +88,7 @@ func statusWithoutDefault(ctx context.Context, e *thick.Env) {
 	}
 	for _, other := range []string{"", e.FakeList("other")} {
 		if other != "" {
-			ginkgo.By("another network's configuration is no substitute")
+			ginkgo.By("another network's configuration does not stand in for it")
 			node.ReplaceFile(filepath.Join(e.ConfDir, "20-other.conflist"), []byte(other))
 		}
 		removed := filepath.Join(e.ConfDir, "10-default.conflist")

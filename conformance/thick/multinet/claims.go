@@ -37,7 +37,7 @@ func devicesByClaims(ctx context.Context, e *thick.Env) {
 }
 
 // claimsOfTemplates has claims of its own, one that was made from a template,
-// and devices that are no network's.
+// and devices that belong to no network.
 func claimsOfTemplates(ctx context.Context, e *thick.Env, w *kube.World) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("resource claims")

@@ -169,7 +169,7 @@ func statusOfSeveralInterfaces(ctx context.Context, e *thick.Env) {
 }
 
 // statusOfNoInterface is NET-22. Controllers that plug networks compare the
-// status with what they asked for: an element of something that is no interface
+// status with what they asked for: an element of something that is not an interface
 // is taken for one that has to go.
 func statusOfNoInterface(ctx context.Context, e *thick.Env) {
 	e.Definition("bare", severalInterfaces(e, "bare-net", []any{}, []any{}))

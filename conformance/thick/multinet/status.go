@@ -66,7 +66,7 @@ func statusOfEveryAttachment(ctx context.Context, e *thick.Env) {
 		element := status[i+1]
 		Expect(element).To(And(HaveKeyWithValue("name", want.name), HaveKeyWithValue("interface", want.iface), HaveKeyWithValue("mac", want.mac)), "element %d", i+1)
 		Expect(element["default"]).To(Or(BeNil(), BeFalse()), "element %d", i+1)
-		Expect(element["gateway"]).To(Or(BeNil(), BeEmpty()), "element %d: a route to some addresses is no gateway", i+1)
+		Expect(element["gateway"]).To(Or(BeNil(), BeEmpty()), "element %d: a route to some addresses is not a gateway", i+1)
 		Expect(element["dns"]).To(Or(BeNil(), BeEmpty()), "element %d has no dns", i+1)
 	}
 	Expect(status[1]).To(HaveKeyWithValue("ips", []any{"198.51.100.17"}))

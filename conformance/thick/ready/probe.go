@@ -135,7 +135,7 @@ func readyDrains(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Del(ctx, later))
 	Expect(e.CallsFor("DEL", later)).To(HaveLen(1), "the delegate's DEL, after SIGTERM")
 	Consistently(func() int { return expect.ProbeStatus(ctx, e, api.MultusHealthAPIEndpoint) }).
-		WithTimeout(time.Second).Should(Equal(http.StatusOK), "/healthz while requests are in flight (0 is no answer)")
+		WithTimeout(time.Second).Should(Equal(http.StatusOK), "/healthz while requests are in flight (0 means no answer)")
 	e.MustOK(e.Del(ctx, e.Sandbox()))
 	Expect(e.Client().CheckAPIReadyNow(e.RunDir)).To(Succeed(), "a shim's DEL asks this")
 	Expect(d.Ended()).To(BeFalse(), "requests are in flight")

@@ -21,7 +21,7 @@ import (
 
 // socketPeerRefused is SOCK-09. The socket is opened to everybody, as an
 // operator's mistake would; the peer's uid still counts, for every endpoint,
-// and before anything that it sent. Its group is root's, which is no excuse.
+// and before anything that it sent. Its group is root's, which does not excuse it.
 func socketPeerRefused(ctx context.Context, e *thick.Env) {
 	e.Start(ctx)
 	Expect(os.Chmod(e.RunDir, 0o755)).To(Succeed())

@@ -23,7 +23,7 @@ var definitionsMutants = []mutant.Mutant{
 	{Name: "definition-file-by-file-name", Cases: []string{"NET-05"}, Daemon: fileByFileName,
 		Fault: "a node's configuration file is found by its own name too"},
 	{Name: "definition-conf-ignored", Cases: []string{"NET-05"}, Daemon: confIgnored,
-		Fault: "a node's configuration file that is no list is not found"},
+		Fault: "a node's configuration file that is not a list is not found"},
 	{Name: "definition-empty-refused", Cases: []string{"NET-05"}, Daemon: seam.OnDefinition(func(d *cluster.Definition) error {
 		if d.Config == "" {
 			return fmt.Errorf("network definition %s/%s has no spec.config", d.Namespace, d.Name)

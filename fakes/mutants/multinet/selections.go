@@ -43,7 +43,7 @@ var selectionsMutants = []mutant.Mutant{
 	{Name: "selection-guid-unchecked", Cases: []string{"NET-07"}, Daemon: seam.OnEach(func(s map[string]any) { delete(s, "infiniband-guid") }),
 		Fault: "a GUID that is none is dropped"},
 	{Name: "selection-route-unchecked", Cases: []string{"NET-07"}, Daemon: seam.OnEach(func(s map[string]any) { delete(s, "default-route") }),
-		Fault: "a gateway that is no address is dropped"},
+		Fault: "a gateway that is not an address is dropped"},
 	{Name: "selection-object-as-list", Cases: []string{"NET-07"}, Daemon: seam.OnNetworks(func(_ context.Context, text, _ string, _ cluster.Cluster) string {
 		if strings.HasPrefix(text, "{") {
 			return `[{"name":"alpha"}]` // stands for the object's own name, whose definition the case has not

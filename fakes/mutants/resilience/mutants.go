@@ -164,7 +164,7 @@ func fullDiskKeepsRecords(a *seam.Assembly) {
 	})
 }
 
-// onMultus changes what Multus recorded; nothing is no record.
+// onMultus changes what Multus recorded; nothing means that there is none.
 func onMultus(f func(all []ledger.MultusDelegate) []ledger.MultusDelegate) func(*seam.Assembly) {
 	return func(a *seam.Assembly) {
 		a.OnRecords(func(r *seam.Records, next attach.Ledger) {

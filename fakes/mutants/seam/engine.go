@@ -16,7 +16,7 @@ import (
 // request is what the layers below the engine know of the request that they
 // work for. What the daemon does by itself, such as the replay, has none.
 type request struct {
-	// command is that of the request, which a delegate's differs from in a
+	// command is the request's, which a delegate's differs from in a
 	// rollback.
 	command string
 	*attach.Request

@@ -42,7 +42,7 @@ func (a *Assembly) OnCommand(f func(path string, req *api.Request)) {
 	})
 }
 
-// Decode reads a request's body and puts it back; nil when it is no command.
+// Decode reads a request's body and puts it back; nil when it is not a command.
 func Decode(r *http.Request) *api.Request {
 	if r.URL.Path != api.MultusCNIAPIEndpoint && r.URL.Path != api.MultusDelegateAPIEndpoint || r.Method != http.MethodPost {
 		return nil

@@ -55,7 +55,7 @@ func WithConf(f func(conf map[string]any)) func() {
 	})
 }
 
-// Edit changes the configuration in args; one that is no object stays.
+// Edit changes the configuration in args; one that is not an object stays.
 func Edit(args *skel.CmdArgs, f func(conf map[string]any)) {
 	var conf map[string]any
 	if json.Unmarshal(args.StdinData, &conf) != nil {

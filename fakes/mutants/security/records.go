@@ -125,7 +125,7 @@ func recordDirectoryThroughLink(a *seam.Assembly) {
 		var err error
 		if target, err = os.Readlink(path); err != nil {
 			target = ""
-			return nil //nolint:nilerr // it is no link
+			return nil //nolint:nilerr // not a link
 		}
 		return os.Remove(path)
 	})
