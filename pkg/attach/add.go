@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -28,12 +29,16 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 	defer release()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	defer e.locks.abortable(r.ContainerID, abort)()
+	defer e.locks.abortable(r.ContainerID, r.Interface, abort)()
 	ctx, done := e.turns.with(ctx)
 	defer done()
 
-	if err := e.clearPath(ctx, r); err != nil {
+	attached, err := e.clearPath(ctx, r)
+	if err != nil {
 		return nil, err
+	}
+	if attached != nil {
+		return e.addFurther(ctx, attached, r)
 	}
 	rec, pod, err := e.plan(ctx, r)
 	if err != nil {
@@ -62,28 +67,39 @@ func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) 
 
 // clearPath looks at what the ledger already has of the container: finished
 // attachments are an error (ADD-11), the remains of a crash are deleted first.
-func (e *Engine) clearPath(ctx context.Context, r *Request) error {
+// It returns the record of a container that is attached under another interface
+// name (ADD-17).
+func (e *Engine) clearPath(ctx context.Context, r *Request) (*ledger.Record, error) {
 	rec, err := e.load(r.ContainerID, r.Interface)
 	var damaged *ledger.DamagedError
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return nil
+		return nil, nil
 	case errors.As(err, &damaged):
 		// Set aside and logged. What it stood for cannot be known; an
 		// interface that is left of it fails the ADD by its name.
-		return nil
+		return nil, nil
 	case err != nil:
-		return types.NewError(types.ErrTryAgainLater, "the container's record cannot be read", err.Error())
+		return nil, types.NewError(types.ErrTryAgainLater, "the container's record cannot be read", err.Error())
 	case rec.State == ledger.StateAdded:
-		return types.NewError(types.ErrInternal,
-			fmt.Sprintf("container %s is attached already, with %s as %s; DEL comes before another ADD",
-				r.ContainerID, describe(rec), rec.Interface), "")
+		return e.clearPart(ctx, rec, r)
 	}
 	e.log.Info("deleting what an interrupted request left", "sandbox", r.ContainerID, "state", rec.State)
-	if err := e.detach(context.WithoutCancel(ctx), rec, r.Netns); err != nil {
-		return err
+	return nil, e.detach(context.WithoutCancel(ctx), rec, r.Netns)
+}
+
+// clearPart is clearPath for one interface name of a container that is attached.
+func (e *Engine) clearPart(ctx context.Context, rec *ledger.Record, r *Request) (*ledger.Record, error) {
+	part := slices.DeleteFunc(slices.Clone(rec.Attachments), func(a ledger.Attachment) bool { return !belongs(rec, &a, r.Interface) })
+	switch {
+	case isWhole(rec, r.Interface) || slices.ContainsFunc(part, func(a ledger.Attachment) bool { return a.State == "" }):
+		return nil, types.NewError(types.ErrInternal,
+			fmt.Sprintf("container %s is attached already, with %s as %s; DEL comes before another ADD",
+				r.ContainerID, describe(rec), r.Interface), "")
+	case len(part) == 0:
+		return rec, nil
 	}
-	return nil
+	return rec, e.dropUnfinished(ctx, rec, r)
 }
 
 func describe(rec *ledger.Record) string {

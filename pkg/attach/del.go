@@ -14,13 +14,13 @@ import (
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
-// Del removes every attachment of a sandbox, in reverse order of ADD, with
-// what the ledger says of each (DEL-01, DEL-04). Of a container that the ledger
+// Del removes every attachment that a sandbox got with the ADD of the same
+// interface name, in reverse order of ADD, with what the ledger says of each (DEL-01, DEL-04). Of a container that the ledger
 // does not know it deletes what can be known (DEL-10). It ends an ADD of the same
 // container that is still running (DEL-08), and once it has begun it goes on when
 // its client leaves: half a DEL helps nobody.
 func (e *Engine) Del(ctx context.Context, r *Request) error {
-	e.locks.supersede(r.ContainerID)
+	e.locks.supersede(r.ContainerID, r.Interface)
 	release, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 	case err != nil:
 		return types.NewError(types.ErrTryAgainLater, "the container's record cannot be read", err.Error())
 	}
-	return e.forget(ctx, rec, r.Netns)
+	return e.forgetPart(ctx, rec, r.Interface, r.Netns)
 }
 
 // forget deletes all that a record lists, and then what was published of it.

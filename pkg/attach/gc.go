@@ -109,11 +109,10 @@ func (e *Engine) gcContainer(ctx context.Context, id string, valid map[types.GCA
 	if damaged := new(ledger.DamagedError); errors.As(err, &damaged) {
 		return !named(valid, id), nil // set aside and logged; its DEL falls back on the configuration
 	}
-	if err != nil || valid[types.GCAttachment{ContainerID: id, IfName: rec.Interface}] {
+	if err != nil {
 		return false, err
 	}
-	e.log.Info("GC deletes a container that the runtime does not name", "sandbox", id)
-	return true, e.forget(context.WithoutCancel(ctx), rec, rec.Netns)
+	return e.collect(context.WithoutCancel(ctx), rec, valid)
 }
 
 // named says whether the runtime names any attachment of a container.

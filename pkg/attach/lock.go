@@ -25,8 +25,10 @@ type sandboxLock struct {
 	// and the runtime serves them first come, first served.
 	token chan struct{}
 	users int
-	// abort ends the ADD that holds the lock, nil when none does.
-	abort context.CancelCauseFunc
+	// abort ends the ADD that holds the lock, of the interface adding; nil when
+	// none does.
+	abort  context.CancelCauseFunc
+	adding string
 }
 
 // acquire waits for the lock of a container until ctx ends. The function that
@@ -61,25 +63,26 @@ func (l *locks) acquire(ctx context.Context, containerID string) (release func()
 	}
 }
 
-// abortable marks the holder of the container's lock as an ADD that a DEL may
-// end; the function that it returns takes the mark away.
-func (l *locks) abortable(containerID string, abort context.CancelCauseFunc) (done func()) {
+// abortable marks the holder of the container's lock as an ADD that a DEL of the
+// same interface may end; the function that it returns takes the mark away.
+func (l *locks) abortable(containerID, ifName string, abort context.CancelCauseFunc) (done func()) {
 	set := func(f context.CancelCauseFunc) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if k := l.m[containerID]; k != nil {
-			k.abort = f
+			k.abort, k.adding = f, ifName
 		}
 	}
 	set(abort)
 	return func() { set(nil) }
 }
 
-// supersede ends the ADD that holds the container's lock, if one does.
-func (l *locks) supersede(containerID string) {
+// supersede ends the ADD of an interface that holds the container's lock, if one
+// does.
+func (l *locks) supersede(containerID, ifName string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if k := l.m[containerID]; k != nil && k.abort != nil {
+	if k := l.m[containerID]; k != nil && k.abort != nil && k.adding == ifName {
 		k.abort(errSuperseded)
 	}
 }

@@ -61,6 +61,9 @@ type Attachment struct {
 	Definition string `json:"definition"`
 	// Interface is the CNI_IFNAME of this attachment.
 	Interface string `json:"interface"`
+	// Of is the CNI_IFNAME of the ADD that it came with, where that is not the
+	// record's: the container is attached more than once (ADD-17).
+	Of string `json:"of,omitempty"`
 	// Default marks the sandbox's default network.
 	Default bool `json:"default,omitempty"`
 	// HotPlugged marks an attachment that came through /delegate.

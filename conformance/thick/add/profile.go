@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("add", "ADD", slices.Concat(cases, numbersCases)...)
+	return thick.NewProfile("add", "ADD", slices.Concat(cases, numbersCases, twiceCases, statusCases)...)
 }

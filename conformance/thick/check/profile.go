@@ -4,11 +4,13 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("check", "CHECK", cases...)
+	return thick.NewProfile("check", "CHECK", slices.Concat(cases, hangsCases)...)
 }

@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("del", "DEL", slices.Concat(cases, foreignCases, unrecordedCases)...)
+	return thick.NewProfile("del", "DEL", slices.Concat(cases, foreignCases, unrecordedCases, alikeCases)...)
 }

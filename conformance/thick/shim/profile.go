@@ -4,11 +4,13 @@
 package shim
 
 import (
+	"slices"
+
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("shim", "The shim that the runtime executes", cases...)
+	return thick.NewProfile("shim", "The shim that the runtime executes", slices.Concat(cases, onceCases)...)
 }

@@ -12,5 +12,5 @@ import (
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return slices.Concat(mutants, brokenMutants, clusterMutants, delegatesMutants, locksMutants, numbersMutants(), rollbackMutants)
+	return slices.Concat(mutants, brokenMutants, clusterMutants, delegatesMutants, locksMutants, numbersMutants(), rollbackMutants, statusMutants, twiceMutants)
 }

@@ -5,10 +5,12 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 )
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return mutants
+	return slices.Concat(mutants, hangsMutants)
 }

@@ -38,7 +38,7 @@ var gcMutants = []mutant.Mutant{
 	{Name: "gc-old-key-only", Cases: []string{"GC-01"}, Daemon: onGCConfig(func(conf map[string]any) {
 		conf[seam.ValidKey] = conf["cni.dev/attachments"]
 	}), Fault: "GC reads cni.dev/attachments, the key of an older draft, only"},
-	{Name: "gc-keeps-status", Cases: []string{"GC-01"}, Daemon: gcKeepsStatus,
+	{Name: "gc-keeps-status", Cases: []string{"ADD-18"}, Daemon: gcKeepsStatus,
 		Fault: "GC leaves the network status of what it deleted"},
 }
 
