@@ -136,7 +136,6 @@ func (a *Attachment) Do(ctx context.Context, command string, options ...Option) 
 
 func (a *Attachment) kept(command string, answer Answer) Answer {
 	if command == "ADD" {
-		a.env.attached(a)
 		if r, err := ParseResult(answer.Stdout); err == nil && answer.OK() {
 			a.Result = r
 		}
@@ -217,4 +216,14 @@ func (e *Env) Status(ctx context.Context) Answer {
 // names.
 func (e *Env) CNIPath() string {
 	return strings.Join(append([]string{e.BinDir}, e.Target.search...), ":")
+}
+
+// Inside runs f in the container's network namespace; f may assert.
+func (a *Attachment) Inside(f func()) {
+	ginkgo.GinkgoHelper()
+	a.Sandbox.Do(func() error {
+		defer ginkgo.GinkgoRecover() // it runs in another goroutine
+		f()
+		return nil
+	})
 }

@@ -101,14 +101,14 @@ func (c *Case) run(ctx context.Context, t *suite.T, k Kind) {
 	}
 	e := newEnv(s, t.WorkDir, version)
 	e.Behind = k.Behind
-	ginkgo.DeferCleanup(func(ctx context.Context) {
+	ginkgo.DeferCleanup(func(context.Context) {
 		output, calls, before := e.history.story()
 		if e.daemon != nil {
 			output += "--- the daemon's log\n" + spec.LastLines(e.daemon.Log(), 40) + "\n"
 		}
 		t.Tell(suite.Story{Output: output, Calls: calls, CallsBefore: before})
 		t.Note(e.Notes()...)
-		e.teardown(ctx)
+		e.teardown()
 	}, ginkgo.NodeTimeout(teardownTimeout))
 	c.Body(ctx, e)
 }

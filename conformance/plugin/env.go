@@ -3,21 +3,21 @@
 package plugin
 
 import (
-	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/fakes/script"
 )
 
 // processLimit is how many processes and threads a case may have.
@@ -38,6 +38,8 @@ type Env struct {
 	// Subnets are the network's: one of IPv4, unless the case adds others before
 	// the first Attach.
 	Subnets []string
+	// Routes are destinations by way of the subnets' gateways; see UseRoutes.
+	Routes []string
 	// StateDir is for what the plugin keeps, where the target file says so.
 	StateDir string
 	// Behind means that the plugin is executed behind another one, whose result it
@@ -50,7 +52,6 @@ type Env struct {
 	daemon  process
 	history history
 	mu      sync.Mutex
-	added   []*Attachment
 }
 
 // newEnv makes the world of a case.
@@ -70,6 +71,7 @@ func newEnv(s Settings, workDir, version string) *Env {
 	id := node.RandomHex(3)
 	e := &Env{
 		Node: n, Target: s.Target, Version: version, ID: id, Network: "net-" + id, StateDir: filepath.Join(n.Dir, "state"),
+		Routes:  []string{"0.0.0.0/0", "::/0"},
 		Subnets: []string{"10." + strconv.Itoa(16+int(id[0])) + "." + strconv.Itoa(int(id[1])) + ".0/24"},
 	}
 	Expect(os.Mkdir(e.StateDir, 0o700)).To(Succeed())
@@ -165,20 +167,9 @@ func (e *Env) Processes() []string {
 	return slices.DeleteFunc(suite.ForeignProcesses(), func(p string) bool { return slices.Contains(e.Ignored(), p) })
 }
 
-func (e *Env) attached(a *Attachment) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !slices.Contains(e.added, a) {
-		e.added = append(e.added, a)
-	}
-}
-
-// teardown deletes what was attached and ends what still runs.
-func (e *Env) teardown(ctx context.Context) {
-	for _, a := range slices.Backward(e.added) {
-		x := e.Begin(ctx, a.Request("DEL", Within(5*time.Second)))
-		_ = x.Wait()
-	}
+// teardown ends what still runs. Whatever else is left goes with the case's
+// namespaces and root.
+func (e *Env) teardown() {
 	for _, p := range e.Processes() {
 		if fields := strings.Fields(p); len(fields) > 1 {
 			if pid, err := strconv.Atoi(fields[1]); err == nil {
@@ -203,4 +194,33 @@ func (e *Env) StopDaemon() bool {
 	Expect(e.daemon.Kill()).To(Succeed())
 	<-e.daemon.Done()
 	return true
+}
+
+// Master is the interface of the host that host.prepare made, "" without one.
+func (e *Env) Master() string { return e.master }
+
+// Unready are the target file's commands after which STATUS has to fail.
+func (e *Env) Unready() [][]string {
+	ginkgo.GinkgoHelper()
+	var all [][]string
+	for _, command := range e.Target.file.Unready {
+		rendered, err := renderAll("unready", command, e.values())
+		Expect(err).NotTo(HaveOccurred())
+		all = append(all, rendered)
+	}
+	return all
+}
+
+// FreshNetwork makes the host one on which the plugin has not been executed:
+// another network with other names of devices, and no rule of nft.
+func (e *Env) FreshNetwork() {
+	ginkgo.GinkgoHelper()
+	if path, err := exec.LookPath("nft"); err == nil {
+		out, err := exec.Command(path, "flush", "ruleset").CombinedOutput() //nolint:noctx // it takes milliseconds
+		Expect(err).NotTo(HaveOccurred(), "%s", out)
+	}
+	e.ID = node.RandomHex(3)
+	e.Network = "net-" + e.ID
+	e.prepare()
+	e.ScriptIPAM(script.Fake{})
 }

@@ -37,7 +37,7 @@ func (e *Env) leasesDir() string { return filepath.Join(e.Dir, "leases") }
 // serves. Every execution is recorded: see Calls, CallsOf and AwaitCalls.
 func (e *Env) ScriptIPAM(f script.Fake) {
 	ginkgo.GinkgoHelper()
-	pool := &script.Pool{Leases: e.leasesDir(), Subnets: e.Subnets, Routes: []string{"0.0.0.0/0", "::/0"}}
+	pool := &script.Pool{Leases: e.leasesDir(), Subnets: e.Subnets, Routes: e.Routes}
 	for _, step := range []*script.FakeStep{&f.Add, &f.Del, &f.Check, &f.GC, &f.Status} {
 		if step.Result == nil {
 			step.Pool = pool
@@ -52,6 +52,14 @@ func (e *Env) ScriptIPAM(f script.Fake) {
 func (e *Env) UseSubnets(subnets ...string) {
 	ginkgo.GinkgoHelper()
 	e.Subnets = subnets
+	e.ScriptIPAM(script.Fake{})
+}
+
+// UseRoutes gives the network's results other routes than the default ones, or
+// none: a container that is attached twice can have one default route.
+func (e *Env) UseRoutes(routes ...string) {
+	ginkgo.GinkgoHelper()
+	e.Routes = routes
 	e.ScriptIPAM(script.Fake{})
 }
 

@@ -131,7 +131,7 @@ func look(s suite.Settings) (any, error) {
 			e := newEnv(setup, t.WorkDir, "1.0.0")
 			e.Behind = setup.Target.Role() == RoleChained
 			f.Problem = e.ask(ctx, &f.Facts)
-			e.teardown(ctx)
+			e.teardown()
 		},
 	}, s)
 	if result.State != report.Passed && f.Problem == "" {

@@ -4,7 +4,10 @@ package iface
 
 import (
 	"context"
+	"os"
+	"strings"
 
+	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/plugin"
@@ -14,6 +17,14 @@ import (
 var delCases = []plugin.Case{
 	{ID: "PLUG-12", Level: spec.Must, Source: "CNI §2 DEL",
 		Title: "After DEL namespace and host are as before ADD: links, addresses, routes, rules, leases, files", Body: delRestores},
+	{ID: "PLUG-13", Level: spec.Must, Source: "CNI §2 DEL, plugins#1282, cilium#5298, aws#750",
+		Title: "DEL again, of what was never added, after the interface vanished, and without prevResult succeeds", Body: delOfNothing},
+	{ID: "PLUG-14", Level: spec.Must, Source: "CNI §2 DEL, plugins#685, sriov-cni#164, cilium#40843",
+		Title: "DEL with CNI_NETNS unset, empty or gone succeeds and releases the address", Body: delWithoutNamespace},
+	{ID: "PLUG-15", Level: spec.Should, Source: "CNI §2 DEL, nerdctl#1872, CRIO#438",
+		Title: "The same when CNI_NETNS is a file that is no namespace; and host resources (masquerade rules, links) go too", Body: delWithFile},
+	{ID: "PLUG-16", Level: spec.Must, Source: "CNI §2 DEL",
+		Title: "DEL touches no other attachment, neither of the same container nor of others", Body: delAlone},
 }
 
 func delRestores(ctx context.Context, e *plugin.Env) {
@@ -25,4 +36,96 @@ func delRestores(ctx context.Context, e *plugin.Env) {
 	e.ExpectRestored(before, "what ADD and DEL leave", a.Sandbox)
 	Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that the IPAM plugin did not get back")
 	Expect(e.Processes()).To(BeEmpty(), "processes that the plugin left running")
+}
+
+func delOfNothing(ctx context.Context, e *plugin.Env) {
+	ginkgo.By("deleting again")
+	a := e.Attach()
+	a.MustAdd(ctx)
+	a.MustDel(ctx)
+	a.MustDel(ctx)
+	a.MustDel(ctx, plugin.NoPrevResult())
+
+	ginkgo.By("deleting what was never added")
+	e.Attach().MustDel(ctx)
+
+	ginkgo.By("deleting after the interface vanished")
+	b := e.Attach()
+	b.MustAdd(ctx)
+	b.DeleteInterface(b.IfName)
+	b.MustDel(ctx)
+	Expect(e.LeasesOf(b)).To(BeEmpty(), "addresses that are held after the interface vanished")
+
+	ginkgo.By("deleting without prevResult")
+	c := e.Attach()
+	before := e.State(c.Sandbox)
+	c.MustAdd(ctx)
+	c.MustDel(ctx, plugin.NoPrevResult())
+	Expect(c.InterfaceNames()).NotTo(ContainElement(c.IfName), "after a DEL without prevResult")
+	Expect(e.LeasesOf(c)).To(BeEmpty(), "addresses that are held after a DEL without prevResult")
+	e.ExpectRestored(before, "what a DEL without prevResult left", c.Sandbox)
+}
+
+func delWithoutNamespace(ctx context.Context, e *plugin.Env) {
+	for what, option := range map[string]plugin.Option{"unset": plugin.NoVar("CNI_NETNS"), "empty": plugin.Var("CNI_NETNS", ""), "gone": nil} {
+		ginkgo.By("deleting with CNI_NETNS " + what)
+		a := e.Attach()
+		a.MustAdd(ctx)
+		if option == nil {
+			a.RemoveNetns()
+			a.MustDel(ctx)
+		} else {
+			a.MustDel(ctx, option)
+		}
+		Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held after a DEL with CNI_NETNS %s", what)
+	}
+}
+
+func delWithFile(ctx context.Context, e *plugin.Env) {
+	var variants []string
+	if e.Target.HasVariant("masquerade") {
+		variants = []string{"masquerade"}
+	}
+	for _, what := range []string{"a plain file", "nothing"} {
+		ginkgo.By("deleting with " + what + " at CNI_NETNS")
+		a := e.Attach(variants...)
+		before := e.State()
+		a.MustAdd(ctx)
+		a.RemoveNetns()
+		if what == "a plain file" {
+			Expect(os.WriteFile(a.Netns, nil, 0o600)).To(Succeed())
+		}
+		a.MustDel(ctx)
+		Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held after a DEL with %s at CNI_NETNS", what)
+		e.ExpectRestored(before, "what a DEL with "+what+" at CNI_NETNS left on the host")
+	}
+}
+
+func delAlone(ctx context.Context, e *plugin.Env) {
+	e.UseRoutes()
+	one, other := e.Attach(), e.Attach()
+	second, otherSecond := e.AttachTo(one.Sandbox, "eth1"), e.AttachTo(other.Sandbox, "eth1")
+	all := []*plugin.Attachment{one, second, other, otherSecond}
+	for _, a := range all {
+		a.MustAdd(ctx)
+	}
+	before := e.State(one.Sandbox, other.Sandbox)
+	one.MustDel(ctx)
+	changes := e.Changes(before, true, one.Sandbox, other.Sandbox)
+	for _, line := range changes {
+		Expect(line).NotTo(ContainSubstring("eth1"), "a change of an interface that was not deleted")
+		Expect(line).NotTo(HavePrefix("in "+other.ID[:8]), "a change of another container")
+	}
+	for _, a := range all[1:] {
+		Expect(a.InterfaceNames()).To(ContainElement(a.IfName), "interfaces of a container of which another attachment was deleted")
+		expectInterfaces(a.Result, a)
+		expectAddresses(a.Result, a)
+		if e.Target.Has(plugin.FeatureIPAM) {
+			Expect(e.LeasesOf(a)).NotTo(BeEmpty(), "the address of an attachment that was not deleted")
+		}
+	}
+	Expect(strings.Join(one.InterfaceNames(), " ")).NotTo(ContainSubstring(one.IfName), "the interface that was deleted")
+	for _, a := range all[1:] {
+		a.MustDel(ctx)
+	}
 }

@@ -15,5 +15,6 @@ import (
 func Profile() suite.Profile {
 	return plugin.NewProfile("plugin", "CNI plugins that make an interface",
 		plugin.Kind{Roles: []plugin.Role{plugin.RoleInterface, plugin.RoleMeta}, Open: plugin.Open},
-		slices.Concat(versionCases, delCases)...)
+		slices.Concat(versionCases, outputCases, inputCases, resultCases, refusedCases, delCases, checkCases,
+			delegatedCases, killedCases, statusCases, concurrentCases, fieldCases)...)
 }
