@@ -28,10 +28,11 @@ TAGS := grpcnotrace
 
 .PHONY: build
 build: ## build daemon, shim, suite, demo, mutants and the real plugins into bin/
-	@echo "build: thicketd, thicket-shim, thicket-passthrough, thicket-conformance, thicket-demo, mutants"
+	@echo "build: thicketd, thicket-shim, thicket-passthrough, thicket-conformance, thicket-demo, mutants, thicket-second"
 	@CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/thicket-mutants ./fakes/mutants
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/thin-plugin ./fakes/plugin/thin
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN)/thicket-second ./fakes/second
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
 

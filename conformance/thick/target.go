@@ -79,7 +79,7 @@ type Target interface {
 	// ShimConfig is the network configuration that makes the shim talk to the
 	// daemon of these paths.
 	ShimConfig(p Paths) ([]byte, error)
-	// DaemonConfig is the daemon's configuration, a JSON object.
+	// DaemonConfig is the daemon's configuration, in a form of its own.
 	DaemonConfig(p Paths) ([]byte, error)
 	// StartDaemon starts a daemon with the configuration and returns at once.
 	StartDaemon(ctx context.Context, p Paths, config []byte) (Process, error)

@@ -300,9 +300,14 @@ func (t *yamlTarget) ShimConfig(p Paths) ([]byte, error) {
 	return t.renderJSON("shim.config", t.file.Shim.Config, p)
 }
 
-// DaemonConfig implements Target.
+// DaemonConfig implements Target: text of any form. One that begins as a JSON
+// object has to be one.
 func (t *yamlTarget) DaemonConfig(p Paths) ([]byte, error) {
-	return t.renderJSON("daemon.config", t.file.Daemon.Config, p)
+	if strings.HasPrefix(strings.TrimSpace(t.file.Daemon.Config), "{") {
+		return t.renderJSON("daemon.config", t.file.Daemon.Config, p)
+	}
+	text, err := t.render("daemon.config", t.file.Daemon.Config, p)
+	return []byte(text), err
 }
 
 // ClusterRole is what the daemon may do in the API, empty for the default.

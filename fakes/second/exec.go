@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/version"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// delegatesAtOnce bounds their memory. One that runs longer than patience no
+	// longer counts, so that those that hang do not hold up others (SEC-11).
+	delegatesAtOnce = 2
+	patience        = 1500 * time.Millisecond
+	// longestOutput is what a delegate may print, in bytes.
+	longestOutput = 2 << 20
+)
+
+// runner executes delegates for libcni.
+type runner struct {
+	version.PluginDecoder
+	dir   string
+	limit time.Duration
+	slots chan struct{}
+}
+
+var _ invoke.Exec = (*runner)(nil)
+
+func newRunner(dir string, limit time.Duration) *runner {
+	return &runner{dir: dir, limit: limit, slots: make(chan struct{}, delegatesAtOnce)}
+}
+
+// FindInPath implements invoke.Exec: there is one directory, whatever a client
+// says (SEC-17).
+func (x *runner) FindInPath(plugin string, _ []string) (string, error) {
+	path, err := invoke.FindInPath(plugin, []string{x.dir})
+	if err != nil {
+		return "", fmt.Errorf("plugin %q is not in %s", cut(plugin, 64), x.dir)
+	}
+	return path, nil
+}
+
+// limited is an output that ends the delegate at longestOutput.
+type limited struct {
+	data []byte
+	full context.CancelFunc
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if len(l.data)+len(p) > longestOutput && !broken("any-output") {
+		l.full()
+		return 0, errors.New("too long")
+	}
+	l.data = append(l.data, p...)
+	return len(p), nil
+}
+
+func (x *runner) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case x.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	once := sync.OnceFunc(func() { <-x.slots })
+	if broken("hanging-keep-their-slot") {
+		return once, nil
+	}
+	t := time.AfterFunc(patience, once)
+	return func() { t.Stop(); once() }, nil
+}
+
+// ExecPlugin implements invoke.Exec.
+func (x *runner) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
+	release, err := x.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	limit := x.limit
+	if broken("no-time-limit") || broken("no-time-limit-at-del") && os.Getenv("_") != "" {
+		limit = time.Hour
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out := &limited{full: cancel}
+	cmd := exec.Command(path) //nolint:noctx // it is ended together with what it started
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.WaitDelay = environ, bytes.NewReader(stdin), out, 2*time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	group, fd := newCgroup()
+	if fd != nil {
+		defer func() { _ = fd.Close(); removeCgroup(group) }()
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(fd.Fd())
+	}
+	err = x.wait(ctx, cmd, group)
+	return x.outcome(ctx, path, stdin, out, err)
+}
+
+// wait executes a delegate to its end, or ends it with all that it started.
+func (x *runner) wait(ctx context.Context, cmd *exec.Cmd, group string) error {
+	// The thread that starts a process has to outlive it, or it is killed.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-ctx.Done():
+		case <-done:
+			return
+		}
+		if broken("leaves-grandchildren") {
+			_ = cmd.Process.Kill()
+			return
+		}
+		x.end(cmd.Process.Pid, group)
+	}()
+	err := cmd.Wait()
+	close(done)
+	<-stopped
+	return err
+}
+
+// outcome makes the answer, or the error, of what a delegate did.
+func (x *runner) outcome(ctx context.Context, path string, stdin []byte, out *limited, err error) ([]byte, error) {
+	var conf struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(stdin, &conf)
+	what := fmt.Sprintf("plugin %s of network %s", filepath.Base(path), conf.Name)
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, refuse(types.ErrTryAgainLater, "%s did not end within %s", what, x.limit)
+	case err == nil && ctx.Err() == nil, errors.Is(err, exec.ErrWaitDelay):
+		if err := sane(out.data); err != nil {
+			return nil, fmt.Errorf("%s answered with %w", what, err)
+		}
+		return out.data, nil
+	case len(out.data) > longestOutput-(64<<10):
+		return nil, fmt.Errorf("%s printed more than %d bytes", what, longestOutput)
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s was stopped", what)
+	}
+	var e types.Error
+	if json.Unmarshal(out.data, &e) == nil && (e.Code != 0 || e.Msg != "") {
+		return nil, &e
+	}
+	return nil, fmt.Errorf("%s failed without a CNI error: %w", what, err)
+}
+
+// sane refuses results in which libcni would trip: null where an object belongs,
+// and an interface that is not in the list (SEC-08).
+func sane(output []byte) error {
+	if len(bytes.TrimSpace(output)) == 0 || broken("trusts-results") {
+		return nil
+	}
+	type routes struct {
+		Routes []*json.RawMessage `json:"routes"`
+	}
+	var r struct {
+		Interfaces []*json.RawMessage `json:"interfaces"`
+		IPs        []*struct {
+			Interface *int `json:"interface"`
+		} `json:"ips"`
+		routes
+		IP4 *routes `json:"ip4"`
+		IP6 *routes `json:"ip6"`
+	}
+	if err := json.Unmarshal(output, &r); err != nil {
+		return errors.New("no result in JSON, or one of wrong types")
+	}
+	all := r.Routes
+	for _, old := range []*routes{r.IP4, r.IP6} {
+		if old != nil {
+			all = append(all, old.Routes...)
+		}
+	}
+	for _, element := range append(all, r.Interfaces...) {
+		if element == nil {
+			return errors.New("a result with null in a list")
+		}
+	}
+	for _, ip := range r.IPs {
+		if ip == nil || ip.Interface != nil && (*ip.Interface < 0 || *ip.Interface >= len(r.Interfaces)) {
+			return errors.New("a result whose addresses are null or of no interface in it")
+		}
+	}
+	return nil
+}
+
+// process is a line of the process table.
+type process struct {
+	pid, parent, group int
+	state              byte
+}
+
+func processes() (all []process) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+		if len(fields) < 3 {
+			continue
+		}
+		p := process{state: fields[0][0]}
+		p.pid, _ = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		p.parent, _ = strconv.Atoi(fields[1])
+		p.group, _ = strconv.Atoi(fields[2])
+		all = append(all, p)
+	}
+	return all
+}
+
+// environOf is a process' environment, nil when it cannot be seen.
+func environOf(pid int) map[string]string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return nil
+	}
+	env := map[string]string{}
+	for _, pair := range strings.Split(string(data), "\x00") {
+		key, value, _ := strings.Cut(pair, "=")
+		env[key] = value
+	}
+	return env
+}
+
+// end kills a delegate and all that it started: what is in its cgroup, or, where
+// there is none, what descends from it (SEC-16).
+func (x *runner) end(pid int, group string) {
+	for range 100 {
+		doomed := membersOf(group)
+		if group == "" {
+			doomed = descendants(pid)
+		}
+		if len(doomed) == 0 {
+			return
+		}
+		for _, p := range doomed {
+			_ = unix.Kill(p, unix.SIGKILL)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// descendants are a process and those that it started, and they.
+func descendants(pid int) (found []int) {
+	all := processes()
+	family := map[int]bool{pid: true}
+	for range all {
+		before := len(family)
+		for _, p := range all {
+			if family[p.parent] {
+				family[p.pid] = true
+			}
+		}
+		if len(family) == before {
+			break
+		}
+	}
+	for _, p := range all {
+		if family[p.pid] && p.state != 'Z' {
+			found = append(found, p.pid)
+		}
+	}
+	return found
+}
+
+// endStrays ends what delegates of a killed daemon have left: they are in its
+// process group, which no later process has got while one of them runs (RES-01).
+func endStrays(group int) {
+	for range 100 {
+		found := false
+		for _, p := range processes() {
+			if p.group == group && p.pid != os.Getpid() && p.state != 'Z' && environOf(p.pid)["CNI_COMMAND"] != "" {
+				found = true
+				_ = unix.Kill(p.pid, unix.SIGKILL)
+			}
+		}
+		if !found {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
