@@ -68,6 +68,9 @@ root:
 # What a machine without a C compiler cannot have is reported with what was skipped.
 NO_RACE := {"Action":"output","Package":"race","Test":"race detector","Output":"no C compiler was found: apt-get install gcc libc6-dev"}\n{"Action":"skip","Package":"race","Test":"race detector"}\n
 
+# The order of the suite's cases; empty is another one each time.
+SEED ?=
+
 .PHONY: test
 test: root build k8s ## all tests: packages, and the whole suite in-process, against the binaries, and with an API server
 	@$(GO) build -o $(BIN)/test-progress ./conformance/progress
@@ -79,7 +82,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	$(GO) test -json $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess) || status=1; \
 	(cd kind/image && $(GO) test -json ./...) || status=1; \
 	echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server, side by side"; \
-	$(GO) test -json -count=1 -parallel 3 -timeout 25m ./conformance/inprocess || status=1; \
+	THICKET_TEST_SEED=$(SEED) $(GO) test -json -count=1 -parallel 3 -timeout 25m ./conformance/inprocess || status=1; \
 	echo "test: the suite as somebody else's go test embeds it (conformance/example, conformance/example-kind)"; \
 	(cd conformance/example && $(GO) test -json -count=1 ./...) || status=1; \
 	(cd conformance/example-kind && $(GO) test -json -count=1 ./...) || status=1; \

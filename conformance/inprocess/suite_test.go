@@ -3,8 +3,10 @@
 package inprocess_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/thicket-cni/thicket/conformance"
@@ -20,8 +22,19 @@ func config(target conformance.Target) conformance.Config {
 		KubernetesAssets: filepath.Join(root, "bin/k8s"), Selection: conformance.Selection{Fast: testing.Short()},
 		FakeDelegate: smallDelegate(),
 		// Three runs stand side by side; most of their time they wait.
-		Parallel: 3,
+		Parallel: 3, Seed: seed(),
 	}
+}
+
+// seed is the order of the cases that make test SEED=… repeats; 0 is another one
+// each time.
+func seed() uint64 {
+	value := os.Getenv("THICKET_TEST_SEED")
+	seed, err := strconv.ParseUint(cmp.Or(value, "0"), 10, 64)
+	if err != nil {
+		panic("THICKET_TEST_SEED=" + value + " is not a number")
+	}
+	return seed
 }
 
 // smallDelegate is the fake delegate as a program of its own, where make test has
