@@ -12,7 +12,7 @@ GOLANGCI_VERSION := v2.15.0
 
 # The real plugins that demo and suite use; go.mod's tool lines pin their version.
 PLUGINS := $(addprefix github.com/containernetworking/plugins/plugins/,\
-	main/bridge main/macvlan main/ptp main/loopback ipam/host-local ipam/static meta/tuning meta/portmap)
+	main/bridge main/macvlan main/ptp main/loopback ipam/host-local ipam/static ipam/dhcp meta/tuning meta/portmap meta/bandwidth meta/firewall meta/sbr)
 
 # The race detector needs cgo; without a C compiler the tests run without it.
 CC_FOUND := $(shell command -v gcc || command -v clang || true)
@@ -35,6 +35,7 @@ build: ## build daemon, shim, suite, demo, mutants and the real plugins into bin
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN)/thicket-second ./fakes/second
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
+	@for role in veth ipam chain; do ln -sf ../thin-plugin $(BIN)/cni/thin-$$role; done
 
 # Real Kubernetes components, from Go modules; versions are kind/components/go.mod's.
 COMPONENTS := kind/components

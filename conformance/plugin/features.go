@@ -36,6 +36,14 @@ const (
 	// FeatureStandalone means that a chained plugin works without a previous
 	// result, too.
 	FeatureStandalone spec.Feature = "standalone"
+	// FeaturePool means that an IPAM plugin chooses addresses from {{.Subnet}} and
+	// keeps what it has given to whom. One without it answers what its
+	// configuration says.
+	FeaturePool spec.Feature = "pool"
+	// FeatureArgs means that an IPAM plugin understands args.cni.ips and the IP of
+	// CNI_ARGS, FeatureRanges the capability argument ipRanges.
+	FeatureArgs   spec.Feature = "args"
+	FeatureRanges spec.Feature = "ranges"
 )
 
 // Features are all of them, with the words by which a skip names each.
@@ -49,8 +57,11 @@ var Features = map[spec.Feature]string{
 	FeatureMasquerade: "masquerading",
 	FeatureDaemon:     "a daemon of its own",
 	FeatureStandalone: "working without a previous result",
+	FeaturePool:       "choosing addresses from a range",
+	FeatureArgs:       "addresses asked for by args.cni.ips",
+	FeatureRanges:     "the capability argument ipRanges",
 }
 
 // Optional are those that nobody owes: a case that needs one does not apply to a
 // plugin without it.
-var Optional = []spec.Feature{FeatureIPAM, FeatureMAC, FeatureIPs, FeatureMasquerade, FeatureDaemon, FeatureStandalone}
+var Optional = []spec.Feature{FeatureIPAM, FeatureMAC, FeatureIPs, FeatureMasquerade, FeatureDaemon, FeatureStandalone, FeaturePool, FeatureArgs, FeatureRanges}

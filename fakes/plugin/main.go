@@ -63,8 +63,11 @@ func (c *call) has(f Fault) bool { return c.fault == f }
 
 func (c *call) execute(stdin io.Reader) error {
 	c.env = readEnvironment(os.Getenv)
-	if c.env.command == "VERSION" {
+	switch c.env.command {
+	case "VERSION":
 		return c.version(stdin)
+	case "":
+		fmt.Fprintf(c.stderr, "CNI plugin %s of the conformance suite\n", c.role)
 	}
 	var err error
 	if c.stdin, err = io.ReadAll(stdin); err != nil {

@@ -20,6 +20,7 @@ var resultCases = []plugin.Case{
 func resultForm(ctx context.Context, e *plugin.Env) {
 	a := e.Attach()
 	r := a.MustAdd(ctx)
+	Expect(r.CNIVersion).To(Equal(e.Version), "cniVersion of %s", r.Raw)
 	Expect(r.Fields).NotTo(HaveKey("interfaces"), "%s", r.Raw)
 	Expect(r.IPs).NotTo(BeEmpty(), "ips of %s", r.Raw)
 	for _, ip := range r.IPs {
