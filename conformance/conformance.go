@@ -90,8 +90,10 @@ type Options struct {
 	// Command makes the command that runs this program as a child: IsChild is
 	// true in it, and it must call RunChild with the same Settings.
 	Command func(ctx context.Context) *exec.Cmd
-	// Parallel, Seed and Progress are those of suite.Options.
+	// Parallel, Seed, Keep, Rerun and Progress are those of suite.Options.
 	Parallel int
+	Keep     string
+	Rerun    func(id string) string
 	Seed     uint64
 	Progress func(done, of int, r CaseResult)
 	// API is the API server that several runs share; nil means one of this run's own.
@@ -112,7 +114,7 @@ func (o *Options) options() (suite.Options, error) {
 	}
 	to := suite.Options{
 		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
-		Command: o.Command, Parallel: o.Parallel, Seed: o.Seed, Progress: o.Progress,
+		Command: o.Command, Parallel: o.Parallel, Keep: o.Keep, Rerun: o.Rerun, Seed: o.Seed, Progress: o.Progress,
 	}
 	if _, err := os.Stat(cmp.Or(o.Kubeconfig, os.DevNull)); err != nil { // also for a target that has no use for it
 		return to, fmt.Errorf("the kubeconfig: %w", err)

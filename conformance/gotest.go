@@ -31,6 +31,10 @@ type Config struct {
 	// ReportDir is where the reports are written; empty for the directory that
 	// the environment variable REPORT names, or nowhere.
 	ReportDir string
+	// KeepDir is where what the cases make is kept, each case's in a directory of
+	// its own; empty for the directory that the environment variable KEEP names,
+	// or nowhere.
+	KeepDir string
 }
 
 // Run judges a target within somebody's own go test: each case is a subtest of
@@ -48,7 +52,10 @@ func Run(t *testing.T, c Config) {
 	}
 	settings := Settings{Target: c.Target, Profiles: c.Profiles, Setup: c.Setup, NoPreflight: c.NoPreflight, FakeDelegate: c.FakeDelegate, PluginDir: c.PluginDir,
 		Kubeconfig: c.Kubeconfig, KubernetesAssets: c.KubernetesAssets}
-	o, err := (&Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed}).options()
+	if c.KeepDir == "" {
+		c.KeepDir = os.Getenv("KEEP")
+	}
+	o, err := (&Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed, Keep: c.KeepDir}).options()
 	if err != nil {
 		t.Fatal(err)
 	}

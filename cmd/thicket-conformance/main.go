@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -93,6 +94,12 @@ func (f *targetFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.assets, "kubernetes-assets", filepath.Join(beside, "k8s"), "etcd and kube-apiserver, a `directory`; $KUBEBUILDER_ASSETS goes before it")
 	c.Flags().StringVar(&f.fake, "fake-delegate", "", "a program to execute as the suite's delegate plugin, a `file` that imports fakes/delegate; empty is this program itself")
 	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
+}
+
+// names reports whether a flag is one of those that name a target and what its
+// cases need.
+func (f *targetFlags) names(flag string) bool {
+	return slices.Contains([]string{"target", "kubeconfig", "kubernetes-assets", "fake-delegate", "plugins"}, flag)
 }
 
 // besideSelf is the directory of this program, where the others stand too.

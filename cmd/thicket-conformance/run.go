@@ -8,11 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/thicket-cni/thicket/conformance"
 	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
@@ -25,10 +28,12 @@ type runFlags struct {
 	selection conformance.Selection
 	level     string
 	report    string
+	keep      string
 	parallel  int
 	seed      uint64
 	repeat    int
 	verbose   bool
+	flags     *pflag.FlagSet
 }
 
 func runCommand() *cobra.Command {
@@ -42,14 +47,16 @@ func runCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
 	f.register(c)
+	f.flags = c.Flags()
 	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(profileNames(), ", "))
 	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id` or pattern, such as SOCK-*")
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
+	c.Flags().StringVar(&f.keep, "keep", "", "keep what the cases make in this `directory`: configurations, logs, calls, records; each case in one of its own")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
-	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show the output of failed cases: the daemon's log, the delegates' calls")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show all of failed cases: the daemon's log, the delegates' calls, the steps")
 	return c
 }
 
@@ -96,6 +103,7 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
 	r, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
+		Keep: f.keep, Rerun: f.rerun,
 		// The child is this command again, with the same flags.
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
 		Progress: func(done, of int, r report.CaseResult) {
@@ -111,6 +119,9 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 		return err
 	}
 	summarize(out, r, f.verbose)
+	if f.keep != "" {
+		fmt.Fprintf(out, "kept in %s: a directory for each case, with output.txt, result.json, and the case's own directory e-…\n", f.keep)
+	}
 	if n := r.Count(conformance.Must); n.Failed > 0 {
 		return errFailed
 	}
@@ -119,6 +130,26 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 		return fmt.Errorf("no case was executed: all %d were skipped or do not apply", len(r.Cases))
 	}
 	return nil
+}
+
+// rerun is the command that judges a case alone and keeps everything: this one,
+// with the flags that name the target.
+func (f *runFlags) rerun(id string) string {
+	command := []string{os.Args[0], "run"}
+	f.flags.Visit(func(flag *pflag.Flag) {
+		if f.names(flag.Name) {
+			command = append(command, "--"+flag.Name, quoted(flag.Value.String()))
+		}
+	})
+	return strings.Join(append(command, "--only", id, "-v", "--keep", filepath.Join(os.TempDir(), "keep-"+id)), " ")
+}
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	if regexp.MustCompile(`^[\w@%+=:,./-]+$`).MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // summarize prints what was skipped or does not apply and why, what failed, and the counts.
@@ -135,10 +166,11 @@ func summarize(out io.Writer, r *report.Report, verbose bool) {
 		if c.State != report.Failed {
 			continue
 		}
-		fmt.Fprintf(out, "\nFAILED %s %s: %s\n  source: %s\n  %s\n", c.Level, c.ID, c.Title, c.Source, strings.ReplaceAll(c.Reason, "\n", "\n  "))
+		story := c.Brief()
 		if verbose {
-			fmt.Fprintln(out, c.Story())
+			story = c.Story()
 		}
+		fmt.Fprintf(out, "\nFAILED %s %s: %s\n  source: %s\n  %s\n%s", c.Level, c.ID, c.Title, c.Source, strings.ReplaceAll(c.Reason, "\n", "\n  "), story)
 	}
 	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds, r.Seed)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

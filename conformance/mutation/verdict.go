@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -24,6 +25,9 @@ type Verdict struct {
 	// Weak are those of the killed that a case killed by its deadline alone.
 	Weak     []string   `json:"weak"`
 	Survived []Survivor `json:"survived"`
+	// Poor are the kills whose report does not say in the case's own words what is
+	// wrong: a failure has to help the author of the implementation.
+	Poor []PoorHeadline `json:"poor"`
 	// NotJudged are those for which something is missing on this machine.
 	NotJudged []Survivor `json:"notJudged"`
 
@@ -38,8 +42,25 @@ type Survivor struct {
 	Why    string `json:"why"`
 }
 
+// PoorHeadline is a failure that does not say what is wrong.
+type PoorHeadline struct {
+	Mutant   string `json:"mutant"`
+	Case     string `json:"case"`
+	Headline string `json:"headline"`
+}
+
+// machinery are words that tell of the suite's inside and not of what was asked
+// for.
+var machinery = regexp.MustCompile(`Timed out|timeout occurred|Context was cancelled|<bool>|^[Ee]xpected|(^|: )(unexpected )?EOF$|\bnil pointer\b`)
+
+// poor reports whether a failure's headline says what is wrong in other words
+// than the case's.
+func poor(r *report.CaseResult) bool {
+	return r.State == report.Failed && (r.Unworded || machinery.MatchString(r.Headline()))
+}
+
 func verdictOf(catalog *suite.Catalog, mutants []Mutant, trials []Trial) *Verdict {
-	v := &Verdict{Mutants: mutants, Trials: trials, Killed: []string{}, Weak: []string{}, Survived: []Survivor{}, NotJudged: []Survivor{}, catalog: catalog}
+	v := &Verdict{Mutants: mutants, Trials: trials, Killed: []string{}, Weak: []string{}, Survived: []Survivor{}, NotJudged: []Survivor{}, Poor: []PoorHeadline{}, catalog: catalog}
 	for i := range mutants {
 		m := &mutants[i]
 		if m.Equivalent != "" {
@@ -53,6 +74,11 @@ func verdictOf(catalog *suite.Catalog, mutants []Mutant, trials []Trial) *Verdic
 			}
 		}
 		v.Survived = append(v.Survived, survived...)
+	}
+	for i := range trials {
+		if t := &trials[i]; t.Outcome.kills() && poor(&t.CaseResult) {
+			v.Poor = append(v.Poor, PoorHeadline{t.Mutant, t.ID, t.Headline()})
+		}
 	}
 	return v
 }
@@ -94,7 +120,7 @@ func (v *Verdict) Print(out io.Writer, verbose bool) {
 	if verbose {
 		for _, t := range v.Trials {
 			if t.Mutant != Baseline && t.State == report.Failed {
-				fmt.Fprintf(out, "\n%s against %s:\n  %s\n", t.ID, t.Mutant, indented(t.Reason))
+				fmt.Fprintf(out, "\n%s against %s:\n  %s\n%s", t.ID, t.Mutant, indented(t.Reason), t.Brief())
 			}
 		}
 	}
@@ -114,6 +140,12 @@ func (v *Verdict) Print(out io.Writer, verbose bool) {
 	v.printUnclaimed(out)
 	if len(v.Weak) > 0 {
 		fmt.Fprintf(out, "\nkilled by a deadline, which a slow machine might do too: %s\n", strings.Join(v.Weak, ", "))
+	}
+	if len(v.Poor) > 0 {
+		fmt.Fprintf(out, "\nkilled, and the report does not say in the case's words what is wrong (%d):\n", len(v.Poor))
+		for _, p := range v.Poor {
+			fmt.Fprintf(out, "  %s against %s: %s\n", p.Case, p.Mutant, p.Headline)
+		}
 	}
 	fmt.Fprintf(out, "\n%d mutants, %d killed, %d survived", len(v.Killed)+len(names)+len(v.NotJudged), len(v.Killed), len(names))
 	if n := len(v.NotJudged); n > 0 {

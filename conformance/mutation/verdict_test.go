@@ -93,3 +93,28 @@ func TestOnlyTheCaseItselfKills(t *testing.T) {
 	g.Expect(out.String()).To(ContainSubstring("asserted fails unclaimed too: NET-14\n"))
 	g.Expect(out.String()).To(ContainSubstring("killed by a deadline, which a slow machine might do too: late\n"))
 }
+
+// TestPoorHeadlines counts the kills that do not say what is wrong.
+func TestPoorHeadlines(t *testing.T) {
+	g := NewWithT(t)
+	results := map[string]report.CaseResult{"none NET-13": passed}
+	var mutants []Mutant
+	for name, reason := range map[string]string{
+		"good": "calls of delegates: expected 1 to equal 2\n  Expected\n  <int>: 1", "bool": "Expected\n    <bool>: false\nto be true",
+		"late": "Timed out after 1.000s.", "lost": "ADD on /cni: EOF", "node": "A node timeout occurred",
+	} {
+		results[name+" NET-13"] = report.CaseResult{State: report.Failed, Failure: report.FailedAssertion, Reason: reason}
+		mutants = append(mutants, Mutant{Name: name, Cases: []string{"NET-13"}})
+	}
+	results["unworded NET-13"] = report.CaseResult{State: report.Failed, Failure: report.FailedAssertion, Reason: "fine", Unworded: true}
+	mutants = append(mutants, Mutant{Name: "unworded", Cases: []string{"NET-13"}})
+	v := judge(t, false, results, mutants...)
+	var names []string
+	for _, p := range v.Poor {
+		names = append(names, p.Mutant)
+	}
+	g.Expect(names).To(ConsistOf("bool", "late", "lost", "node", "unworded"))
+	var out strings.Builder
+	v.Print(&out, false)
+	g.Expect(out.String()).To(ContainSubstring("NET-13 against lost: ADD on /cni: EOF\n"))
+}

@@ -59,6 +59,7 @@ type Node struct {
 	sandboxes []*Sandbox
 	closers   []func()
 	notes     []string
+	steps     steps
 	// before are the processes that ran before the subject did.
 	before []string
 	// allowed is why leftovers do not fail the case, "" when they are.
@@ -74,7 +75,7 @@ func New(o Options) *Node {
 	}
 	dir, err := os.MkdirTemp(work, "e-")
 	Expect(err).NotTo(HaveOccurred())
-	n := &Node{Dir: dir, BinDir: filepath.Join(dir, "bin"), CallsDir: filepath.Join(dir, "calls"), options: o}
+	n := &Node{Dir: dir, BinDir: filepath.Join(dir, "bin"), CallsDir: filepath.Join(dir, "calls"), options: o, steps: steps{began: time.Now()}}
 	if suite.Isolated() {
 		n.before = suite.ForeignProcesses()
 	}

@@ -4,7 +4,6 @@ package report
 
 import (
 	"encoding/xml"
-	"strings"
 
 	"github.com/onsi/ginkgo/v2/reporters"
 
@@ -15,7 +14,7 @@ import (
 // or none when it passed.
 func (r *Report) junitCase(c *CaseResult) reporters.JUnitTestCase {
 	test := reporters.JUnitTestCase{Name: c.ID + " " + c.Title, Classname: c.Profile, Status: string(c.State), Time: c.Seconds}
-	message, _, _ := strings.Cut(c.Reason, "\n")
+	message := c.Headline()
 	switch {
 	case c.State == Passed:
 	case c.State == Failed && c.Level == spec.Must:

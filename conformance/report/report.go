@@ -62,6 +62,11 @@ type CaseResult struct {
 	Failure Failure `json:"failure,omitempty"`
 	// Reason is why it failed, was skipped or does not apply.
 	Reason string `json:"reason,omitempty"`
+	// Unworded means that the case has no words for what failed: the headline is
+	// made of the requirement's.
+	Unworded bool `json:"unworded,omitempty"`
+	// Step is the part of the case that failed, in the case's words.
+	Step string `json:"step,omitempty"`
 	// Seconds is how long it took.
 	Seconds float64 `json:"seconds"`
 	// CPUSeconds is the processor time that its processes took: a case that takes
@@ -78,6 +83,11 @@ type CaseResult struct {
 	// Editions are the outcomes by which the case was judged one by one, such as
 	// the versions of a protocol; none for a case without.
 	Editions []EditionResult `json:"editions,omitempty"`
+	// Steps are what a case that failed did last, in the order in which it began.
+	Steps []StepResult `json:"steps,omitempty"`
+	// Rerun is the command that judges a case that failed alone, and keeps
+	// everything.
+	Rerun string `json:"rerun,omitempty"`
 }
 
 // EditionResult is the outcome of one edition of a case.

@@ -87,6 +87,12 @@ type T struct {
 type Story struct {
 	// Output is what the subject printed.
 	Output string
+	// Ended says that the subject ended though nobody asked it to, "" when it did
+	// not: "the daemon ended by itself (exit status 2)".
+	Ended string
+	// Steps are what the case did last, At how long it had been going on.
+	Steps []report.StepResult
+	At    time.Duration
 	// Calls are the plugins' executions; CallsBefore is how many earlier ones are
 	// left out.
 	Calls       []report.CallResult

@@ -14,7 +14,6 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/report"
-	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
 // How the runner tells a child process what to do.
@@ -102,49 +101,21 @@ func RunSpec(c *Case, s Settings) report.CaseResult {
 			c.Body(ctx, t)
 		})
 	})
-	ginkgo.ReportAfterSuite("result", func(r ginkgo.Report) { take(&result, r) })
+	var all ginkgo.Report
+	ginkgo.ReportAfterSuite("result", func(r ginkgo.Report) { all = r })
 	suite, reporter := ginkgo.GinkgoConfiguration()
 	reporter.NoColor = true
 	reporter.Verbose = true
 	suite.EmitSpecProgress = false
 	ginkgo.RunSpecs(failer{}, "Thicket conformance", suite, reporter)
-	result.Notes = t.notes
-	if result.State == report.Failed {
-		result.Output, result.Calls, result.CallsBefore = t.told.Output, t.told.Calls, t.told.CallsBefore
-		if result.Failure == report.FailedDeadline {
-			result.Reason += deadlineStory(c.timeout(), t.told.Output)
-		}
-		if t.unserved {
-			result.Failure = report.FailedUnserved
-		}
-	}
+	t.take(&result, &all)
 	return result
 }
 
-// deadlineStory is what helps to understand a case that did not end, which no
-// assertion explains: the end of what the subject printed.
-func deadlineStory(limit time.Duration, output string) string {
-	if strings.TrimSpace(output) == "" {
-		return fmt.Sprintf("\nIt may take %s. The target printed nothing.", limit)
-	}
-	return fmt.Sprintf("\nIt may take %s. The target printed last:\n%s", limit, spec.LastLines(output, 15))
-}
-
-// whereabouts is the line of the case that a goroutine of it was at, "" when
-// that is not known.
-func whereabouts(p gtypes.ProgressReport) string {
-	for _, frame := range p.SpecGoroutine().Stack {
-		host, _, module := strings.Cut(frame.Function, "/")
-		if module && strings.Contains(host, ".") && !strings.HasPrefix(frame.Function, "github.com/onsi/") {
-			return fmt.Sprintf("\n  it was at %s:%d", frame.Filename, frame.Line)
-		}
-	}
-	return ""
-}
-
 // take reads the outcome of the one spec.
-func take(to *report.CaseResult, r ginkgo.Report) {
+func (t *T) take(to *report.CaseResult, r *ginkgo.Report) {
 	to.State, to.Failure, to.Reason = report.Failed, report.FailedSuite, strings.Join(r.SpecialSuiteFailureReasons, "; ")
+	to.Notes = t.notes
 	for _, sr := range r.SpecReports {
 		if sr.LeafNodeType != gtypes.NodeTypeIt {
 			continue
@@ -156,8 +127,19 @@ func take(to *report.CaseResult, r ginkgo.Report) {
 		case sr.State.Is(gtypes.SpecStateSkipped) && len(sr.AdditionalFailures) == 0:
 			to.State, to.Failure, to.Reason = report.Skipped, "", sr.Failure.Message
 		default:
-			to.Failure, to.Reason = failureOf(sr), failureText(sr)
+			to.Failure = failureOf(sr)
+			explain(to, &sr, t.Case.timeout(), &t.told)
 		}
+	}
+	if to.State != report.Failed {
+		return
+	}
+	to.Output, to.Calls, to.CallsBefore, to.Steps = t.told.Output, t.told.Calls, t.told.CallsBefore, t.told.Steps
+	if to.Failure == report.FailedDeadline && strings.TrimSpace(to.Output) == "" {
+		to.Output = "The target printed nothing.\n"
+	}
+	if t.unserved {
+		to.Failure = report.FailedUnserved
 	}
 }
 
@@ -174,23 +156,4 @@ func failureOf(sr gtypes.SpecReport) report.Failure {
 		return report.FailedLeftovers
 	}
 	return report.FailedAssertion
-}
-
-// failureText is what failed, with the step (ginkgo.By) in which it did.
-func failureText(sr gtypes.SpecReport) string {
-	text := func(f gtypes.Failure) string {
-		message := f.Message
-		if f.ForwardedPanic != "" {
-			message += ": " + f.ForwardedPanic
-		}
-		return fmt.Sprintf("%s\n  at %s%s", message, f.Location, whereabouts(f.ProgressReport))
-	}
-	texts := []string{text(sr.Failure)}
-	if steps := sr.SpecEvents.WithType(gtypes.SpecEventByStart); len(steps) > 0 {
-		texts[0] = "while " + steps[len(steps)-1].Message + ":\n" + texts[0]
-	}
-	for _, more := range sr.AdditionalFailures {
-		texts = append(texts, text(more.Failure))
-	}
-	return strings.Join(texts, "\n")
 }

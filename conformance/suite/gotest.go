@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +61,9 @@ func Run(t *testing.T, o Options, reportDir string) {
 		t.Logf("this process was started for %q, so %q does nothing in it", os.Getenv(envRun), name)
 		return
 	}
+	o.Rerun = func(id string) string {
+		return fmt.Sprintf("KEEP=%s go test -count=1 -v -run '%s' .", filepath.Join(os.TempDir(), "keep-"+id), pattern(t.Name()+"/"+id))
+	}
 	args := childArgs(t.Name(), os.Args[1:])
 	o.Command = func(ctx context.Context) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
@@ -105,7 +109,7 @@ func tell(t *testing.T, r report.CaseResult) {
 	case r.State == report.Failed && r.Level == spec.Must:
 		t.Errorf("%s\n%s\n%s", r.Title, r.Reason, r.Story())
 	case r.State == report.Failed:
-		t.Logf("a SHOULD that is not kept: %s\n%s", r.Title, r.Reason)
+		t.Logf("a SHOULD that is not kept: %s\n%s\n%s", r.Title, r.Reason, r.Brief())
 	}
 }
 
@@ -135,11 +139,16 @@ func counted(r *report.Report) string {
 // childArgs are a test program's arguments that select one test exactly, with
 // those of the caller's that are not go test's own.
 func childArgs(test string, args []string) []string {
+	return append([]string{"-test.run=" + pattern(test), "-test.timeout=0"}, ownArgs(args)...)
+}
+
+// pattern is what go test's -run takes for one test exactly.
+func pattern(test string) string {
 	var elements []string
 	for element := range strings.SplitSeq(test, "/") {
 		elements = append(elements, "^"+regexp.QuoteMeta(element)+"$")
 	}
-	return append([]string{"-test.run=" + strings.Join(elements, "/"), "-test.timeout=0"}, ownArgs(args)...)
+	return strings.Join(elements, "/")
 }
 
 // ownArgs leaves out go test's own flags, with the values of those that stand

@@ -50,6 +50,12 @@ type Options struct {
 	// Seed decides on the order of the cases. Long cases come first all the same.
 	// The report tells it; 0 chooses one.
 	Seed uint64
+	// Keep is a directory for what the cases made: directories, logs, calls and
+	// configurations, each in a directory named by the case's id. Empty means that
+	// they are removed.
+	Keep string
+	// Rerun says which command judges a case alone, for the report; may be nil.
+	Rerun func(id string) string
 	// Progress is called after each case, one call at a time; may be nil.
 	Progress func(done, of int, r report.CaseResult)
 }
@@ -91,6 +97,9 @@ func begin(ctx context.Context, o Options) (*session, error) {
 		return nil, fmt.Errorf("root is needed for namespaces and sockets, this is uid %d", uid)
 	}
 	cases, err := o.Catalog.selectFor(o.Selection, o.Subject)
+	if err == nil {
+		err = o.prepareKeep()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +266,7 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 		result.Failure, result.Reason = report.FailedSuite, err.Error()
 		return result
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer func() { s.remove(dir, c.ID) }()
 	defer func() {
 		for _, service := range s.Services {
 			_ = service.Sweep(ctx, c.ID) // what it leaves is seen when the run closes the service
@@ -281,6 +290,12 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 		result.Failure = report.FailedSuite
 		result.Reason = fmt.Sprintf("the case's process gave no result: %v", cmp.Or(context.Cause(limited), runErr, err))
 		result.Output = spec.LastLines(output, 60)
+	}
+	if result.State == report.Failed && s.Rerun != nil {
+		result.Rerun = s.Rerun(c.ID)
+	}
+	if s.Keep != "" {
+		_ = os.WriteFile(filepath.Join(dir, "output.txt"), []byte(output), 0o600) // the case's own timeline
 	}
 	return result
 }

@@ -63,6 +63,13 @@ func (p *process) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// EndedBy says how the process ended: "exit status 2", "signal: killed". It waits
+// for its end.
+func (p *process) EndedBy() string {
+	<-p.done
+	return p.cmd.ProcessState.String()
+}
+
 // Log implements Process.
 func (p *process) Log() string {
 	data, err := os.ReadFile(p.log)

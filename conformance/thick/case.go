@@ -4,6 +4,7 @@ package thick
 
 import (
 	"context"
+	"regexp"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -74,12 +75,43 @@ func (c *Case) run(ctx context.Context, t *suite.T) {
 		if e.unserved {
 			t.Unserved()
 		}
+		story := e.storyOfFailure(ctx)
 		defer func() {
-			calls, before := node.CallResults(e.Calls())
-			t.Tell(suite.Story{Output: e.Story(), Calls: calls, CallsBefore: before})
+			if story.Output == "" {
+				story.Output = e.Story()
+			}
+			story.Calls, story.CallsBefore = node.CallResults(e.Calls())
+			t.Tell(story)
 			t.Note(e.Notes()...)
 		}()
 		e.Teardown(ctx)
 	}, ginkgo.NodeTimeout(TeardownTimeout))
 	body(ctx, e)
 }
+
+// dying is how long a daemon may take to end whose connections have ended.
+const dying = 300 * time.Millisecond
+
+// storyOfFailure tells how it stands when the body is over, before clean-up adds
+// to it. Of a case that has not failed so far it tells the steps alone.
+func (e *Env) storyOfFailure(ctx context.Context) suite.Story {
+	var s suite.Story
+	s.Steps, s.At = e.Steps()
+	failure := ginkgo.CurrentSpecReport()
+	if !failure.Failed() {
+		return s
+	}
+	if lostConnection.MatchString(failure.FailureMessage()) {
+		_ = node.Await(func() []string {
+			if ctx.Err() != nil || e.endedUnasked() != "" {
+				return nil
+			}
+			return []string{"it lives"}
+		}, dying)
+	}
+	s.Ended, s.Output = e.endedUnasked(), e.Story()
+	return s
+}
+
+// lostConnection is what a client reads whose daemon has just died.
+var lostConnection = regexp.MustCompile(`EOF|connection re(set|fused)|broken pipe`)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -95,7 +96,10 @@ func roundTrip(ctx context.Context, dial func(context.Context, string, string) (
 
 // Do sends any request to the daemon.
 func (e *Env) Do(ctx context.Context, method, path string, header http.Header, body io.Reader) (*Answer, error) {
-	return Do(ctx, e.Socket(), method, path, header, body)
+	ended := e.Step("%s %s", method, path)
+	a, err := Do(ctx, e.Socket(), method, path, header, body)
+	answered(ctx, ended, a, err)
+	return a, err
 }
 
 // Dial opens a connection to the daemon's socket.
@@ -124,7 +128,33 @@ func (e *Env) TryPost(ctx context.Context, endpoint string, r *api.Request) (*An
 	if err != nil {
 		return nil, err
 	}
-	return e.Do(ctx, http.MethodPost, endpoint, http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(data))
+	ended := e.Step("%s on %s%s", r.Env["CNI_COMMAND"], endpoint, ofSandbox(r.Env))
+	a, err := Do(ctx, e.Socket(), http.MethodPost, endpoint, http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(data))
+	answered(ctx, ended, a, err)
+	return a, err
+}
+
+// ofSandbox says for which sandbox and interface a command is.
+func ofSandbox(env map[string]string) string {
+	id := env["CNI_CONTAINERID"]
+	if id == "" {
+		return ""
+	}
+	return fmt.Sprintf(" for %s of sandbox %s", env["CNI_IFNAME"], id[:min(8, len(id))])
+}
+
+// answered notes what came of a request. One that was still waiting when the
+// case's time was over has no end.
+func answered(ctx context.Context, ended func(string), a *Answer, err error) {
+	switch cause := context.Cause(ctx); {
+	case cause != nil && strings.Contains(cause.Error(), "timeout occurred"): // Ginkgo's end of the case
+	case err != nil && ctx.Err() != nil:
+		ended("given up by the client")
+	case err != nil:
+		ended("no answer: " + err.Error())
+	default:
+		ended(fmt.Sprintf("%d %s", a.Status, a.Body[:min(len(a.Body), 400)]))
+	}
 }
 
 // noteAdd remembers which sandboxes need a DEL in the end.
@@ -165,7 +195,7 @@ func (e *Env) NoteAddOf(id string) {
 func (e *Env) Post(ctx context.Context, endpoint string, r *api.Request) *Answer {
 	ginkgo.GinkgoHelper()
 	a, err := e.TryPost(ctx, endpoint, r)
-	Expect(err).NotTo(HaveOccurred(), "%s on %s", r.Env["CNI_COMMAND"], endpoint)
+	Expect(err).NotTo(HaveOccurred(), "%s on %s is not answered", r.Env["CNI_COMMAND"], endpoint)
 	return a
 }
 

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
-	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
 const (
@@ -29,6 +29,8 @@ const (
 type Daemon struct {
 	process Process
 	env     *Env
+	// asked is set when the case has told the daemon to end, or expects its end.
+	asked atomic.Bool
 }
 
 type startSpec struct {
@@ -96,6 +98,7 @@ func (e *Env) AwaitServing(ctx context.Context, d *Daemon) {
 func (e *Env) awaitServing(ctx context.Context, d *Daemon, runDir string) {
 	ginkgo.GinkgoHelper()
 	e.unserved = true
+	ended := e.Step("the daemon starts")
 	probes := []string{"/healthz"}
 	if e.Supports(FeatureReadyz) {
 		probes = append(probes, "/readyz")
@@ -103,12 +106,13 @@ func (e *Env) awaitServing(ctx context.Context, d *Daemon, runDir string) {
 	for _, probe := range probes {
 		Eventually(func() error {
 			if d.Ended() {
-				return StopTrying(fmt.Sprintf("the daemon ended with %d instead of serving", d.ExitCode()))
+				return StopTrying("the daemon ended instead of serving: " + d.endedBy())
 			}
 			return e.Probe(ctx, runDir, probe)
 		}).WithContext(ctx).WithTimeout(StartTimeout).WithPolling(node.PollInterval).Should(Succeed(),
-			func() string { return "the daemon's log:\n" + spec.LastLines(d.Log(), 40) })
+			func() string { return "the daemon does not come to serve: " + probe + " is not answered with 200" })
 	}
+	ended("serves")
 	e.unserved = false
 }
 
@@ -166,21 +170,24 @@ func (e *Env) Probe(ctx context.Context, runDir, endpoint string) error {
 func (e *Env) StartRefused(ctx context.Context, options ...StartOption) string {
 	ginkgo.GinkgoHelper()
 	d := e.launch(ctx, e.startSpec(options))
+	d.asked.Store(true)
 	select {
 	case <-d.Done():
 	case <-time.After(RefusalTimeout):
-		ginkgo.Fail("the daemon serves, or hangs, instead of refusing to start; its log:\n" + spec.LastLines(d.Log(), 40))
+		ginkgo.Fail("the daemon serves, or hangs, instead of refusing to start")
 	case <-ctx.Done():
-		ginkgo.Fail(ctx.Err().Error())
+		ginkgo.Fail("the daemon has not refused to start yet")
 	}
-	Expect(d.ExitCode()).NotTo(BeZero(), "a daemon that refuses to start must end with failure; its log:\n%s", d.Log())
+	Expect(d.ExitCode()).NotTo(BeZero(), "the exit status of a daemon that refuses to start; its log:\n%s", d.Log())
 	return d.Log()
 }
 
 // Terminate tells the daemon to stop, as SIGTERM does, and returns at once.
 func (d *Daemon) Terminate() {
 	ginkgo.GinkgoHelper()
-	Expect(d.process.Terminate()).To(Succeed())
+	d.asked.Store(true)
+	d.env.Step("the daemon is told to end")("")
+	Expect(d.process.Terminate()).To(Succeed(), "SIGTERM to the daemon")
 }
 
 // Stop terminates the daemon and waits until it has ended.
@@ -196,15 +203,17 @@ func (d *Daemon) Stop(ctx context.Context) {
 // Kill ends the daemon by SIGKILL; the target must support FeatureKill.
 func (d *Daemon) Kill() {
 	ginkgo.GinkgoHelper()
-	Expect(d.process.Kill()).To(Succeed())
+	d.asked.Store(true)
+	d.env.Step("the daemon is killed")("")
+	Expect(d.process.Kill()).To(Succeed(), "SIGKILL to the daemon")
 	d.Await(context.Background())
 }
 
 // Await waits until the daemon has ended.
 func (d *Daemon) Await(ctx context.Context) {
 	ginkgo.GinkgoHelper()
-	Eventually(d.Done()).WithContext(ctx).WithTimeout(TeardownTimeout).Should(BeClosed(),
-		func() string { return "the daemon does not end; its log:\n" + spec.LastLines(d.Log(), 40) })
+	d.asked.Store(true)
+	Eventually(func() bool { return d.Ended() }).WithContext(ctx).WithTimeout(TeardownTimeout).WithPolling(node.PollInterval).Should(BeTrue(), "the daemon does not end")
 }
 
 // Done is closed when the daemon has ended.
@@ -212,6 +221,27 @@ func (d *Daemon) Done() <-chan struct{} { return d.process.Done() }
 
 // ExitCode is the daemon's exit status; it waits for its end.
 func (d *Daemon) ExitCode() int { return d.process.ExitCode() }
+
+// endedBy says how the daemon ended: "exit status 2", "signal: killed".
+func (d *Daemon) endedBy() string {
+	if p, ok := d.process.(interface{ EndedBy() string }); ok {
+		return p.EndedBy()
+	}
+	return fmt.Sprintf("exit status %d", d.ExitCode())
+}
+
+// endedUnasked says which of the case's daemons has ended though nothing told it
+// to, "" when none has.
+func (e *Env) endedUnasked() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.daemons {
+		if !d.asked.Load() && d.Ended() {
+			return fmt.Sprintf("the daemon ended by itself (%s)", d.endedBy())
+		}
+	}
+	return ""
+}
 
 // Log is what the daemon has printed so far.
 func (d *Daemon) Log() string { return d.process.Log() }

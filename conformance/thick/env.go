@@ -178,11 +178,19 @@ func (e *Env) deleteAll(ctx context.Context) {
 	}
 }
 
+// toldDaemons is how many of a case's daemons a failure's story tells of, the
+// last ones.
+const toldDaemons = 3
+
 // Story is what helps to understand a failure: the daemons' logs.
 func (e *Env) Story() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	var text string
 	for i, d := range e.daemons {
-		text += fmt.Sprintf("--- log of daemon %d\n%s\n", i+1, spec.LastLines(d.Log(), 60))
+		if i >= len(e.daemons)-toldDaemons {
+			text += fmt.Sprintf("--- log of daemon %d of %d\n%s\n", i+1, len(e.daemons), spec.LastLines(d.Log(), 60))
+		}
 	}
 	return text
 }

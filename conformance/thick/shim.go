@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -43,6 +45,7 @@ type ShimProcess struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
 	start          time.Time
+	ended          func(outcome string)
 	done           chan struct{}
 	run            *ShimRun
 }
@@ -88,7 +91,10 @@ func (e *Env) StartShim(_ context.Context, command string, s *node.Sandbox, opti
 	if spec.env["CNI_COMMAND"] == "ADD" {
 		e.NoteAddOf(s.ID)
 	}
-	p := &ShimProcess{cmd: exec.Command(spec.path), start: time.Now(), done: make(chan struct{})} //nolint:noctx // the case ends it
+	p := &ShimProcess{ //nolint:noctx // the case ends it
+		cmd: exec.Command(spec.path), start: time.Now(), done: make(chan struct{}),
+		ended: e.Step("the shim's %s%s", spec.env["CNI_COMMAND"], ofSandbox(spec.env)),
+	}
 	for k, v := range spec.env {
 		p.cmd.Env = append(p.cmd.Env, k+"="+v)
 	}
@@ -101,6 +107,7 @@ func (e *Env) StartShim(_ context.Context, command string, s *node.Sandbox, opti
 	go func() {
 		_ = p.cmd.Wait() // the exit status is in ProcessState
 		p.run = &ShimRun{Stdout: p.stdout.Bytes(), Stderr: p.stderr.Bytes(), ExitCode: p.cmd.ProcessState.ExitCode(), Duration: time.Since(p.start)}
+		p.ended(fmt.Sprintf("%s, printed %s", p.cmd.ProcessState, bytes.TrimSpace(slices.Concat(p.run.Stdout, p.run.Stderr))))
 		close(p.done)
 	}()
 	e.mu.Lock()
@@ -134,7 +141,7 @@ func (p *ShimProcess) Wait(ctx context.Context) *ShimRun {
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		ginkgo.Fail("the shim does not end: " + context.Cause(ctx).Error())
+		ginkgo.Fail(fmt.Sprintf("the shim does not end: it has been running for %s", time.Since(p.start).Round(time.Millisecond)))
 	}
 	return p.run
 }
