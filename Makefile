@@ -112,6 +112,14 @@ bench: root build k8s ## measure bin/, with an API server, against its goals, an
 bench-memory: root build k8s ## measure the daemon's memory with an API server of 110 pods and 1,000 definitions, part by part
 	@$(BIN)/thicket-conformance bench --target conformance/targets/thicket-kubernetes.yaml --scenarios idle
 
+CHAOSTIME ?= 10m
+SEED ?= 0
+
+.PHONY: chaos
+chaos: root build ## 30 pods come and go for CHAOSTIME (10m) while the daemon is killed, stopped and cannot write; SEED repeats a run's choices
+	@mkdir -p report
+	@$(BIN)/thicket-conformance chaos --target $(or $(CHAOSTARGET),conformance/targets/thicket.yaml) --time $(CHAOSTIME) --seed $(SEED) --json report/chaos.json
+
 FUZZTIME ?= 30s
 
 .PHONY: fuzz

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"slices"
 
-	"github.com/thicket-cni/thicket/conformance/apiserver"
 	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
@@ -65,7 +64,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	given, err := o.givenAPI(ctx, work)
+	given, err := kube.TaskAPI(ctx, o.API(o.clustered()...), work)
 	if err != nil {
 		return nil, err
 	}
@@ -92,18 +91,4 @@ func (s *Settings) clustered() []thick.Target {
 		}
 	}
 	return targets
-}
-
-// givenAPI prepares the API server of a kubeconfig for the sides that need one.
-// Without a kubeconfig the child starts one, in its own namespaces.
-func (o *Options) givenAPI(ctx context.Context, work string) (*kube.Service, error) {
-	service := kube.NewService(o.API(o.clustered()...), nil)
-	switch {
-	case len(o.clustered()) == 0:
-		return service, nil
-	case o.Kubeconfig == "":
-		_, err := apiserver.Assets(o.KubernetesAssets)
-		return service, err
-	}
-	return service, service.Open(ctx, work)
 }

@@ -48,7 +48,7 @@ type benchEnv struct {
 func Measure(settings Settings, workDir string) (any, error) {
 	b := &bench{settings: settings, report: &Report{Started: time.Now().UTC(), Machine: machine(), Alone: map[string]Latency{}}}
 	c := &suite.Case{Requirement: spec.Requirement{ID: "BENCH", Profile: "bench", Level: spec.Should}, Timeout: benchDeadline, Body: b.run}
-	endAPI, err := ownAPI(&settings, workDir)
+	endAPI, err := kube.StartTaskAPI(settings.API(settings.clustered()...), Task, workDir)
 	if err != nil {
 		b.report.Failure = err.Error()
 	} else if result := suite.RunSpec(c, suite.Settings{Subject: settings.Target, Setup: settings.Settings, WorkDir: workDir}); result.State != report.Passed {
@@ -59,28 +59,6 @@ func Measure(settings Settings, workDir string) (any, error) {
 		b.report.Goals = goals(b.report)
 	}
 	return b.report, nil
-}
-
-// ownAPI starts an API server beside the sides that need one, unless there is
-// one already. They reach it as they would on a node: nothing stands between.
-func ownAPI(s *Settings, workDir string) (end func(), err error) {
-	if kube.Given() || len(s.clustered()) == 0 {
-		return func() {}, nil
-	}
-	fmt.Fprintln(os.Stderr, "bench: starting an API server")
-	settings := s.API(s.clustered()...)
-	settings.Direct = true
-	service := kube.NewService(settings, nil)
-	if err := service.Open(context.Background(), workDir); err != nil {
-		return func() {}, err
-	}
-	for _, variable := range service.Environment() {
-		name, value, _ := strings.Cut(variable, "=")
-		if err := os.Setenv(name, value); err != nil {
-			return func() {}, err
-		}
-	}
-	return func() { _ = service.Close() }, nil
 }
 
 // machine says where the numbers come from.

@@ -161,7 +161,7 @@ func (s *Sandbox) Interfaces() []Interface {
 	}
 	var all []Interface
 	s.Do(func() error {
-		links, err := netlink.LinkList()
+		links, err := whole(netlink.LinkList)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (s *Sandbox) Interfaces() []Interface {
 			if l.Attrs().Name == "lo" {
 				continue
 			}
-			addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+			addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 			if err != nil {
 				return err
 			}
@@ -184,6 +184,19 @@ func (s *Sandbox) Interfaces() []Interface {
 		return nil
 	})
 	return all
+}
+
+// dumps is how often a list is asked for that changes meanwhile.
+const dumps = 100
+
+// whole asks for a list until nothing has changed while the kernel gave it.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range dumps {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 // InterfaceNames lists the names of the sandbox's interfaces without lo.

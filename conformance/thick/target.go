@@ -128,6 +128,14 @@ type LeavingTarget interface {
 	SetAside(p Paths) []string
 }
 
+// RecordingTarget is a target that says where it keeps what it knows of
+// sandboxes, one file each.
+type RecordingTarget interface {
+	Target
+	// Records are the paths of such files, as filepath.Match takes them.
+	Records(p Paths) []string
+}
+
 // Settings are what the cases of thick plugins need.
 type Settings struct {
 	Target Target

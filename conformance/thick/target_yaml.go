@@ -85,7 +85,10 @@ type file struct {
 	// Client is client functions of its own, which may be left out.
 	Client clientCommands `yaml:"client"`
 	// SetAside are where the daemon keeps damaged records; see LeavingTarget.
-	SetAside []string       `yaml:"setAside"`
+	SetAside []string `yaml:"setAside"`
+	// Records are where the daemon keeps a file for each sandbox; see
+	// RecordingTarget.
+	Records  []string       `yaml:"records"`
 	Version  []string       `yaml:"version"`
 	Install  []string       `yaml:"install"`
 	Features []spec.Feature `yaml:"features"`
@@ -211,7 +214,7 @@ func (t *yamlTarget) renderSamples() error {
 		if _, err := t.DaemonConfig(p); err != nil {
 			return err
 		}
-		texts := map[string][]string{"daemon.command": t.file.Daemon.Command, "install": t.file.Install, "setAside": t.file.SetAside}
+		texts := map[string][]string{"daemon.command": t.file.Daemon.Command, "install": t.file.Install, "setAside": t.file.SetAside, "records": t.file.Records}
 		for key, value := range t.file.Daemon.Env {
 			texts["daemon.env."+key] = []string{value}
 		}
@@ -316,6 +319,15 @@ func (t *yamlTarget) ClusterRole() []byte { return []byte(t.file.Kubernetes.Clus
 // SetAside implements LeavingTarget.
 func (t *yamlTarget) SetAside(p Paths) []string {
 	paths, err := t.renderAll("setAside", t.file.SetAside, p)
+	if err != nil {
+		panic(err) // renderSamples has rendered them
+	}
+	return paths
+}
+
+// Records implements RecordingTarget.
+func (t *yamlTarget) Records(p Paths) []string {
+	paths, err := t.renderAll("records", t.file.Records, p)
 	if err != nil {
 		panic(err) // renderSamples has rendered them
 	}
