@@ -10,9 +10,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOLANGCI_VERSION := v2.15.0
 
-# The real plugins that demo and suite use; go.mod's tool lines pin their version.
+# The real plugins that demo and suite use, and that the suite judges; go.mod's tool lines pin their version.
 PLUGINS := $(addprefix github.com/containernetworking/plugins/plugins/,\
-	main/bridge main/macvlan main/ptp main/loopback ipam/host-local ipam/static ipam/dhcp meta/tuning meta/portmap meta/bandwidth meta/firewall meta/sbr)
+	main/bridge main/macvlan main/ptp main/loopback main/host-device main/tap main/dummy main/ipvlan main/vlan \
+	ipam/host-local ipam/static ipam/dhcp meta/tuning meta/portmap meta/bandwidth meta/firewall meta/sbr meta/vrf)
 
 # The race detector needs cgo; without a C compiler the tests run without it.
 CC_FOUND := $(shell command -v gcc || command -v clang || true)

@@ -62,13 +62,22 @@ func detail(l netlink.Link, byIndex map[int]string) string {
 			return " vlan filtering"
 		}
 	case *netlink.Macvlan:
-		return fmt.Sprintf(" mode %d over %s", l.Mode, byIndex[l.ParentIndex])
+		return fmt.Sprintf(" mode %d%s", l.Mode, over(l.Attrs(), byIndex))
 	case *netlink.Vlan:
-		return fmt.Sprintf(" vlan %d over %s", l.VlanId, byIndex[l.ParentIndex])
+		return fmt.Sprintf(" vlan %d%s", l.VlanId, over(l.Attrs(), byIndex))
 	case *netlink.Vrf:
 		return fmt.Sprintf(" table %d", l.Table)
 	}
 	return ""
+}
+
+// over names the interface that another is made over, when it is in the same
+// namespace.
+func over(a *netlink.LinkAttrs, byIndex map[int]string) string {
+	if a.NetNsID >= 0 {
+		return " over another namespace's interface"
+	}
+	return " over " + byIndex[a.ParentIndex]
 }
 
 func protinfo(a *netlink.LinkAttrs) string {

@@ -149,6 +149,24 @@ func (e *Env) Changes(since State, shared bool, containers ...*node.Sandbox) []s
 	return all
 }
 
+// NewLinks are the names of the host's interfaces that came, of one kind such as
+// veth or of any, "".
+func NewLinks(changes []string, kind string) []string {
+	var came, went []string
+	for _, line := range changes {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || fields[1] != "link" || kind != "" && fields[3] != kind {
+			continue
+		}
+		if fields[0] == "+" {
+			came = append(came, fields[2])
+		} else {
+			went = append(went, fields[2]) // it has changed
+		}
+	}
+	return slices.DeleteFunc(came, func(name string) bool { return slices.Contains(went, name) })
+}
+
 // ExpectUnchanged asserts that a plugin did nothing since.
 func (e *Env) ExpectUnchanged(since State, what string, containers ...*node.Sandbox) {
 	ginkgo.GinkgoHelper()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2"
@@ -54,6 +55,9 @@ func (e *Env) UseSubnets(subnets ...string) {
 	e.Subnets = subnets
 	e.ScriptIPAM(script.Fake{})
 }
+
+// OtherSubnet is a subnet that the network does not have.
+func (e *Env) OtherSubnet() string { return "10.200." + strconv.Itoa(int(e.ID[0])) + ".0/24" }
 
 // UseRoutes gives the network's results other routes than the default ones, or
 // none: a container that is attached twice can have one default route.

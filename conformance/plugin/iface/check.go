@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -71,7 +70,7 @@ func checkNotices(ctx context.Context, e *plugin.Env) {
 		before := e.State()
 		a.MustAdd(ctx)
 		e.MustOK(a.Check(ctx))
-		what := take(a, pairsOf(e.Changes(before, false)))
+		what := take(a, plugin.NewLinks(e.Changes(before, false), "veth"))
 		if what == "" {
 			continue
 		}
@@ -140,15 +139,4 @@ func downHostEnd(_ *plugin.Attachment, pairs []string) string {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(netlink.LinkSetDown(l)).To(Succeed())
 	return "the host's interface " + pairs[0] + " is down"
-}
-
-// pairsOf are the veths among the interfaces that came.
-func pairsOf(changes []string) []string {
-	var names []string
-	for _, line := range changes {
-		if fields := strings.Fields(line); len(fields) > 3 && fields[0] == "+" && fields[1] == "link" && fields[3] == "veth" {
-			names = append(names, fields[2])
-		}
-	}
-	return names
 }

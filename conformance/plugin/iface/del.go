@@ -104,11 +104,18 @@ func delWithFile(ctx context.Context, e *plugin.Env) {
 func delAlone(ctx context.Context, e *plugin.Env) {
 	e.UseRoutes()
 	one, other := e.Attach(), e.Attach()
+	one.MustAdd(ctx)
+	other.MustAdd(ctx)
 	second, otherSecond := e.AttachTo(one.Sandbox, "eth1"), e.AttachTo(other.Sandbox, "eth1")
-	all := []*plugin.Attachment{one, second, other, otherSecond}
-	for _, a := range all {
-		a.MustAdd(ctx)
+	if answer := second.Add(ctx); !answer.OK() {
+		// A plugin need not be able to attach a container to one subnet twice.
+		second.MustDel(ctx)
+		e.UseSubnets(e.OtherSubnet())
+		second, otherSecond = e.AttachTo(one.Sandbox, "eth1"), e.AttachTo(other.Sandbox, "eth1")
+		second.MustAdd(ctx)
 	}
+	otherSecond.MustAdd(ctx)
+	all := []*plugin.Attachment{one, second, other, otherSecond}
 	before := e.State(one.Sandbox, other.Sandbox)
 	one.MustDel(ctx)
 	changes := e.Changes(before, true, one.Sandbox, other.Sandbox)

@@ -5,8 +5,6 @@ package iface
 import (
 	"context"
 	"encoding/json"
-	"slices"
-	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
@@ -154,13 +152,8 @@ func ipamFails(ctx context.Context, e *plugin.Env) {
 	before := e.State()
 	a.MustAdd(ctx)
 	a.Del(ctx)
-	left := append(linksOf(e.Changes(before, true)), a.InterfaceNames()...)
+	left := append(plugin.NewLinks(e.Changes(before, true), ""), a.InterfaceNames()...)
 	e.ScriptIPAM(script.Fake{})
 	a.MustDel(ctx)
 	Expect(left).To(BeEmpty(), "interfaces that are alive after a DEL with an IPAM plugin that fails")
-}
-
-// linksOf are the changes that are interfaces which came.
-func linksOf(changes []string) []string {
-	return slices.DeleteFunc(slices.Clone(changes), func(line string) bool { return !strings.HasPrefix(line, "+ link ") })
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
@@ -89,18 +91,20 @@ func errorProblem(a *plugin.Answer, code int, names string) string {
 		return "it does not fail"
 	case err == nil:
 		return "stdout has no error structure"
-	case err.CNIVersion == "":
-		return "the error has no cniVersion"
-	case err.Msg == "":
-		return "the error has no msg"
-	case err.Code == 0:
-		return "the error's code is 0 or missing"
-	case err.Code != code:
-		return fmt.Sprintf("the error's code is %d and not %d", err.Code, code)
-	case names != "" && !bytes.Contains(a.Stdout, []byte(names)):
-		return "the error does not name " + names
 	}
-	return ""
+	var problems []string
+	for problem, is := range map[string]bool{
+		"the error has no cniVersion": err.CNIVersion == "",
+		"the error has no msg":        err.Msg == "",
+		fmt.Sprintf("the error's code is %d and not %d", err.Code, code): err.Code != code,
+		"the error does not name " + names:                               names != "" && !bytes.Contains(a.Stdout, []byte(names)),
+	} {
+		if is {
+			problems = append(problems, problem)
+		}
+	}
+	slices.Sort(problems)
+	return strings.Join(problems, ", ")
 }
 
 // talkative lists the successful commands that print something on stdout.

@@ -5,7 +5,6 @@ package iface
 import (
 	"context"
 	"net"
-	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -29,11 +28,8 @@ func resultHolds(ctx context.Context, e *plugin.Env) {
 	expectInterfaces(r, a)
 	expectAddresses(r, a)
 	a.Inside(func() { expectRoutes(r) })
-	for _, line := range e.Changes(before, false) {
-		if name, made := strings.CutPrefix(line, "+ link "); made {
-			name, _, _ = strings.Cut(name, " ")
-			Expect(hostInterfaces(r)).To(ContainElement(name), "the interfaces that ADD made on the host are all in the result: %s", r.Raw)
-		}
+	for _, name := range plugin.NewLinks(e.Changes(before, false), "") {
+		Expect(hostInterfaces(r)).To(ContainElement(name), "the interfaces that ADD made on the host are all in the result: %s", r.Raw)
 	}
 	a.MustDel(ctx)
 }
