@@ -35,6 +35,7 @@ const (
 type mutantsFlags struct {
 	targetFlags
 	binary, shim, installer string
+	thin                    string
 	report                  string
 	choice                  mutation.Choice
 	parallel                int
@@ -64,6 +65,7 @@ func mutantsCommand() *cobra.Command {
 	flags := c.Flags()
 	_ = flags.MarkHidden("target")
 	flags.StringVar(&f.binary, "mutants", filepath.Join(beside, "thicket-mutants"), "the program of the mutants, a `file`")
+	flags.StringVar(&f.thin, "thin", filepath.Join(beside, "thin-plugin"), "the program of the CNI plugins that are mutants, a `file`")
 	flags.StringVar(&f.shim, "shim", filepath.Join(beside, "thicket-shim"), "the shim of mutants that are daemons, a `file`")
 	flags.StringVar(&f.installer, "installer", filepath.Join(beside, "thicketd"), "the installer of mutants that are not, a `file`")
 	flags.StringSliceVar(&f.choice.Names, "only", nil, "only these mutants, by `name` or pattern")
@@ -81,6 +83,7 @@ func mutantsCommand() *cobra.Command {
 // The flags that a child process gets beside those of the command itself.
 const (
 	flagJudged = "judged"
+	flagFamily = "judged-family"
 	flagKind   = "judged-kind"
 	flagLinks  = "links"
 	flagAPI    = "judged-kubernetes"
@@ -88,10 +91,11 @@ const (
 
 func (f *mutantsFlags) registerHidden(flags *pflag.FlagSet) {
 	flags.StringVar(&f.judged.Name, flagJudged, "", "")
+	flags.StringVar(&f.judged.Family, flagFamily, "", "")
 	flags.StringVar(&f.judged.Kind, flagKind, "", "")
 	flags.StringVar(&f.links, flagLinks, "", "")
 	flags.BoolVar(&f.judged.Kubernetes, flagAPI, false, "")
-	for _, name := range []string{flagJudged, flagKind, flagLinks, flagAPI} {
+	for _, name := range []string{flagJudged, flagFamily, flagKind, flagLinks, flagAPI} {
 		_ = flags.MarkHidden(name)
 	}
 }
@@ -110,7 +114,7 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	chosen, err := f.choice.Of(all)
 	if err != nil {
-		return fmt.Errorf("%w; %s --list has them all", err, f.binary)
+		return fmt.Errorf("%w; %s --list and %s --list have them all", err, f.binary, f.thin)
 	}
 	if f.links, err = os.MkdirTemp("", "tm-"); err != nil {
 		return err
@@ -179,7 +183,7 @@ func (f *mutantsFlags) try(ctx context.Context, m *mutation.Mutant, id string) (
 	r, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: conformance.Selection{IDs: []string{id}}, Parallel: 1, API: f.api,
 		Command: func(ctx context.Context) *exec.Cmd {
-			args := []string{"--" + flagJudged, m.Name, "--" + flagKind, m.Kind, "--" + flagLinks, f.links}
+			args := []string{"--" + flagJudged, m.Name, "--" + flagFamily, m.Family, "--" + flagKind, m.Kind, "--" + flagLinks, f.links}
 			if m.Kubernetes {
 				args = append(args, "--"+flagAPI)
 			}
@@ -211,15 +215,33 @@ func (f *mutantsFlags) openAPI(ctx context.Context, chosen []mutation.Mutant) (l
 	return "", err
 }
 
-// list asks the program of the mutants which there are.
+// list asks the programs of the mutants which there are.
 func (f *mutantsFlags) list(ctx context.Context) ([]mutation.Mutant, error) {
-	data, err := exec.CommandContext(ctx, f.binary, "--list", "-o", "json").Output()
+	all, err := listed(ctx, f.binary, "fakes/mutants")
 	if err != nil {
-		return nil, fmt.Errorf("the mutants: %w; build them with: go build -o thicket-mutants github.com/thicket-cni/thicket/fakes/mutants", err)
+		return nil, err
+	}
+	thin, err := listed(ctx, f.thin, "fakes/plugin/thin")
+	if err != nil {
+		return nil, err
+	}
+	for i := range thin {
+		// Each of the plugin's roles is an implementation of its own.
+		thin[i].Family = thin[i].Kind
+	}
+	return append(all, thin...), nil
+}
+
+// listed asks a program for its mutants. It is built from a package of this
+// module.
+func listed(ctx context.Context, binary, from string) ([]mutation.Mutant, error) {
+	data, err := exec.CommandContext(ctx, binary, "--list", "-o", "json").Output()
+	if err != nil {
+		return nil, fmt.Errorf("the mutants: %w; build them with: go build -o %s github.com/thicket-cni/thicket/%s", err, filepath.Base(binary), from)
 	}
 	var all []mutation.Mutant
 	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("the list of %s: %w", f.binary, err)
+		return nil, fmt.Errorf("the list of %s: %w", binary, err)
 	}
 	return all, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/mutation"
+	"github.com/thicket-cni/thicket/conformance/plugin"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/targets"
 	"github.com/thicket-cni/thicket/conformance/thick"
@@ -19,9 +20,36 @@ import (
 // settingsFor is what the cases of one mutant get.
 func (f *mutantsFlags) settingsFor(m *mutation.Mutant) (conformance.Settings, error) {
 	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
+	if text, ok := thinTargets[m.Family]; ok {
+		t, err := f.thinTarget(m, text)
+		// The case is to notice what a preflight would.
+		s.Target, s.NoPreflight = t, true
+		return s, err
+	}
 	t, err := f.targetFor(m)
 	s.Target = t
 	return s, err
+}
+
+// thinTargets are the target files of the CNI plugin's roles.
+var thinTargets = map[string][]byte{"thin-veth": targets.ThinVeth, "thin-ipam": targets.ThinIPAM, "thin-chain": targets.ThinChain}
+
+// thinTarget is the target file of a role of the suite's small CNI plugin, whose
+// executable is the program under the name of role and fault.
+func (f *mutantsFlags) thinTarget(m *mutation.Mutant, text []byte) (*conformance.Plugin, error) {
+	binary, err := filepath.Abs(f.thin)
+	if err != nil {
+		return nil, err
+	}
+	name := m.Family
+	if m.Name != mutation.Baseline {
+		name += "." + m.Name
+	}
+	path, err := f.link(binary, name)
+	if err != nil {
+		return nil, err
+	}
+	return plugin.Override{Name: "mutant " + m.Name, Path: path}.Parse(text, "mutant "+m.Name)
 }
 
 // targetFor is the target file of the product, with the mutant in the place of
@@ -60,12 +88,12 @@ func (f *mutantsFlags) targetFor(m *mutation.Mutant) (thick.Target, error) {
 	return o.Parse(text, "mutant "+m.Name, "/")
 }
 
-// link puts the program under the name of a mutant, by which it knows that it
-// is that one's shim. A mutant's cases share the link.
+// link puts a program under the name of a mutant, by which it knows that it is
+// that one's shim or plugin. A mutant's cases share the link.
 func (f *mutantsFlags) link(binary, name string) (string, error) {
 	path := filepath.Join(f.links, name)
 	if err := os.Symlink(binary, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("the shim of mutant %s: %w", name, err)
+		return "", fmt.Errorf("the executable of mutant %s: %w", name, err)
 	}
 	return path, nil
 }

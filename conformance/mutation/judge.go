@@ -33,6 +33,8 @@ type Options struct {
 // Trial is one case against one mutant, and how it ended.
 type Trial struct {
 	Mutant string `json:"mutant"`
+	// Family is the mutant's.
+	Family string `json:"family,omitempty"`
 	// Kubernetes means that it had an API server.
 	Kubernetes bool `json:"kubernetes,omitempty"`
 	// Claimed means that the case claims the mutant.
@@ -61,7 +63,7 @@ func Judge(ctx context.Context, mutants []Mutant, o Options) (*Verdict, error) {
 // the longest come first.
 func (o *Options) trials(mutants []Mutant) ([]Trial, error) {
 	var all []Trial
-	claimed := map[bool][]string{} // by whether there is an API server
+	claimed := map[setting][]string{}
 	for i := range mutants {
 		m := &mutants[i]
 		cases, err := o.Catalog.Select(suite.Selection{IDs: m.Cases})
@@ -72,21 +74,21 @@ func (o *Options) trials(mutants []Mutant) ([]Trial, error) {
 			continue
 		}
 		for _, c := range cases {
-			all = append(all, Trial{Mutant: m.Name, Kubernetes: m.Kubernetes, Claimed: true, mutant: m, of: c})
-			claimed[m.Kubernetes] = append(claimed[m.Kubernetes], c.ID)
+			all = append(all, Trial{Mutant: m.Name, Family: m.Family, Kubernetes: m.Kubernetes, Claimed: true, mutant: m, of: c})
+			claimed[m.setting()] = append(claimed[m.setting()], c.ID)
 		}
 		if o.Unclaimed {
 			all = append(all, o.unclaimed(m, cases)...)
 		}
 	}
-	for withAPI, ids := range claimed {
-		none := &Mutant{Name: Baseline, Kubernetes: withAPI}
+	for with, ids := range claimed {
+		none := &Mutant{Name: Baseline, Family: with.family, Kubernetes: with.kubernetes}
 		cases, err := o.Catalog.Select(suite.Selection{IDs: ids})
 		if err != nil {
 			return nil, err
 		}
 		for _, c := range cases {
-			all = append(all, Trial{Mutant: Baseline, Kubernetes: withAPI, mutant: none, of: c})
+			all = append(all, Trial{Mutant: Baseline, Family: with.family, Kubernetes: with.kubernetes, mutant: none, of: c})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Trial) int { return cmp.Compare(b.of.Slow, a.of.Slow) })
@@ -100,7 +102,7 @@ func (o *Options) unclaimed(m *Mutant, claiming []suite.Case) []Trial {
 	for _, c := range o.Catalog.Cases() {
 		near := slices.ContainsFunc(claiming, func(k suite.Case) bool { return k.Profile == c.Profile })
 		if near && !slices.Contains(m.Cases, c.ID) {
-			trials = append(trials, Trial{Mutant: m.Name, Kubernetes: m.Kubernetes, mutant: m, of: c})
+			trials = append(trials, Trial{Mutant: m.Name, Family: m.Family, Kubernetes: m.Kubernetes, mutant: m, of: c})
 		}
 	}
 	return trials

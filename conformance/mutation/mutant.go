@@ -15,6 +15,9 @@ import (
 // Mutant is an implementation with one fault.
 type Mutant struct {
 	Name string `json:"name"`
+	// Family names the implementation that has the fault. Each has a baseline of
+	// its own. Empty means the product's.
+	Family string `json:"family,omitempty"`
 	// Kind says which part of the implementation is faulty.
 	Kind  string `json:"kind"`
 	Fault string `json:"fault"`
@@ -29,9 +32,17 @@ type Mutant struct {
 	Equivalent string `json:"equivalent,omitempty"`
 }
 
-// Baseline is the mutant without a fault, which has to pass every case that
-// claims another.
+// Baseline is a family's mutant without a fault, which has to pass every case
+// that claims another.
 const Baseline = "none"
+
+// setting is what a mutant and its baseline have in common.
+type setting struct {
+	family     string
+	kubernetes bool
+}
+
+func (m *Mutant) setting() setting { return setting{m.Family, m.Kubernetes} }
 
 // Choice says which mutants are judged; its zero value is all of them.
 type Choice struct {

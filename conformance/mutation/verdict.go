@@ -87,7 +87,7 @@ func verdictOf(catalog *suite.Catalog, mutants []Mutant, trials []Trial) *Verdic
 func (v *Verdict) survivals(m *Mutant) []Survivor {
 	var found []Survivor
 	for _, id := range m.Cases {
-		t, sane := v.trial(m, id), v.trial(&Mutant{Name: Baseline, Kubernetes: m.Kubernetes}, id)
+		t, sane := v.trial(m, id), v.trial(&Mutant{Name: Baseline, Family: m.Family, Kubernetes: m.Kubernetes}, id)
 		switch {
 		case sane.State != report.Passed:
 			found = append(found, Survivor{m.Name, id, fmt.Sprintf("%s without a fault as well: %s", sane.State, sane.Reason)})
@@ -102,7 +102,7 @@ func (v *Verdict) survivals(m *Mutant) []Survivor {
 
 func (v *Verdict) trial(m *Mutant, id string) *Trial {
 	for i := range v.Trials {
-		if t := &v.Trials[i]; t.Mutant == m.Name && t.Kubernetes == m.Kubernetes && t.ID == id {
+		if t := &v.Trials[i]; t.Mutant == m.Name && t.Family == m.Family && t.Kubernetes == m.Kubernetes && t.ID == id {
 			return t
 		}
 	}
@@ -160,7 +160,7 @@ func (v *Verdict) printUnclaimed(out io.Writer) {
 	for _, m := range v.Mutants {
 		var also []string
 		for _, t := range v.Trials {
-			if t.Mutant == m.Name && t.Kubernetes == m.Kubernetes && !t.Claimed && t.State == report.Failed {
+			if t.Mutant == m.Name && t.Family == m.Family && t.Kubernetes == m.Kubernetes && !t.Claimed && t.State == report.Failed {
 				also = append(also, t.ID)
 			}
 		}

@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -87,13 +88,24 @@ func Load(path string) (*Target, error) {
 // Parse is Load for a file's content. source is what errors call it, and where
 // relative paths start. Errors name the file, the line of a key that is unknown,
 // and the known one that is nearest to it.
-func Parse(data []byte, source string) (*Target, error) {
+func Parse(data []byte, source string) (*Target, error) { return Override{}.Parse(data, source) }
+
+// Override takes the place of parts of a target file, each where it is not
+// empty: a variant of a plugin needs no file of its own.
+type Override struct {
+	// Name is the target's, Path its executable.
+	Name, Path string
+}
+
+// Parse is the function Parse with the override.
+func (o Override) Parse(data []byte, source string) (*Target, error) {
 	t := &Target{source: source}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&t.file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, explain(source, err)
 	}
+	t.file.Name, t.file.Plugin.Path = cmp.Or(o.Name, t.file.Name), cmp.Or(o.Path, t.file.Plugin.Path)
 	if err := target.Expand(&t.file); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package targets has the target files of Thicket's own binaries, for programs
-// that judge them, or something near them.
+// Package targets has the target files of Thicket's own binaries, and of the
+// suite's own small plugin, for programs that judge them, or something near them.
 package targets
 
 import _ "embed" // for the files
@@ -15,3 +15,14 @@ var Thicket []byte
 //
 //go:embed thicket-kubernetes.yaml
 var ThicketKubernetes []byte
+
+// ThinVeth, ThinIPAM and ThinChain are the target files of the suite's own small
+// CNI plugin in its three roles (fakes/plugin).
+var (
+	//go:embed plugins/thin-veth.yaml
+	ThinVeth []byte
+	//go:embed plugins/thin-ipam.yaml
+	ThinIPAM []byte
+	//go:embed plugins/thin-chain.yaml
+	ThinChain []byte
+)
