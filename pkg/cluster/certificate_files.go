@@ -11,11 +11,16 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/foreign"
 )
 
 // certificateName is what Multus calls its files, so that a node that changes
 // keeps its certificate.
 const certificateName = "multus-client"
+
+// maxCertificate is the largest file of a certificate and its key, in bytes.
+const maxCertificate = 1 << 20
 
 // certificateFiles is the directory of a node's certificate. Certificate and
 // key are in one file, and a symlink leads to the current one.
@@ -34,7 +39,11 @@ func (d certificateFiles) current() string {
 
 // load reads the current certificate.
 func (d certificateFiles) load() (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(d.current(), d.current())
+	both, err := foreign.ReadFile(d.current(), maxCertificate, foreign.FollowLinks)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(both, both)
 	if err != nil {
 		return nil, err
 	}

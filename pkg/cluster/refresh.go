@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/foreign"
 )
 
 // maxManifest is the largest file that is read as a manifest, in bytes.
@@ -125,9 +127,6 @@ func (d *Directory) read(name string) bool {
 	old := d.files[name]
 	path := filepath.Join(d.dir, name)
 	info, err := os.Stat(path) // through symlinks: mounted configuration is made of them
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file; only files and links to files are manifests")
-	}
 	if err == nil && old != nil && old.settled && old.stamp == stampOf(info) {
 		return false
 	}
@@ -172,16 +171,14 @@ func linked(path string) bool {
 // load reads the file and stamps it with the state that was read.
 func (m *manifest) load(path string) ([]byte, error) {
 	start := time.Now()
-	// Not blocking: a FIFO may have taken the file's place meanwhile.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, info, err := foreign.Open(path, foreign.FollowLinks)
+	if errors.Is(err, fs.ErrInvalid) {
+		return nil, errors.New("not a regular file; only files and links to files are manifests")
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
 	m.stamp = stampOf(info)
 	m.settled = start.Sub(time.Unix(m.stamp.ctime.Unix())) > settleTime
 	data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // publishedStatus is the content of a status file.
@@ -94,10 +93,17 @@ func encodeStatus(s publishedStatus) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// replace writes content to temp and renames it to path. A temp that a crash
-// left is taken over; a symlink in its place is not followed.
+// replace writes content to temp, a new file, and renames it to path. What lies at
+// temp is removed: what a crash left, or a link or pipe (SEC-15).
 func replace(temp, path string, content []byte) error {
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o644)
+	err := os.Remove(temp)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	}
 	if err != nil {
 		return fmt.Errorf("writing a pod's status: %w", err)
 	}

@@ -3,12 +3,14 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestPublishStatus(t *testing.T) {
@@ -80,5 +82,39 @@ func TestPublishStatusRefuses(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(elsewhere); len(entries) > 0 {
 		t.Errorf("written through a symlink: %v", entries)
+	}
+}
+
+// TestPublishStatusWaitsForNobody: what lies where a status is written may be a
+// pipe that nobody reads, or a link (SEC-15).
+func TestPublishStatusWaitsForNobody(t *testing.T) {
+	dir := t.TempDir()
+	d, _ := open(t, dir)
+	pod, status := &Pod{Namespace: "a", Name: "b"}, []NetworkStatus{{Name: "n"}}
+	if err := d.PublishStatus(t.Context(), pod, status); err != nil {
+		t.Fatal(err)
+	}
+	victim := filepath.Join(t.TempDir(), "victim")
+	temp := filepath.Join(dir, "status", ".publishing")
+	for _, odd := range []func() error{
+		func() error { return syscall.Mkfifo(temp, 0o600) },
+		func() error { return os.Symlink(victim, temp) },
+	} {
+		if err := odd(); err != nil {
+			t.Fatal(err)
+		}
+		published := make(chan error, 1)
+		go func() { published <- d.PublishStatus(context.WithoutCancel(t.Context()), pod, status) }()
+		select {
+		case err := <-published:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("it waits for a reader of the pipe")
+		}
+	}
+	if _, err := os.Lstat(victim); err == nil {
+		t.Error("written through a link")
 	}
 }

@@ -129,20 +129,33 @@ const (
 // SweepCache sets aside what cannot be libcni's in the directory of its results:
 // libcni reads whatever lies there, whole, links and pipes included (SEC-07).
 func (s *Store) SweepCache() {
-	entries, err := fs.ReadDir(s.cni.FS(), cacheDirectory)
+	info, err := s.cni.Lstat(cacheDirectory)
 	if err != nil {
 		return // there is none
+	}
+	if mode := info.Mode(); !mode.IsDir() && mode&fs.ModeSymlink == 0 {
+		s.sweepCached(cacheDirectory, info)
+		return
+	}
+	entries, err := fs.ReadDir(s.cni.FS(), cacheDirectory)
+	if err != nil {
+		return // a link that leads elsewhere
 	}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || info.Mode().IsRegular() && info.Size() <= maxCached || info.IsDir() {
 			continue
 		}
-		reason := fmt.Errorf("%w: a %s of %d bytes is not a result of libcni's", errUnusable, info.Mode().Type(), info.Size())
-		var damaged *DamagedError
-		id := fmt.Sprintf("cache-%08x", crc32.ChecksumIEEE([]byte(e.Name())))
-		if err := s.setAside(id, s.cni, filepath.Join(cacheDirectory, e.Name()), reason); errors.As(err, &damaged) {
-			s.settle(id) // not a container's record
-		}
+		s.sweepCached(filepath.Join(cacheDirectory, e.Name()), info)
+	}
+}
+
+// sweepCached sets aside what cannot be libcni's; name is its path below cniDir.
+func (s *Store) sweepCached(name string, info fs.FileInfo) {
+	reason := fmt.Errorf("%w: a %s of %d bytes is not a result of libcni's", errUnusable, info.Mode().Type(), info.Size())
+	var damaged *DamagedError
+	id := fmt.Sprintf("cache-%08x", crc32.ChecksumIEEE([]byte(filepath.Base(name))))
+	if err := s.setAside(id, s.cni, name, reason); errors.As(err, &damaged) {
+		s.settle(id) // not a container's record
 	}
 }

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/thicket-cni/thicket/pkg/foreign"
 )
 
 // chainedName is what another program calls FileName when it puts a plugin of
@@ -31,7 +32,7 @@ func (m *Manager) edited(content []byte) (path string, update []byte) {
 	}
 	for _, name := range []string{FileName, chainedName} {
 		path := filepath.Join(m.o.ConfigDir, name)
-		data, err := os.ReadFile(path)
+		data, err := foreign.ReadFile(path, maxFile, foreign.FollowLinks)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/foreign"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	// temporary is what the names of files in the making begin with and end
 	// with: no runtime loads a file of that name.
 	temporaryPrefix, temporarySuffix = ".", ".thicket-tmp"
+	// maxFile is the largest configuration that is read, in bytes.
+	maxFile = 4 << 20
 )
 
 // file is a configuration in the runtime's directory, which other daemons may
@@ -82,7 +86,7 @@ func (f *file) intact(content []byte) bool {
 	if !f.own() || !bytes.Equal(content, f.content) {
 		return false
 	}
-	now, err := os.ReadFile(f.path)
+	now, err := foreign.ReadFile(f.path, maxFile, foreign.NoLinks)
 	return err == nil && bytes.Equal(now, content)
 }
 

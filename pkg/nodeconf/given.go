@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/thicket-cni/thicket/pkg/foreign"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
@@ -44,7 +44,7 @@ func readGiven(path string) (networks given, content []byte, err error) {
 	if !network.IsShim(config) {
 		return given{}, nil, missing(fmt.Sprintf("a multusConfigFile whose type is the shim's; %s has another one", path))
 	}
-	if content, err = os.ReadFile(path); err != nil {
+	if content, err = foreign.ReadFile(path, maxFile, foreign.FollowLinks); err != nil {
 		return given{}, nil, missing(fmt.Sprintf("a usable multusConfigFile: %v", err))
 	}
 	var list struct {
