@@ -35,7 +35,7 @@ const (
 type mutantsFlags struct {
 	targetFlags
 	binary, shim, installer string
-	thin                    string
+	thin, second            string
 	report                  string
 	choice                  mutation.Choice
 	parallel                int
@@ -65,6 +65,7 @@ func mutantsCommand() *cobra.Command {
 	flags := c.Flags()
 	_ = flags.MarkHidden("target")
 	flags.StringVar(&f.binary, "mutants", filepath.Join(beside, "thicket-mutants"), "the program of the mutants, a `file`")
+	flags.StringVar(&f.second, "second", filepath.Join(beside, "thicket-second"), "the program of the second implementation's mutants, a `file`")
 	flags.StringVar(&f.thin, "thin", filepath.Join(beside, "thin-plugin"), "the program of the CNI plugins that are mutants, a `file`")
 	flags.StringVar(&f.shim, "shim", filepath.Join(beside, "thicket-shim"), "the shim of mutants that are daemons, a `file`")
 	flags.StringVar(&f.installer, "installer", filepath.Join(beside, "thicketd"), "the installer of mutants that are not, a `file`")
@@ -114,7 +115,7 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	chosen, err := f.choice.Of(all)
 	if err != nil {
-		return fmt.Errorf("%w; %s --list and %s --list have them all", err, f.binary, f.thin)
+		return fmt.Errorf("%w; %s --list, %s --list and %s --list have them all", err, f.binary, f.second, f.thin)
 	}
 	if f.links, err = os.MkdirTemp("", "tm-"); err != nil {
 		return err
@@ -220,6 +221,14 @@ func (f *mutantsFlags) list(ctx context.Context) ([]mutation.Mutant, error) {
 	all, err := listed(ctx, f.binary, "fakes/mutants")
 	if err != nil {
 		return nil, err
+	}
+	seconds, err := listed(ctx, f.second, "fakes/second")
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range seconds {
+		m.Family, m.Name = familySecond, familySecond+"-"+m.Name
+		all = append(all, m)
 	}
 	thin, err := listed(ctx, f.thin, "fakes/plugin/thin")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/mutation"
@@ -55,6 +56,9 @@ func (f *mutantsFlags) thinTarget(m *mutation.Mutant, text []byte) (*conformance
 // targetFor is the target file of the product, with the mutant in the place of
 // the part that it is of.
 func (f *mutantsFlags) targetFor(m *mutation.Mutant) (thick.Target, error) {
+	if m.Family == familySecond {
+		return f.secondTarget(m)
+	}
 	paths := map[string]string{"mutants": f.binary, "shim": f.shim, "installer": f.installer}
 	for name, path := range paths {
 		var err error
@@ -86,6 +90,32 @@ func (f *mutantsFlags) targetFor(m *mutation.Mutant) (thick.Target, error) {
 		text, o.Features = targets.Thicket, []spec.Feature{thick.FeaturePanic}
 	}
 	return o.Parse(text, "mutant "+m.Name, "/")
+}
+
+// familySecond is the family of mutants of the second implementation; their names
+// begin with it.
+const familySecond = "second"
+
+// secondTarget is the second implementation's target file with a fault.
+func (f *mutantsFlags) secondTarget(m *mutation.Mutant) (thick.Target, error) {
+	binary, err := filepath.Abs(f.second)
+	if err != nil {
+		return nil, err
+	}
+	o := thick.Override{
+		Name: "mutant " + m.Name, Shim: binary, Daemon: []string{binary, "daemon", "--config", "{{.ConfigFile}}"},
+		Version: []string{binary, "version"}, Install: []string{binary, "install", "{{.InstallDir}}"},
+	}
+	fault := strings.TrimPrefix(m.Name, familySecond+"-")
+	switch {
+	case m.Kind == kindShim:
+		if o.Shim, err = f.link(binary, fault); err != nil {
+			return nil, err
+		}
+	case m.Name != mutation.Baseline:
+		o.Daemon = append(o.Daemon, "--fault", fault)
+	}
+	return o.Parse(targets.Second, "mutant "+m.Name, "/")
 }
 
 // link puts a program under the name of a mutant, by which it knows that it is

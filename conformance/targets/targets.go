@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package targets has the target files of Thicket's own binaries, and of the
-// suite's own small plugin, for programs that judge them, or something near them.
+// Package targets has the target files of Thicket's own binaries, of the second
+// implementation, and of the suite's own small plugin, for programs that judge
+// them, or something near them.
 package targets
 
 import _ "embed" // for the files
@@ -15,6 +16,16 @@ var Thicket []byte
 //
 //go:embed thicket-kubernetes.yaml
 var ThicketKubernetes []byte
+
+// Second is the target file of the second implementation (fakes/second).
+//
+//go:embed second.yaml
+var Second []byte
+
+// InitThick is a target file for a thick plugin, to be filled in by its author.
+//
+//go:embed init-thick.yaml
+var InitThick []byte
 
 // ThinVeth, ThinIPAM and ThinChain are the target files of the suite's own small
 // CNI plugin in its three roles (fakes/plugin).

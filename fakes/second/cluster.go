@@ -17,7 +17,11 @@ type podRef struct{ Namespace, Name, UID string }
 // cluster is a directory of manifests, one object to a file:
 // pod_<namespace>_<name>.json and definition_<namespace>_<name>.json. Status
 // goes to status/<namespace>_<pod>.json.
-type cluster struct{ dir string }
+type cluster struct {
+	dir string
+	// known is what a faulty one remembers.
+	known map[string]*manifest
+}
 
 // largestManifest bounds what is read of one object, in bytes.
 const largestManifest = 4 << 20
@@ -37,6 +41,9 @@ var errAbsent = errors.New("absent")
 // read reads one object. errAbsent says that the cluster does not have it; when
 // the cluster itself is away the error asks the runtime to come again.
 func (c *cluster) read(kind, namespace, name string) (*manifest, error) {
+	if old := c.known[kind+name]; old != nil && broken("remembers-definitions") {
+		return old, nil
+	}
 	data, err := readRegular(filepath.Join(c.dir, kind+"_"+namespace+"_"+name+".json"), largestManifest)
 	if err != nil {
 		if _, away := os.Stat(c.dir); away != nil {
@@ -50,6 +57,9 @@ func (c *cluster) read(kind, namespace, name string) (*manifest, error) {
 	m := &manifest{}
 	if err := json.Unmarshal(data, m); err != nil {
 		return nil, refuse(types.ErrInvalidNetworkConfig, "%s %s/%s is not a manifest in JSON", kind, namespace, name)
+	}
+	if broken("remembers-definitions") && kind == "definition" {
+		c.known[kind+name] = m
 	}
 	return m, nil
 }

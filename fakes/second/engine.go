@@ -58,7 +58,7 @@ func newEngine(c *config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{conf: c, instance: rand.Text(), cluster: &cluster{c.Pods.Folder}, locks: map[string]*containerLock{}, boot: strings.TrimSpace(string(boot)),
+	e := &engine{conf: c, instance: rand.Text(), cluster: &cluster{c.Pods.Folder, map[string]*manifest{}}, locks: map[string]*containerLock{}, boot: strings.TrimSpace(string(boot)),
 		host: namespaceOf("/proc/self/ns/net"), cache: filepath.Join(c.State, "libcni")}
 	e.plan = &planner{conf: c, cluster: e.cluster, self: self}
 	if e.store, err = openStore(c.State, c.Store); err != nil {
@@ -159,9 +159,6 @@ func (e *engine) carryOut(ctx context.Context, plug bool, req *request) (*types1
 		return nil, e.collect(ctx, req)
 	}
 	container := req.Env["CNI_CONTAINERID"]
-	if broken("short-keys") {
-		container = strings.ToLower(container[:min(12, len(container))])
-	}
 	if !plug || !broken("plug-without-lock") {
 		unlock, err := e.lock(ctx, container)
 		if err != nil {
@@ -233,6 +230,11 @@ func (e *engine) add(ctx context.Context, req *request, others []*record) (*type
 	}
 	if r.Networks, err = e.plan.networks(r, pod); err != nil {
 		return nil, err
+	}
+	for _, a := range r.Networks {
+		if err := e.plan.installed(a); err != nil {
+			return nil, err
+		}
 	}
 	r.giveRuntimeConfig(req.Config)
 	if err := e.free(r, others, r.Networks); err != nil {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,7 +95,7 @@ func (x *runner) ExecPlugin(ctx context.Context, path string, stdin []byte, envi
 	}
 	defer release()
 	limit := x.limit
-	if broken("no-time-limit") || broken("no-time-limit-at-del") && os.Getenv("_") != "" {
+	if broken("no-time-limit") || broken("no-time-limit-at-del") && slices.Contains(environ, "CNI_COMMAND=DEL") {
 		limit = time.Hour
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)

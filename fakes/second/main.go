@@ -33,12 +33,12 @@ func main() {
 		err = runDaemon(context.Background(), os.Args[2:])
 	case "install":
 		err = install(os.Args[2])
-	case "faults":
+	case "--list":
 		err = printFaults(os.Stdout)
 	case "version":
 		fmt.Println("thicket-second", release)
 	default:
-		err = fmt.Errorf("%q: want daemon, install, faults or version, or nothing to be a shim", verb)
+		err = fmt.Errorf("%q: want daemon, install, --list or version, or nothing to be a shim", verb)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "thicket-second:", err)

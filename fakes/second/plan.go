@@ -101,7 +101,7 @@ func (p *planner) installed(a *attached) error {
 	for _, plugin := range list.Plugins {
 		for _, kind := range []string{plugin.Network.Type, plugin.Network.IPAM.Type} {
 			if info, err := os.Stat(filepath.Join(p.conf.Plugins, kind)); kind != "" && (err != nil || info.Mode()&0o111 == 0) && !broken("ready-without-plugins") {
-				return refuse(types.ErrTryAgainLater, "plugin %s of the default network is not installed in %s", kind, p.conf.Plugins)
+				return refuse(types.ErrTryAgainLater, "plugin %s of network %s is not installed in %s", kind, nameOf(a.List), p.conf.Plugins)
 			}
 		}
 	}
@@ -302,7 +302,7 @@ func (p *planner) first(ref podRef, pod *manifest) (*attached, error) {
 
 // reachable keeps isolated pods to their namespace and the shared ones (NET-08).
 func (p *planner) reachable(from, to string) error {
-	if p.conf.Pods.Isolated && from != to && !slices.Contains(p.conf.Pods.Shared, to) && !broken("no-isolation") {
+	if p.conf.Pods.Isolated && from != to && !slices.Contains(p.conf.Pods.Shared, to) {
 		return refuse(types.ErrInvalidNetworkConfig, "pods of namespace %s are isolated from the networks of namespace %s", from, to)
 	}
 	return nil

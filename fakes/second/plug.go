@@ -127,6 +127,9 @@ func (e *engine) plugIn(ctx context.Context, r *record, req *request, records []
 	if err != nil {
 		return nil, err
 	}
+	if err := e.plan.installed(a); err != nil {
+		return nil, err
+	}
 	if known := e.unanswered(r, a); known != nil {
 		answer := &types100.Result{}
 		return answer, json.Unmarshal(known.Result, answer)

@@ -122,7 +122,11 @@ func (s *server) begin(command string) bool {
 }
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.limit))
+	limit := s.limit
+	if broken("takes-any-size") {
+		limit = 1 << 40
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		answer(w, http.StatusRequestEntityTooLarge, types.NewError(types.ErrDecodingFailure, "the request is larger than the limit", ""))
 		return
@@ -130,6 +134,11 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	var req request
 	if err == nil {
 		err = json.Unmarshal(body, &req)
+	}
+	if broken("refuses-unknown-fields") {
+		strict := json.NewDecoder(bytes.NewReader(body))
+		strict.DisallowUnknownFields()
+		err = strict.Decode(&req)
 	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, types.NewError(types.ErrDecodingFailure, "the body is not a request in JSON", ""))

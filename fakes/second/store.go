@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,12 @@ type record struct {
 	Networks []*attached
 }
 
-func (r *record) key() string { return r.Container + "/" + r.IfName }
+func (r *record) key() string {
+	if broken("short-keys") {
+		return strings.ToLower(r.Container[:min(12, len(r.Container))]) + "/" + r.IfName
+	}
+	return r.Container + "/" + r.IfName
+}
 
 // attached is one network of a record.
 type attached struct {

@@ -47,7 +47,7 @@ const (
 )
 
 func cut(text string, limit int) string {
-	if len(text) <= limit {
+	if len(text) <= limit || broken("cuts-nothing") {
 		return text
 	}
 	return strings.ToValidUTF8(text[:limit], "") + fmt.Sprintf(" [cut, %d more bytes]", len(text)-limit)
