@@ -46,9 +46,10 @@ K8S_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S_VERSION) 
 	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(K8S_VERSION)))
 
 .PHONY: generate
-generate: ## write what is generated and committed: the suite's catalog, and what of the standards it judges
+generate: ## write what is generated and committed: the suite's catalog, what of the standards it judges, and TARGETS.md
 	@$(GO) test ./conformance -count=1 -run 'TestCatalogFile|TestIDsAreKept' -update
 	@$(GO) test ./conformance/trace -count=1 -run TestTraceFile -update
+	@$(GO) test ./conformance/reference -count=1 -run TestTargetsFile -update
 
 .PHONY: k8s
 k8s: $(BIN)/k8s/etcd $(BIN)/k8s/kube-apiserver ## build etcd and kube-apiserver into bin/k8s/, once

@@ -79,7 +79,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), listCommand(), runCommand(), mutantsCommand())
+	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), listCommand(), runCommand(), mutantsCommand(), initCommand())
 	return c
 }
 

@@ -28,9 +28,12 @@ const (
 // file is a target as its YAML file says it. Texts are templates of
 // text/template over Values; ${NAME} stands for an environment variable.
 type file struct {
+	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
 	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
-	Name       string `yaml:"name"`
+	// Kind is always Plugin.
+	Kind string `yaml:"kind"`
+	// Name is what reports call the plugin.
+	Name string `yaml:"name"`
 	// Root is what relative paths start from, itself relative to the file.
 	Root   string     `yaml:"root"`
 	Plugin pluginKeys `yaml:"plugin"`
@@ -41,16 +44,20 @@ type file struct {
 	// Unready are commands after which STATUS has to fail.
 	Unready [][]string `yaml:"unready"`
 	// Versions are the supported versions; empty for those that VERSION lists.
-	Versions []string            `yaml:"versions"`
-	Features []spec.Feature      `yaml:"features"`
-	Files    []target.PlacedFile `yaml:"files"`
-	Daemon   daemonKeys          `yaml:"daemon"`
+	Versions []string `yaml:"versions"`
+	// Features are what the plugin can do; see below.
+	Features []spec.Feature `yaml:"features"`
+	// Files are files that the plugin needs, written before each case.
+	Files  []target.PlacedFile `yaml:"files"`
+	Daemon daemonKeys          `yaml:"daemon"`
 	// Version is a command that prints the plugin's own version.
 	Version []string `yaml:"version"`
 }
 
 type pluginKeys struct {
-	Role Role   `yaml:"role"`
+	// Role is interface, ipam, chained, or meta for both ways.
+	Role Role `yaml:"role"`
+	// Path is the executable.
 	Path string `yaml:"path"`
 	// Search are directories of CNI_PATH beside the suite's own.
 	Search []string `yaml:"search"`
@@ -70,8 +77,10 @@ type hostKeys struct {
 }
 
 type daemonKeys struct {
-	Command []string          `yaml:"command"`
-	Env     map[string]string `yaml:"env"`
+	// Command starts a daemon that the plugin asks.
+	Command []string `yaml:"command"`
+	// Env is that daemon's environment beside PATH.
+	Env map[string]string `yaml:"env"`
 	// Ready is a path that exists when the daemon serves, its socket.
 	Ready string `yaml:"ready"`
 }
@@ -106,7 +115,7 @@ func (o Override) Parse(data []byte, source string) (*Target, error) {
 		return nil, explain(source, err)
 	}
 	t.file.Name, t.file.Plugin.Path = cmp.Or(o.Name, t.file.Name), cmp.Or(o.Path, t.file.Plugin.Path)
-	if err := target.Expand(&t.file); err != nil {
+	if err := target.Expand(&t.file, data); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	for _, step := range []func() error{t.validate, t.validateTexts, t.resolve} {

@@ -18,8 +18,10 @@ import (
 type PlacedFile struct {
 	// Path is below the case's directory, or any other absolute path: those
 	// exist for the case alone.
-	Path    string `yaml:"path"`
-	Mode    uint32 `yaml:"mode"`
+	Path string `yaml:"path"`
+	// Mode is 0644 unless it says otherwise.
+	Mode uint32 `yaml:"mode"`
+	// Content is what is in it.
 	Content string `yaml:"content"`
 }
 

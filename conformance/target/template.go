@@ -3,6 +3,8 @@
 package target
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -19,8 +21,23 @@ var variableName = regexp.MustCompile(`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$`)
 // Expand replaces ${NAME} by environment variables in every text of a target
 // file, which is a pointer to a struct with yaml tags. $${ stands for ${ itself,
 // in a script for example. A variable that is not set, and anything else that
-// begins with ${, is an error that names the key.
-func Expand(file any) error { return expand(reflect.ValueOf(file).Elem(), "") }
+// begins with ${, is an error that names the line of data, which is the file's
+// content, and the key.
+func Expand(file any, data []byte) error {
+	err := expand(reflect.ValueOf(file).Elem(), "")
+	var wrong *variableError
+	if errors.As(err, &wrong) {
+		if at := bytes.Index(data, []byte(wrong.text)); at >= 0 {
+			return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:at], []byte("\n")), err)
+		}
+	}
+	return err
+}
+
+// variableError is about a text that looks like a variable.
+type variableError struct{ text, why string }
+
+func (e *variableError) Error() string { return e.why }
 
 func expand(v reflect.Value, key string) error {
 	switch v.Kind() {
@@ -30,6 +47,17 @@ func expand(v reflect.Value, key string) error {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 		v.SetString(text)
+	case reflect.Interface:
+		// A value of a map of anything: only the map can take another one.
+		if v.IsNil() {
+			return nil
+		}
+		value := reflect.New(v.Elem().Type()).Elem()
+		value.Set(v.Elem())
+		if err := expand(value, key); err != nil {
+			return err
+		}
+		v.Set(value)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
@@ -64,9 +92,9 @@ func expandText(text string) (string, error) {
 		case strings.HasPrefix(found, "$$"):
 			return found[1:]
 		case !variableName.MatchString(found):
-			wrong = fmt.Errorf("%s does not name an environment variable; write $%s where it is to stay as it is", found, found)
+			wrong = &variableError{found, fmt.Sprintf("%s does not name an environment variable; write $%s where it is to stay as it is", found, found)}
 		case value == "":
-			wrong = fmt.Errorf("set the environment variable %s, or write $%s where it is to stay as it is", name, found)
+			wrong = &variableError{found, fmt.Sprintf("set the environment variable %s, or write $%s where it is to stay as it is", name, found)}
 		default:
 			return value
 		}

@@ -24,7 +24,7 @@ func TestExpand(t *testing.T) {
 	d.Inner.Command = []string{"sh", "-c", "echo $HOME $(id) $${HOME:-none} ${THICKET_TEST_DIR}"}
 	d.Inner.Env = map[string]string{"DIR": "${THICKET_TEST_DIR}", "PLAIN": "{{.Dir}}"}
 	d.Inner.Files = []PlacedFile{{Path: "${THICKET_TEST_DIR}/f", Mode: 0o600}}
-	if err := Expand(&d); err != nil {
+	if err := Expand(&d, nil); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"sh", "-c", "echo $HOME $(id) ${HOME:-none} /opt/x"}
@@ -48,11 +48,26 @@ func TestExpandNamesTheKey(t *testing.T) {
 	} {
 		var d document
 		c.spoil(&d)
-		err := Expand(&d)
+		err := Expand(&d, nil)
 		for _, want := range c.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v; want it to have %s", name, err, want)
 			}
 		}
+	}
+}
+
+func TestExpandNamesTheLine(t *testing.T) {
+	t.Setenv("THICKET_TEST_UNSET", "")
+	d := struct {
+		Variants map[string]map[string]any `yaml:"variants"`
+	}{map[string]map[string]any{"one": {"key": []any{"x", "${THICKET_TEST_UNSET}"}}}}
+	err := Expand(&d, []byte("variants:\n  one:\n    key: [x, \"${THICKET_TEST_UNSET}\"]\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), "line 3: variants.one.key[1]: set the environment variable") {
+		t.Errorf("%v", err)
+	}
+	t.Setenv("THICKET_TEST_UNSET", "set")
+	if err := Expand(&d, nil); err != nil || d.Variants["one"]["key"].([]any)[1] != "set" {
+		t.Errorf("%v, %v", d, err)
 	}
 }

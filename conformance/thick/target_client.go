@@ -51,8 +51,12 @@ func (apiClient) WaitUntilAPIReady(runDir string) error { return api.WaitUntilAP
 // clientCommands are client functions as programs: each gets the run directory
 // as its last argument, ends with 0 for nil, and prints its error on stderr.
 type clientCommands struct {
+	// CheckReady is a command in place of the API's CheckAPIReadyNow: it gets the
+	// run directory as its last argument, ends with 0 for nil, and prints its error
+	// on stderr.
 	CheckReady []string `yaml:"checkReady"`
-	WaitReady  []string `yaml:"waitReady"`
+	// WaitReady is the same in place of WaitUntilAPIReady; the two belong together.
+	WaitReady []string `yaml:"waitReady"`
 }
 
 // Client implements ClientTarget.

@@ -61,36 +61,54 @@ const (
 // text/template over Paths; ${NAME} stands for an environment variable, in any
 // of them.
 type file struct {
+	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
 	APIVersion string `yaml:"apiVersion"`
-	Kind       string `yaml:"kind"`
-	Name       string `yaml:"name"`
+	// Kind is always Target.
+	Kind string `yaml:"kind"`
+	// Name is what reports call the implementation.
+	Name string `yaml:"name"`
 	// Root is what relative paths of executables start from, itself relative
 	// to the file.
 	Root string `yaml:"root"`
 	Shim struct {
-		Path   string `yaml:"path"`
+		// Path is the executable that the container runtime starts.
+		Path string `yaml:"path"`
+		// Config is the network configuration that makes it talk to the daemon of
+		// the case, a JSON object.
 		Config string `yaml:"config"`
 	} `yaml:"shim"`
 	Daemon struct {
-		Command []string            `yaml:"command"`
-		Env     map[string]string   `yaml:"env"`
-		Config  string              `yaml:"config"`
-		Files   []target.PlacedFile `yaml:"files"`
+		// Command starts the daemon in the foreground: the executable and its
+		// arguments. SIGTERM ends it.
+		Command []string `yaml:"command"`
+		// Env is the daemon's environment beside PATH.
+		Env map[string]string `yaml:"env"`
+		// Config is the daemon's configuration, in a form of its own, which is
+		// written to {{.ConfigFile}}.
+		Config string `yaml:"config"`
+		// Files are further files that the daemon needs, written before it starts.
+		Files []target.PlacedFile `yaml:"files"`
 	} `yaml:"daemon"`
 	Kubernetes struct {
 		// ClusterRole is a manifest: what the daemon may do in the API. Empty
 		// for conformance/kube/clusterrole.yaml.
 		ClusterRole string `yaml:"clusterRole"`
 	} `yaml:"kubernetes"`
-	// Client is client functions of its own, which may be left out.
 	Client clientCommands `yaml:"client"`
-	// SetAside are where the daemon keeps damaged records; see LeavingTarget.
+	// SetAside are where the daemon keeps damaged records, as patterns of Go's
+	// filepath.Match: what is found there after a case was not left behind.
 	SetAside []string `yaml:"setAside"`
-	// Records are where the daemon keeps a file for each sandbox; see
-	// RecordingTarget.
-	Records  []string       `yaml:"records"`
-	Version  []string       `yaml:"version"`
-	Install  []string       `yaml:"install"`
+	// Records are where the daemon keeps a file for each sandbox, as patterns of
+	// Go's filepath.Match: those are damaged one by one. Of a daemon that keeps all
+	// in one file it is left out.
+	Records []string `yaml:"records"`
+	// Version is a command whose first line is the implementation's version.
+	Version []string `yaml:"version"`
+	// Install is a command that puts the shim into {{.InstallDir}}, for the feature
+	// install.
+	Install []string `yaml:"install"`
+	// Features are what the implementation has beyond what every one must have; see
+	// below.
 	Features []spec.Feature `yaml:"features"`
 }
 
@@ -141,7 +159,7 @@ func (o Override) Parse(data []byte, source, root string) (Target, error) {
 	if root != "" {
 		t.file.Root = root
 	}
-	if err := target.Expand(&t.file); err != nil {
+	if err := target.Expand(&t.file, data); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	if err := t.validate(); err != nil {
