@@ -25,6 +25,17 @@ type Snapshot struct {
 	Lines []string
 }
 
+// LookAround looks at the network namespace of this process.
+func LookAround() (Snapshot, error) {
+	s := Snapshot{}
+	err := suite.OnOwnThread(func() (err error) {
+		s.Lines, err = lookAround()
+		return err
+	})
+	slices.Sort(s.Lines)
+	return s, err
+}
+
 // Snapshot looks at the node's own network namespace, which takes the place of
 // the host's, and at the files of its root.
 func (n *Node) Snapshot() Snapshot {

@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,8 +49,10 @@ func Preflight(ctx context.Context, dir string, command func(ctx context.Context
 		return nil, err
 	}
 	var found finding
-	if err := suite.RunTask(ctx, suite.TaskOptions{Name: PreflightTask, Command: command, WorkDir: work}, &found); err != nil {
-		return nil, fmt.Errorf("the preflight: %w", err)
+	var said bytes.Buffer
+	if err := suite.RunTask(ctx, suite.TaskOptions{Name: PreflightTask, Command: command, WorkDir: work, Progress: &said}, &found); err != nil {
+		return nil, fmt.Errorf("the target is not set up, so nothing was judged: the preflight's process did not survive the plugin: %w\n%s",
+			err, spec.LastLines(said.String(), 5))
 	}
 	if found.Problem != "" {
 		return nil, fmt.Errorf("the target is not set up, so nothing was judged: %s", found.Problem)
@@ -170,6 +173,9 @@ func (e *Env) ask(ctx context.Context, facts *Facts) (problem string) {
 			return ""
 		}
 		said = append(said, "at "+v+": "+added.String()+"\n  stdin: "+shorten(string(added.Request.Stdin)))
+		if added.Killed != "" {
+			break // it would take as long in every other version
+		}
 	}
 	return "no ADD succeeds\n" + strings.Join(said, "\n")
 }

@@ -14,9 +14,10 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// isolation is what a case's process has of its own. Interfaces, mounts and
-// processes that an implementation leaves are seen there, and go with it.
-const isolation = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID
+// isolation is what a case's process has of its own. Interfaces, mounts,
+// processes and a host name that an implementation leaves are seen there, and go
+// with it.
+const isolation = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
 // runInit is the first process of a case's pid namespace: it prepares the
 // namespaces, runs the case as its child, and reaps what is orphaned
