@@ -94,6 +94,8 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 .PHONY: mutants
 mutants: root build k8s ## show that the suite catches faulty daemons: each mutant against the cases that claim it
 	@$(BIN)/thicket-conformance mutants $(if $(SAMPLE),--sample $(SAMPLE))
+	@echo "mutants: chaos catches faulty daemons too"
+	@THICKET_TEST_CHAOS=1 $(GO) test -count=1 -parallel 2 -timeout 15m -run 'TestChaosCanFail' ./conformance/inprocess
 
 .PHONY: test-fast
 test-fast: root build ## the same without the cases that take a minute each
