@@ -52,11 +52,21 @@ func (r *CaseResult) Headline() string {
 // delegates' calls, the case's steps, and the command that judges it again.
 func (r *CaseResult) Story() string { return r.story(len(r.Steps), len(r.Calls), r.Output) }
 
+// briefLine is how much of a line Brief shows, in characters.
+const briefLine = 400
+
 // Brief is the end of the Story, some twenty lines.
 func (r *CaseResult) Brief() string {
 	output := r.Output
 	if output != "" {
 		output = "--- the target printed last\n" + spec.LastLines(output, 8)
+		lines := strings.Split(output, "\n")
+		for i, line := range lines {
+			if r := []rune(line); len(r) > briefLine {
+				lines[i] = string(r[:briefLine]) + " …"
+			}
+		}
+		output = strings.Join(lines, "\n")
 	}
 	return r.story(6, 6, output)
 }

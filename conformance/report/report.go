@@ -72,6 +72,8 @@ type CaseResult struct {
 	// CPUSeconds is the processor time that its processes took: a case that takes
 	// long and has little of it waits. It is 0 where that is not known.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
+	// Processes is the most that were counted at once, the suite's two among them.
+	Processes int `json:"processes,omitempty"`
 	// Notes are what the case measured, such as how much was left behind.
 	Notes []string `json:"notes,omitempty"`
 	// Output is what helps to understand a failure: the daemons' logs.

@@ -30,6 +30,9 @@ type Case struct {
 	// Waits means that the case does next to nothing but wait for a time to pass:
 	// it runs beside the others and takes the place of none.
 	Waits bool
+	// Processes is how many processes the case may have at once; more fail it, and
+	// are ended. Zero means DefaultProcesses.
+	Processes int
 	// Timeout ends the case as failed; zero means DefaultTimeout. It is the limit
 	// of each edition.
 	Timeout time.Duration
@@ -47,6 +50,13 @@ func (c *Case) timeout() time.Duration {
 		return c.Timeout
 	}
 	return DefaultTimeout
+}
+
+func (c *Case) processes() int {
+	if c.Processes > 0 {
+		return c.Processes
+	}
+	return DefaultProcesses
 }
 
 // Settings are what every case of a run gets.
@@ -79,6 +89,10 @@ type T struct {
 	mu    sync.Mutex
 	notes []string
 	told  Story
+	// processes is the most that there were at once, crowded what was said when
+	// there were too many.
+	processes int
+	crowded   string
 	// unserved means that the subject did not come to serve.
 	unserved bool
 }

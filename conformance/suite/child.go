@@ -3,7 +3,9 @@
 package suite
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -98,7 +100,7 @@ func RunSpec(c *Case, s Settings) report.CaseResult {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
 		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {
-			c.Body(ctx, t)
+			c.runWatched(ctx, t)
 		})
 	})
 	var all ginkgo.Report
@@ -110,6 +112,18 @@ func RunSpec(c *Case, s Settings) report.CaseResult {
 	ginkgo.RunSpecs(failer{}, "Thicket conformance", suite, reporter)
 	t.take(&result, &all)
 	return result
+}
+
+// runWatched runs the body, which ends early when there come to be too many
+// processes.
+func (c *Case) runWatched(ctx context.Context, t *T) {
+	limited, cancel := context.WithCancelCause(ctx)
+	crowd := watchCrowd(c.processes(), func(what string) { cancel(errors.New(what)) })
+	ginkgo.DeferCleanup(func() {
+		t.processes, t.crowded = crowd.end()
+		cancel(nil)
+	})
+	c.Body(limited, t)
 }
 
 // take reads the outcome of the one spec.
@@ -130,6 +144,11 @@ func (t *T) take(to *report.CaseResult, r *ginkgo.Report) {
 			to.Failure = failureOf(sr)
 			explain(to, &sr, t.Case.timeout(), &t.told)
 		}
+	}
+	to.Processes = t.processes
+	if t.crowded != "" {
+		to.State, to.Failure, to.Unworded = report.Failed, report.FailedAssertion, false
+		to.Reason = strings.TrimSpace(t.crowded + "\n" + strings.ReplaceAll(to.Reason, ": "+t.crowded, ""))
 	}
 	if to.State != report.Failed {
 		return

@@ -50,7 +50,8 @@ func merge(editions []string, all []report.CaseResult) report.CaseResult {
 	}
 	switch {
 	case merged.State == report.Failed:
-		merged.Reason = fmt.Sprintf("at %s, seen first at %s:\n%s", strings.Join(same, ", "), editions[decisive], merged.Reason)
+		headline, rest, _ := strings.Cut(merged.Reason, "\n")
+		merged.Reason = strings.TrimSpace(fmt.Sprintf("%s (at %s, seen first at %s)\n%s", headline, strings.Join(same, ", "), editions[decisive], rest))
 	case merged.State == report.Skipped && len(editions) > 1:
 		merged.Reason = "at " + editions[decisive] + ": " + merged.Reason
 	}

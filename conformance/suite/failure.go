@@ -132,8 +132,7 @@ func explain(to *report.CaseResult, sr *gtypes.SpecReport, limit time.Duration, 
 		}
 	}
 	for _, more := range also {
-		then := takeApart(more.Failure.Message, to.Title)
-		fmt.Fprintf(&b, "\nand then: %s", strings.TrimSpace(then.headline+"\n  "+strings.ReplaceAll(then.detail, "\n", "\n  ")))
+		fmt.Fprintf(&b, "\nand then: %s", takeApart(more.Failure.Message, to.Title).headline)
 	}
 	to.Reason = b.String()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -96,5 +97,26 @@ func TestFailuresSayWhat(t *testing.T) {
 	}
 	if c := r.Cases[0]; c.Step != "asking for an address" || !strings.Contains(c.Reason, "\n  while asking for an address\n  at ") || !strings.Contains(c.Brief(), "its last words") {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestCrowdIsEnded has a case whose processes start others without end.
+func TestCrowdIsEnded(t *testing.T) {
+	bomb := tiny("TINY-01", func(ctx context.Context, _ *T) {
+		_ = exec.CommandContext(ctx, "sh", "-c", "f() { sleep 0.01; f & sleep 60; }; f").Run()
+		<-ctx.Done()
+	})
+	bomb.Processes, bomb.Timeout = 50, time.Minute
+	o := childOptions(t, bomb)
+	r, err := Judge(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Cases[0]
+	if !strings.HasPrefix(c.Reason, "more than 50 processes at once (") || !strings.Contains(c.Headline(), " × sh") || c.Failure != report.FailedAssertion {
+		t.Errorf("%+v", c)
+	}
+	if c.Seconds > 30 {
+		t.Errorf("it took %.0f s", c.Seconds)
 	}
 }

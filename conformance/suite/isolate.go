@@ -23,6 +23,7 @@ const isolation = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEW
 // namespaces, runs the case as its child, and reaps what is orphaned
 // meanwhile. It never returns; when it ends, the kernel ends all the others.
 func runInit() {
+	enterTasks()
 	if err := prepareNamespaces(); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(exitBroken)

@@ -275,8 +275,8 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 	start := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
-	output, used, runErr := s.runChild(limited, c, edition, dir)
-	result.Seconds, result.CPUSeconds = time.Since(start).Seconds(), used.Seconds()
+	output, spent, runErr := s.runChild(limited, c, edition, dir)
+	result.Seconds, result.CPUSeconds = time.Since(start).Seconds(), spent.cpu.Seconds()
 	data, err := os.ReadFile(filepath.Join(dir, "result.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &result)
@@ -291,6 +291,9 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 		result.Reason = fmt.Sprintf("the case's process gave no result: %v", cmp.Or(context.Cause(limited), runErr, err))
 		result.Output = spec.LastLines(output, 60)
 	}
+	if spent.refused != "" {
+		result.Notes = append(result.Notes, spent.refused)
+	}
 	if result.State == report.Failed && s.Rerun != nil {
 		result.Rerun = s.Rerun(c.ID)
 	}
@@ -300,24 +303,32 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 	return result
 }
 
-// runChild runs the process of a case, whose result it writes into dir. cpu is
-// the processor time of all processes in its namespace.
-func (s *session) runChild(ctx context.Context, c *Case, edition, dir string) (output string, cpu time.Duration, err error) {
+// spent is what a case's processes took of the machine: their processor time, and
+// what was refused to them.
+type spent struct {
+	cpu     time.Duration
+	refused string
+}
+
+// runChild runs the process of a case, whose result it writes into dir.
+func (s *session) runChild(ctx context.Context, c *Case, edition, dir string) (output string, took spent, err error) {
 	var all bytes.Buffer
 	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir, envEdition+"="+edition)
 	for _, service := range s.Services {
 		env = append(env, service.Environment()...)
 	}
+	tasks := newTaskCgroup(dir, c.processes())
 	cmd := s.Command(ctx)
 	cmd.Stdout, cmd.Stderr = &all, &all
-	err = runIsolated(cmd, c.ID, env)
-	if removed := removeCgroup(dir); removed != nil {
+	err = runIsolated(cmd, c.ID, append(env, tasks.environment()))
+	took.refused = tasks.refused()
+	if removed := errors.Join(removeCgroup(dir), tasks.remove()); removed != nil {
 		err = errors.Join(err, removed)
 	}
 	if cmd.ProcessState != nil {
-		cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		took.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
-	return all.String(), cpu, err
+	return all.String(), took, err
 }
 
 // runIsolated runs this program as a child that is asked for a case or a task,

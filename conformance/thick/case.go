@@ -26,11 +26,12 @@ type Case struct {
 	// Needs lists what a target must support; the case is skipped with the reason
 	// for one that does not.
 	Needs []spec.Feature
-	// Slow, Waits, Alone and Timeout are those of suite.Case.
-	Slow    time.Duration
-	Waits   bool
-	Alone   bool
-	Timeout time.Duration
+	// Slow, Waits, Alone, Processes and Timeout are those of suite.Case.
+	Slow      time.Duration
+	Waits     bool
+	Alone     bool
+	Processes int
+	Timeout   time.Duration
 	// Body is the behaviour, run as a Ginkgo spec: it asserts with Gomega.
 	Body func(ctx context.Context, e *Env)
 	// Live is what can be asked of a daemon that already runs on a node in use;
@@ -57,7 +58,7 @@ func NewProfile(name, title string, cases ...Case) suite.Profile {
 func (c Case) forSuite() suite.Case {
 	return suite.Case{
 		Requirement: spec.Requirement{ID: c.ID, Profile: c.Profile, Level: c.Level, Title: c.Title, Source: c.Source},
-		Needs:       c.Needs, Slow: c.Slow, Waits: c.Waits, Alone: c.Alone, Timeout: c.Timeout,
+		Needs:       c.Needs, Slow: c.Slow, Waits: c.Waits, Alone: c.Alone, Processes: c.Processes, Timeout: c.Timeout,
 		Body: func(ctx context.Context, t *suite.T) { c.run(ctx, t) },
 	}
 }
