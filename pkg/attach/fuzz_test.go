@@ -3,21 +3,14 @@
 package attach
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"net"
 	"testing"
 
-	"github.com/containernetworking/cni/pkg/version"
-
-	"github.com/thicket-cni/thicket/pkg/cluster"
-	"github.com/thicket-cni/thicket/pkg/devices"
+	"github.com/containernetworking/cni/pkg/types"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -34,221 +27,87 @@ func FuzzDeletable(f *testing.F) {
 	})
 }
 
-// drawnWorld is a node with one pod, all of whose names are drawn.
-type drawnWorld struct {
-	random *rand.Rand
-	engine *Engine
-	node   *strictNode
-	ledger *ledger.Store
-	cluster.Cluster
-	annotations map[string]string
-	definitions map[string]string
-}
+// cniVersions are those in which a plugin may answer.
+var cniVersions = []string{"0.1.0", "0.2.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
 
-func newDrawnWorld(t *testing.T, random *rand.Rand) *drawnWorld {
-	t.Helper()
-	dir := t.TempDir()
-	store, err := ledger.Open(filepath.Join(dir, "cni"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+// FuzzResult has a delegate print anything at ADD. The ADD fails with a CNI
+// error and leaves nothing; or the status can be published, CHECK and DEL can be
+// carried out, also by another daemon from its record, and DEL leaves nothing
+// (SEC-08).
+func FuzzResult(f *testing.F) {
+	for i, printed := range []string{
+		`{"cniVersion":"1.1.0","interfaces":[{"name":"net1","sandbox":"/proc/self/ns/net","mac":"02:00:00:00:00:01","mtu":9000,"socketPath":"/s","pciID":"0"},{"name":"br0"}],` +
+			`"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1","interface":0},{"address":"fd00::2/64"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1","mtu":1,"table":5,"scope":0}],"dns":{"nameservers":["10.0.0.1"]}}`,
+		`{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.2/24","gateway":"10.0.0.1","routes":[{"dst":"0.0.0.0/0"}]},"ip6":{"ip":"fd00::2/64"},"dns":{}}`,
+		`{"cniVersion":"0.4.0","interfaces":[{"name":"net1","sandbox":"x"}],"ips":[{"version":"4","address":"10.0.0.2/24","interface":0}]}`,
+		`{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.2/24","interface":7}]}`, `{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.2/24","interface":-1}]}`,
+		`{"cniVersion":"1.0.0","ips":[null]}`, `{"cniVersion":"1.0.0","interfaces":[null],"routes":[null]}`, `{"cniVersion":"1.0.0","ips":[{}]}`,
+		`{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.2/24","routes":[null]}}`, `{"cniVersion":"0.2.0","ip4":{}}`, `{"cniVersion":"0.3.1","ips":[{"version":"6","address":"10.0.0.2/24"}]}`,
+		`{"cniVersion":"1.1.0","routes":[{"dst":"0.0.0.0/0","gw":"fd00::1"},{}]}`, `{"cniVersion":"1.1.0","interfaces":[{"name":"\u0000","sandbox":"\ud800"}]}`,
+		`{}`, `null`, `[]`, ``, `x`, `{"cniVersion":"9.9.9"}`, `{"cniVersion":1}`, `{"cniVersion":"1.0.0","CNIVersion":"0.2.0","ips":{},"IPs":[]}`, "\xff",
+	} {
+		f.Add([]byte(printed), uint8(i), i%4 == 3, i%2 == 0)
+		f.Add([]byte(printed), uint8(4), false, true)
 	}
-	conf := filepath.Join(dir, "conf")
-	if err := os.Mkdir(conf, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(conf, "main.conf"), []byte(`{"cniVersion":"1.0.0","name":"main","type":"a"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w := &drawnWorld{random: random, ledger: store, definitions: map[string]string{}, annotations: map[string]string{}}
-	w.node = &strictNode{dir: t.TempDir(), links: map[string]bool{}, PluginDecoder: &version.PluginDecoder{}}
-	w.engine = New(Options{
-		Cluster: w, Planner: network.NewPlanner(network.Options{ClusterNetwork: "main", ConfDir: conf}, w), Ledger: store,
-		Exec: w.node, BinDirs: []string{dir}, CacheDir: filepath.Join(dir, "cni"), DeviceInfo: devices.InfoDir(filepath.Join(dir, "info")),
-		Log: slog.New(slog.DiscardHandler),
+	f.Fuzz(func(t *testing.T, printed []byte, version uint8, fails, restarts bool) {
+		w := newWorld(t)
+		w.annotations[network.NetworksAnnotation] = "odd@net1"
+		w.definitions["odd"] = fmt.Sprintf(`{"cniVersion":%q,"name":"odd","plugins":[{"type":"a"},{"type":"b"}]}`, cniVersions[int(version)%len(cniVersions)])
+		w.node.prints, w.node.fails = printed, fails
+		w.addPrinted(t, restarts)
 	})
-	w.engine.own = nil // the test's own namespace stands for the sandbox's
-	w.annotations[network.NetworksAnnotation] = w.selections()
-	if random.IntN(5) == 0 {
-		w.annotations[network.DefaultNetworkAnnotation] = w.selections()
-	}
-	return w
 }
 
-// Ready implements cluster.Cluster.
-func (w *drawnWorld) Ready() <-chan struct{} {
-	ready := make(chan struct{})
-	close(ready)
-	return ready
-}
-
-// addAndDelete attaches the pod, plugs one more network, and deletes it all.
-func (w *drawnWorld) addAndDelete(t *testing.T) {
+// addPrinted attaches the pod, with another daemon for what follows if it is to
+// be so.
+func (w *drawnWorld) addPrinted(t *testing.T, restarts bool) {
 	t.Helper()
-	ctx := t.Context()
-	r := &Request{ContainerID: "c" + w.text("abc123._-", 70), Netns: "/proc/self/ns/net", Interface: "sandbox0", Pod: ledger.Pod{Namespace: "ns", Name: "p"}}
-	story := fmt.Sprintf("annotations %q, definitions %q", w.annotations, w.definitions)
-	_, err := w.engine.Add(ctx, r)
-	if err == nil {
-		plug := *r
-		plug.Interface, plug.Config = w.interfaceName(), []byte(w.configuration())
-		story += fmt.Sprintf(", hot-plug %q as %q", plug.Config, plug.Interface)
-		_, _ = w.engine.HotAdd(ctx, &plug, nil)
-	} else {
-		story += fmt.Sprintf(", ADD: %v", err)
+	r := &Request{ContainerID: "c1", Netns: "/proc/self/ns/net", Interface: "sandbox0", Pod: ledger.Pod{Namespace: "ns", Name: "p"}}
+	story := fmt.Sprintf("printed %q", w.node.prints)
+	if _, err := w.engine.Add(t.Context(), r); err != nil {
+		var cni *types.Error
+		if !errors.As(err, &cni) || cni.Msg == "" {
+			t.Errorf("ADD: %v is no CNI error; %s", err, story)
+		}
+		w.expectNothing(t, story)
+		return
 	}
-	if err := w.engine.Del(ctx, r); err != nil {
-		t.Fatalf("DEL: %v; %s", err, story)
+	if w.node.fails {
+		t.Errorf("ADD succeeds though a plugin failed; %s", story)
 	}
-	left, err := os.ReadDir(w.node.dir)
-	if err != nil || len(left) > 0 || len(w.node.links) > 0 {
-		t.Fatalf("left: files %v, interfaces %v, %v; %s", left, w.node.links, err, story)
+	w.expectStatus(t, story)
+	if restarts {
+		w.start(t)
 	}
-	if ids, err := w.ledger.Containers(); err != nil || len(ids) > 0 {
-		t.Fatalf("left: records %v, %v; %s", ids, err, story)
+	if err := w.engine.Check(t.Context(), r); err != nil {
+		t.Errorf("CHECK of what ADD accepted: %v; %s", err, story)
 	}
+	if err := w.engine.Del(t.Context(), r); err != nil {
+		t.Errorf("DEL of what ADD accepted: %v; %s", err, story)
+	}
+	w.expectNothing(t, story)
 }
 
-// text draws up to most characters.
-func (w *drawnWorld) text(of string, most int) string {
-	characters := []rune(of)
-	drawn := make([]rune, w.random.IntN(most+1))
-	for i := range drawn {
-		drawn[i] = characters[w.random.IntN(len(characters))]
+// expectStatus asserts that the published status can be read, that one element is
+// the default one, and that none has an address without a value.
+func (w *drawnWorld) expectStatus(t *testing.T, story string) {
+	t.Helper()
+	text, err := json.Marshal(w.status)
+	if err != nil {
+		t.Fatalf("the status cannot be encoded: %v; %s", err, story)
 	}
-	return string(drawn)
-}
-
-// one draws one of several, the first half of the time.
-func (w *drawnWorld) one(all ...string) string {
-	if w.random.IntN(2) == 0 {
-		return all[0]
-	}
-	return all[w.random.IntN(len(all))]
-}
-
-func (w *drawnWorld) interfaceName() string {
-	return w.one("eth"+w.text("123456789", 3), w.text("ab1.-_%$'\"\\\x00\x01\n\t\x7f é\u0085\u2028🙂", 17), "net%d", "a\x00b", "%s", "lo")
-}
-
-func (w *drawnWorld) configuration() string {
-	conf := map[string]any{"cniVersion": w.one("1.0.0", "0.3.1", "0.1.0", "1.1.0"), "name": w.one("net"+w.text("abc", 4), w.text("abAB12._-", 400), w.text("a/\x00 %", 9))}
-	plugin := map[string]any{"type": w.one("a", "b", "thicket-shim", "..", "a/b", "a\x00", strings.Repeat("t", 300))}
-	if w.random.IntN(2) == 0 {
-		plugin["capabilities"] = map[string]bool{"deviceID": true, "CNIDeviceInfoFile": true, "mac": true, "ips": true}
-	}
-	if w.random.IntN(3) == 0 {
-		plugin["ipam"] = map[string]any{"type": w.one("host-local", "", "../x", "multus")}
-	}
-	if w.random.IntN(2) == 0 {
-		conf["plugins"] = []any{plugin, map[string]any{"type": w.one("b", "", "a")}}
-	} else {
-		for key, value := range plugin {
-			conf[key] = value
+	defaults := 0
+	for _, s := range w.status {
+		if s.Default {
+			defaults++
+		}
+		for _, ip := range s.IPs {
+			if net.ParseIP(ip) == nil {
+				t.Errorf("%q is no address in the status %s; %s", ip, text, story)
+			}
 		}
 	}
-	text, _ := json.Marshal(conf)
-	return string(text)
-}
-
-// selections draws an annotation, with the definitions that it names.
-func (w *drawnWorld) selections() string {
-	var all []map[string]any
-	for range 1 + w.random.IntN(3) {
-		name := w.one("n"+w.text("abc", 3), "n"+w.text("ab1-.", 251)+"n", w.text("A/\x00", 5))
-		w.definitions[name] = w.configuration()
-		s := map[string]any{"name": name}
-		if w.random.IntN(2) == 0 {
-			s["interface"] = w.interfaceName()
-		}
-		if w.random.IntN(2) == 0 {
-			s["deviceID"] = w.one("0000:00:01.0", w.text("a/\x00%..", 300))
-		}
-		if w.random.IntN(4) == 0 {
-			s["mac"] = w.one("02:00:00:00:00:01", "x", "\x00")
-		}
-		if w.random.IntN(4) == 0 {
-			s["cni-args"] = map[string]any{w.text("ab\x00/", 5): w.text("ab\x00", 9)}
-		}
-		all = append(all, s)
+	if defaults != 1 {
+		t.Errorf("%d elements of the status %s are the default one; %s", defaults, text, story)
 	}
-	text, _ := json.Marshal(all)
-	return string(text)
-}
-
-// Pod implements cluster.Cluster, and the methods below do.
-func (w *drawnWorld) Pod(context.Context, string, string) (*cluster.Pod, error) {
-	return &cluster.Pod{Namespace: "ns", Name: "p", Annotations: w.annotations}, nil
-}
-
-// Definition implements cluster.Cluster.
-func (w *drawnWorld) Definition(_ context.Context, namespace, name string) (*cluster.Definition, error) {
-	config, known := w.definitions[name]
-	if !known {
-		return nil, fmt.Errorf("definition %s/%s: %w", namespace, name, cluster.ErrNotFound)
-	}
-	return &cluster.Definition{Namespace: namespace, Name: name, Config: config}, nil
-}
-
-// PublishStatus implements cluster.Cluster.
-func (w *drawnWorld) PublishStatus(context.Context, *cluster.Pod, []cluster.NetworkStatus) error {
-	return nil
-}
-
-// WithdrawStatus implements cluster.Cluster.
-func (w *drawnWorld) WithdrawStatus(*cluster.Pod, []cluster.NetworkStatus) {}
-
-// strictNode executes plugins as a kernel and a careless plugin would: a NUL
-// cannot be passed, '%' makes another interface, and a file is named after
-// network, container and interface.
-type strictNode struct {
-	dir   string
-	links map[string]bool
-	*version.PluginDecoder
-}
-
-// FindInPath implements invoke.Exec.
-func (n *strictNode) FindInPath(plugin string, _ []string) (string, error) {
-	if plugin != "a" && plugin != "b" {
-		return "", (&Exec{}).missing(plugin)
-	}
-	return "/" + plugin, nil
-}
-
-// missing is the error of the real search for a plugin that is not installed.
-func (e *Exec) missing(plugin string) error {
-	_, err := e.FindInPath(plugin, []string{"/nonexistent"})
-	return err
-}
-
-// ExecPlugin implements invoke.Exec.
-func (n *strictNode) ExecPlugin(_ context.Context, _ string, stdin []byte, environ []string) ([]byte, error) {
-	for _, variable := range environ {
-		if strings.ContainsRune(variable, 0) || len(variable) > 128<<10 {
-			return nil, syscall.EINVAL
-		}
-	}
-	var conf struct {
-		Name       string          `json:"name"`
-		CNIVersion string          `json:"cniVersion"`
-		PrevResult json.RawMessage `json:"prevResult"`
-	}
-	if err := json.Unmarshal(stdin, &conf); err != nil {
-		return nil, err
-	}
-	link := variable(environ, "CNI_IFNAME")
-	file := filepath.Join(n.dir, conf.Name+"-"+variable(environ, "CNI_CONTAINERID")+"-"+link)
-	switch variable(environ, "CNI_COMMAND") {
-	case "ADD":
-		n.links[strings.ReplaceAll(link, "%d", "0")] = true
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			return nil, err
-		}
-		return fmt.Appendf(nil, `{"cniVersion":%q}`, conf.CNIVersion), nil
-	case "DEL":
-		delete(n.links, link)
-		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
-	}
-	return nil, nil
 }
