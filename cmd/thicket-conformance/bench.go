@@ -140,9 +140,7 @@ func printBench(out io.Writer, r *bench.Report) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", g.What, g.Goal, g.Measured, mark)
 	}
 	printFootprints(t, r)
-	if len(r.Alone) > 0 {
-		fmt.Fprintln(t, "\t\t\t\nTIMES\tP50\tP90\tP99")
-	}
+	fmt.Fprintln(t, "\t\t\t\nTIMES\tP50\tP90\tP99")
 	for _, what := range slices.Sorted(maps.Keys(r.Alone)) {
 		printLatency(t, "delegate alone, "+what, r.Alone[what])
 	}
@@ -152,6 +150,12 @@ func printBench(out io.Writer, r *bench.Report) {
 	for _, s := range r.Sides {
 		for _, what := range slices.Sorted(maps.Keys(s.Latency)) {
 			printLatency(t, s.Name+", "+what, s.Latency[what])
+		}
+		for _, h := range s.Hanging {
+			printLatency(t, fmt.Sprintf("%s, ADD beside %d hanging pods", s.Name, h.Pods), h.ADD)
+		}
+		for _, d := range s.Definitions {
+			printLatency(t, fmt.Sprintf("%s, ADD among %d definitions, %d of them of 1 MiB", s.Name, d.Definitions, d.Large), d.ADD)
 		}
 	}
 	_ = t.Flush()

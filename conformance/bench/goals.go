@@ -28,7 +28,7 @@ func goals(r *Report) []Goal {
 	if len(t.Latency) > 0 {
 		latencyGoals(r, add)
 	}
-	if peer != nil {
+	if peer != nil && len(t.Latency) > 0 {
 		against("ADD, one network", 1./4, t.Latency["ADD 1"].P50, peer.Latency["ADD 1"].P50)
 		against("DEL, one network", 1./4, t.Latency["DEL 1"].P50, peer.Latency["DEL 1"].P50)
 		against("150 ADDs of two networks, 50 at a time", 1./5, burstOf(t), burstOf(peer))
@@ -44,6 +44,8 @@ func goals(r *Report) []Goal {
 		add("daemon, 110 pods and 1,000 definitions, idle", "≤ 30 MiB", t.Idle.ResidentMiB <= 30, "%.1f MiB", t.Idle.ResidentMiB)
 		add("the same, processor", "none", t.Idle.CPU <= 0.5, "%.1f %% of a core", t.Idle.CPU)
 	}
+	hangingGoals(t, add)
+	definitionGoals(t, add)
 	return append(all, memoryGoals(t)...)
 }
 

@@ -38,6 +38,10 @@ type Side struct {
 	Shim   ShimSize `json:"shim"`
 	Idle   Idle     `json:"idle"`
 	Storm  *Storm   `json:"storm,omitempty"`
+	// Hanging are ADDs beside pods that hang, none of them first.
+	Hanging []Hanging `json:"hanging,omitempty"`
+	// Definitions is a daemon among few definitions, and among many.
+	Definitions []Among `json:"definitions,omitempty"`
 	// Long is the daemon during the long run of pairs.
 	Long []Sample `json:"long,omitempty"`
 	// Phases are the target's own account of one ADD of two networks, p50 by
@@ -106,6 +110,33 @@ type Storm struct {
 // String says what became of the sandboxes.
 func (s *Storm) String() string {
 	return fmt.Sprintf("%d failed, %d killed, %d left, %.1f s", s.Failed, s.Killed, s.Left, s.Seconds)
+}
+
+// Hanging is ADD of one pod after the other, beside so many whose delegates
+// hang.
+type Hanging struct {
+	Pods int     `json:"pods"`
+	ADD  Latency `json:"add"`
+}
+
+func (h *Hanging) what() string { return fmt.Sprintf("ADD beside %d hanging pods", h.Pods) }
+
+// Among is a daemon among so many network definitions.
+type Among struct {
+	Definitions int `json:"definitions"`
+	// Large is how many of them have 1 MiB.
+	Large int `json:"large"`
+	// LimitMiB is the limit of its memory cgroup, 0 for none.
+	LimitMiB float64 `json:"limitMiB"`
+	// ResidentMiB is what it had when it was idle, PeakMiB the most that it had.
+	ResidentMiB float64 `json:"residentMiB"`
+	PeakMiB     float64 `json:"peakMiB"`
+	// ADD is one of a small definition.
+	ADD Latency `json:"add"`
+}
+
+func (a *Among) what() string {
+	return fmt.Sprintf("%d definitions, %d of them of 1 MiB", a.Definitions, a.Large)
 }
 
 // Sample is a daemon at one moment.
