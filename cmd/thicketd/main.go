@@ -33,6 +33,7 @@ Usage:
   thicketd [--config FILE]                   serve until SIGTERM or SIGINT
   thicketd --check-config [--config FILE]    read the configuration, say what is wrong, and end
   thicketd --ledger-list [--config FILE]     print the recorded sandboxes as a table, and end
+  thicketd records [--cni-dir DIR]           print what is recorded, a container and an interface in each line, and end
   thicketd install --dest DIR [--shim FILE]  put the shim (and thicket-passthrough beside it) into the runtime's plugin directory
   thicketd uninstall --dest DIR [--conf-dir DIR]  take the generated configuration and these plugins away
   thicketd --version
@@ -57,6 +58,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	if len(args) > 0 && args[0] == "uninstall" {
 		return uninstall(args[1:], stdout, stderr)
+	}
+	if len(args) > 0 && args[0] == "records" {
+		return records(args[1:], stdout, stderr)
 	}
 	flags := flag.NewFlagSet("thicketd", flag.ContinueOnError)
 	flags.SetOutput(stderr)

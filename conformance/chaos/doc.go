@@ -12,6 +12,6 @@
 // for it to fail, and at no other time. In the end nothing may be left.
 //
 // What is judged is what a runtime or an operator sees: answers, interfaces,
-// leases of host-local, calls of delegates. Records are looked for where the
-// target says that it keeps them.
+// leases of host-local, calls of delegates. Of its records the target is asked,
+// where it names a command for that.
 package chaos

@@ -42,8 +42,9 @@ func (c *chaos) settle() *Left {
 	var err error
 	left.Leases, err = c.leases("")
 	Expect(err).NotTo(HaveOccurred())
-	if t, ok := c.e.Target.(thick.RecordingTarget); ok && len(t.Records(c.e.Paths())) > 0 {
-		left.Records = c.matching(t.Records(c.e.Paths()))
+	if c.e.ListRecords != nil {
+		left.Records, err = c.e.ListRecords()
+		Expect(err).NotTo(HaveOccurred(), "the target's command that lists its records")
 	}
 	if t, ok := c.e.Target.(thick.LeavingTarget); ok {
 		left.Damaged = c.matching(t.SetAside(c.e.Paths()))

@@ -44,10 +44,10 @@ func (t *Target) Features() []conformance.Feature {
 	return features
 }
 
-// SetAside implements thick.LeavingTarget: what the binaries leave.
-func (t *Target) SetAside(p conformance.Paths) []string {
-	if own, ok := t.Target.(thick.LeavingTarget); ok {
-		return own.SetAside(p)
+// Records implements thick.RecordsTarget: the records are the binaries'.
+func (t *Target) Records(p conformance.Paths) func() ([]string, error) {
+	if own, ok := t.Target.(thick.RecordsTarget); ok {
+		return own.Records(p)
 	}
 	return nil
 }

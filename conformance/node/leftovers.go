@@ -15,14 +15,15 @@ import (
 	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
-// Leftovers lists what is left of a sandbox: files that name it below the
-// cache directory, its leases, and interfaces in its namespace. What the subject
-// says that it keeps aside does not count.
+// Leftovers lists what is left of a sandbox, as far as a runtime and an operator
+// can see it: interfaces in its namespace, addresses that are held for it, and,
+// where the subject names a command that lists its records, those. What a
+// subject's own files contain is not looked at: their format is its own.
 func (n *Node) Leftovers(s *Sandbox) []string {
 	ginkgo.GinkgoHelper()
-	var left []string
-	for _, path := range n.FilesNaming(s.ID) {
-		left = append(left, "file "+path)
+	left := n.RecordsOf(s)
+	for _, lease := range n.Leases(s) {
+		left = append(left, "lease "+lease)
 	}
 	for _, name := range s.InterfaceNames() {
 		left = append(left, "interface "+name+" of sandbox "+s.ID[:min(8, len(s.ID))])
@@ -30,48 +31,49 @@ func (n *Node) Leftovers(s *Sandbox) []string {
 	return left
 }
 
-// FilesNaming lists the regular files below the case's directory, other than
-// the suite's own, whose name or content has the container id.
-func (n *Node) FilesNaming(id string) []string {
+// RecordsOf lists what the subject's own command says that it has recorded of a
+// sandbox; nothing without such a command.
+func (n *Node) RecordsOf(s *Sandbox) []string {
 	ginkgo.GinkgoHelper()
-	var found []string
-	own := append([]string{n.CallsDir, n.BinDir, filepath.Join(n.Dir, "daemon.log"), filepath.Join(n.Dir, "netns")}, n.Own...)
-	err := filepath.WalkDir(n.Dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil {
-			if os.IsNotExist(err) {
-				return nil
-			}
-			return err
-		}
-		if slices.Contains(own, path) || n.setAside(path) {
-			if entry.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if !entry.Type().IsRegular() || strings.HasSuffix(entry.Name(), ".log") {
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		if err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if strings.Contains(entry.Name(), id) || strings.Contains(string(content), id) {
-			found = append(found, path)
-		}
+	if n.ListRecords == nil {
 		return nil
-	})
-	Expect(err).NotTo(HaveOccurred())
-	return found
+	}
+	lines, err := n.ListRecords()
+	Expect(err).NotTo(HaveOccurred(), "the target's command that lists its records")
+	var records []string
+	for _, line := range lines {
+		if id, ifName, _ := strings.Cut(strings.TrimSpace(line), " "); id == s.ID {
+			records = append(records, "record of "+ifName+" of sandbox "+s.ID[:min(8, len(s.ID))])
+		}
+	}
+	return records
 }
 
-// setAside reports whether the subject may leave a path, by its own word.
-func (n *Node) setAside(path string) bool {
-	return slices.ContainsFunc(n.SetAside, func(pattern string) bool {
-		matched, err := filepath.Match(pattern, path)
-		Expect(err).NotTo(HaveOccurred(), "what the target keeps aside: %s", pattern)
-		return matched
-	})
+// LeaseDir is where the host-local plugin keeps its leases, for networks of the
+// suite.
+func (n *Node) LeaseDir() string { return filepath.Join(n.Dir, "ipam") }
+
+// Leases are the addresses that host-local holds for a sandbox, as
+// "network/address".
+func (n *Node) Leases(s *Sandbox) []string {
+	ginkgo.GinkgoHelper()
+	held := []string{}
+	paths, err := filepath.Glob(filepath.Join(n.LeaseDir(), "*", "*"))
+	Expect(err).NotTo(HaveOccurred())
+	for _, path := range paths {
+		if net.ParseIP(filepath.Base(path)) == nil {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if os.IsNotExist(err) {
+			continue // it was released meanwhile
+		}
+		Expect(err).NotTo(HaveOccurred())
+		if slices.Contains(strings.Fields(string(content)), s.ID) {
+			held = append(held, filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path)))
+		}
+	}
+	return held
 }
 
 // HostLeftovers lists the host ends that fake delegates left in the case's own

@@ -50,9 +50,9 @@ type Node struct {
 	// Own are further files and directories of the suite's, below Dir. What is
 	// in them is not left behind by a subject.
 	Own []string
-	// SetAside are paths, as filepath.Match takes them, that the subject may
-	// leave: its own word.
-	SetAside []string
+	// ListRecords, unless nil, asks the subject what it has recorded: lines of a
+	// container id and an interface name.
+	ListRecords func() ([]string, error)
 
 	options   Options
 	mu        sync.Mutex

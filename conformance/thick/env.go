@@ -78,9 +78,8 @@ func NewEnv(s Settings, workDir, id string) *Env {
 		ClusterDir: filepath.Join(n.Dir, "cluster"), InstallDir: filepath.Join(n.Dir, "install"), CNIConfDir: filepath.Join(n.Dir, "cni"),
 	}
 	e.PendingDir = filepath.Join(e.CacheDir, "pending")
-	n.Own = []string{e.ClusterDir}
-	if t, ok := s.Target.(LeavingTarget); ok {
-		n.SetAside = t.SetAside(e.Paths())
+	if t, ok := s.Target.(RecordsTarget); ok {
+		n.ListRecords = t.Records(e.Paths())
 	}
 	for _, d := range []string{e.ConfDir, e.ClusterDir, e.CacheDir, e.InstallDir, e.CNIConfDir} {
 		Expect(os.Mkdir(d, 0o700)).To(Succeed())

@@ -128,12 +128,14 @@ type LeavingTarget interface {
 	SetAside(p Paths) []string
 }
 
-// RecordingTarget is a target that says where it keeps what it knows of
-// sandboxes, one file each.
-type RecordingTarget interface {
+// RecordsTarget is a target that can be asked what its daemon has recorded:
+// attachments, and requests for later. Without it, behaviour alone shows what is
+// left.
+type RecordsTarget interface {
 	Target
-	// Records are the paths of such files, as filepath.Match takes them.
-	Records(p Paths) []string
+	// Records returns the function that asks: lines of a container id and an
+	// interface name. It is nil for a target that cannot be asked.
+	Records(p Paths) func() ([]string, error)
 }
 
 // Settings are what the cases of thick plugins need.

@@ -98,9 +98,9 @@ type file struct {
 	// SetAside are where the daemon keeps damaged records, as patterns of Go's
 	// filepath.Match: what is found there after a case was not left behind.
 	SetAside []string `yaml:"setAside"`
-	// Records are where the daemon keeps a file for each sandbox, as patterns of
-	// Go's filepath.Match: those are damaged one by one. Of a daemon that keeps all
-	// in one file it is left out.
+	// Records is a command that prints what the daemon has recorded, a container
+	// id and an interface name in each line; see RecordsTarget. It is asked with
+	// the daemon running and without, and what was set aside is not among it.
 	Records []string `yaml:"records"`
 	// Version is a command whose first line is the implementation's version.
 	Version []string `yaml:"version"`
@@ -184,6 +184,9 @@ func (o *Override) apply(f *file) {
 			*c.to = c.with
 		}
 	}
+	if len(o.Daemon) > 0 {
+		f.Records = nil // the file's command need not know what another daemon records
+	}
 	f.Features = append(f.Features, o.Features...)
 }
 
@@ -255,7 +258,7 @@ func (t *yamlTarget) resolve(root string) error {
 		return err
 	}
 	commands := []*string{&t.file.Shim.Path, &t.file.Daemon.Command[0]}
-	for _, c := range [][]string{t.file.Version, t.file.Install, t.file.Client.CheckReady, t.file.Client.WaitReady} {
+	for _, c := range [][]string{t.file.Version, t.file.Install, t.file.Records, t.file.Client.CheckReady, t.file.Client.WaitReady} {
 		if len(c) > 0 {
 			commands = append(commands, &c[0])
 		}
@@ -334,18 +337,31 @@ func (t *yamlTarget) DaemonConfig(p Paths) ([]byte, error) {
 // ClusterRole is what the daemon may do in the API, empty for the default.
 func (t *yamlTarget) ClusterRole() []byte { return []byte(t.file.Kubernetes.ClusterRole) }
 
+// Records implements RecordsTarget.
+func (t *yamlTarget) Records(p Paths) func() ([]string, error) {
+	if len(t.file.Records) == 0 {
+		return nil
+	}
+	return func() ([]string, error) {
+		command, err := t.renderAll("records", t.file.Records, p)
+		if err != nil {
+			return nil, err
+		}
+		out, err := exec.Command(command[0], command[1:]...).Output() //nolint:noctx // the case's end ends it
+		if err != nil {
+			return nil, fmt.Errorf("records: %v: %w", command, err)
+		}
+		lines := []string{}
+		for line := range strings.Lines(string(out)) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+		return lines, nil
+	}
+}
+
 // SetAside implements LeavingTarget.
 func (t *yamlTarget) SetAside(p Paths) []string {
 	paths, err := t.renderAll("setAside", t.file.SetAside, p)
-	if err != nil {
-		panic(err) // renderSamples has rendered them
-	}
-	return paths
-}
-
-// Records implements RecordingTarget.
-func (t *yamlTarget) Records(p Paths) []string {
-	paths, err := t.renderAll("records", t.file.Records, p)
 	if err != nil {
 		panic(err) // renderSamples has rendered them
 	}

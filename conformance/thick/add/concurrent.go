@@ -141,7 +141,8 @@ func expectRolledBack(ctx context.Context, e *thick.Env, s *node.Sandbox, delete
 	expect.Dead(expect.CallsOfSandbox(e, s))
 	Expect(s.InterfaceNames()).To(BeEmpty(), "interfaces of an ADD whose client left")
 	Expect(e.CallsFor("ADD", s)).To(HaveLen(len(deleted)), "nothing is attached for a client that left: %v", expect.Trace(e.CallsFor("ADD", s)))
-	Eventually(e.Leftovers).WithArguments(s).WithTimeout(5*time.Second).Should(BeEmpty(), "records of an ADD whose client left")
+	Eventually(e.Leftovers).WithArguments(s).WithTimeout(5*time.Second).Should(BeEmpty(), "what is left of an ADD whose client left")
+	expect.Forgotten(ctx, e, s)
 
 	e.MustOK(expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s))))
 	e.MustOK(e.Del(ctx, s))

@@ -63,6 +63,7 @@ func expectRollback(ctx context.Context, e *thick.Env, refusal *types.Error, n i
 		Expect(c.Netns).To(Equal(s.Netns), "CNI_NETNS of the rollback's DEL of %s", c.Network)
 	}
 	expect.NothingLeft(e, s)
+	expect.Forgotten(ctx, e, s)
 
 	// What is left where no one looks keeps the runtime's next try from working.
 	e.MustOK(e.Add(ctx, s))

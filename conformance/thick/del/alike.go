@@ -28,6 +28,7 @@ func idsAlike(ctx context.Context, e *thick.Env) {
 	long, short := "ab"+node.RandomHex(30), "pod-"+node.RandomHex(2)
 	for what, ids := range map[string][2]string{
 		"the last of 64 characters":      {long + "c0", long + "c1"},
+		"a last character more":          {long, long + "0"},
 		"the case of one character":      {long + "d0", long + "D0"},
 		"the case of every letter":       {"c" + long, strings.ToUpper("c" + long)},
 		"a dot, a hyphen, an underscore": {short + ".a", short + "-a"},

@@ -38,6 +38,7 @@ func delDuringAdd(ctx context.Context, e *thick.Env) {
 	ginkgo.By("the container can be added again, and a restart brings nothing back")
 	expect.Restarted(ctx, e, d)
 	Expect(e.Leftovers(s)).To(BeEmpty())
+	expect.Forgotten(ctx, e, s)
 	e.ResetCalls()
 	e.MustOK(e.Add(ctx, s))
 	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "net2", "more"))

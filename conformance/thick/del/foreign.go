@@ -74,13 +74,13 @@ func delForeignNamespace(ctx context.Context, e *thick.Env) {
 	}
 
 	Expect(victim.InterfaceNames()).To(ConsistOf("eth0"), "the other pod's interfaces")
-	Expect(expect.Leases(e, victim)).To(ConsistOf(HavePrefix("default/")), "the other pod's address")
+	Expect(e.Leases(victim)).To(ConsistOf(HavePrefix("default/")), "the other pod's address")
 	// The host's ends go with the namespaces, in the kernel's own time.
 	Eventually(expect.BridgePorts).WithArguments("fbr-def").WithContext(ctx).WithTimeout(20*time.Second).WithPolling(50*time.Millisecond).
 		Should(Equal(1), "interfaces on the bridge: only the other pod's")
 	e.MustOK(e.Del(ctx, victim))
 	Expect(victim.InterfaceNames()).To(BeEmpty())
-	Expect(expect.Leases(e, victim)).To(BeEmpty())
+	Expect(e.Leases(victim)).To(BeEmpty())
 }
 
 // moveNetns has the path of a sandbox lead to the namespace of another one. Its
@@ -121,5 +121,5 @@ func expectReleasedOutside(e *thick.Env, s *foreignSandbox) {
 	for _, c := range deleted {
 		Expect(c.Netns).To(BeEmpty(), "the namespace of a DEL whose path leads elsewhere")
 	}
-	Expect(expect.Leases(e, s.Sandbox)).To(BeEmpty(), "leases after DEL")
+	Expect(e.Leases(s.Sandbox)).To(BeEmpty(), "leases after DEL")
 }

@@ -56,11 +56,13 @@ func delAgain(ctx context.Context, e *thick.Env) {
 	e.DeletePod(s)
 	e.MustOK(e.Del(ctx, s))
 	Expect(e.Leftovers(s)).To(BeEmpty())
+	expect.Forgotten(ctx, e, s)
 
 	ginkgo.By("DEL after an ADD that failed")
 	Expect(e.Add(ctx, failed).OK()).To(BeFalse(), "ADD with a network that fails")
 	e.MustOK(e.Del(ctx, failed))
 	e.MustOK(e.Del(ctx, failed))
+	expect.Forgotten(ctx, e, failed)
 
 	ginkgo.By("DEL of containers never seen")
 	delNeverSeen(ctx, e)
@@ -141,6 +143,7 @@ func expectRetried(ctx context.Context, e *thick.Env, s *node.Sandbox, network s
 		}
 	}
 	Expect(e.Leftovers(s)).To(BeEmpty(), "what the later DEL left")
+	expect.Forgotten(ctx, e, s)
 }
 
 // delTwoDelegatesFail has two delegates fail, one of them by a crash.

@@ -47,7 +47,7 @@ func delWithoutNamespace(ctx context.Context, e *thick.Env) {
 		ginkgo.By(way.what)
 		s := e.Sandbox(node.Networks("blue"))
 		e.MustOK(e.Add(ctx, s))
-		Expect(expect.Leases(e, s)).To(ConsistOf(HavePrefix("default/"), HavePrefix("blue/")), "leases before DEL")
+		Expect(e.Leases(s)).To(ConsistOf(HavePrefix("default/"), HavePrefix("blue/")), "leases before DEL")
 		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1"))
 		if way.gone {
 			s.RemoveNetns()
@@ -62,7 +62,7 @@ func delWithoutNamespace(ctx context.Context, e *thick.Env) {
 		}
 		expectReleased(ctx, e, s, way.gone)
 	}
-	Expect(expect.Leases(e, keeper)).To(ConsistOf(HavePrefix("default/"), HavePrefix("blue/")), "leases of another container")
+	Expect(e.Leases(keeper)).To(ConsistOf(HavePrefix("default/"), HavePrefix("blue/")), "leases of another container")
 	e.MustOK(e.Check(ctx, keeper))
 	e.MustOK(e.Del(ctx, keeper))
 	Expect(e.Leftovers(keeper)).To(BeEmpty())
@@ -72,8 +72,9 @@ func delWithoutNamespace(ctx context.Context, e *thick.Env) {
 // host's ends of its interfaces go with its namespace.
 func expectReleased(ctx context.Context, e *thick.Env, s *node.Sandbox, gone bool) {
 	ginkgo.GinkgoHelper()
-	Expect(expect.Leases(e, s)).To(BeEmpty(), "leases after DEL")
-	Expect(e.FilesNaming(s.ID)).To(BeEmpty(), "files that name the container after DEL")
+	Expect(e.Leases(s)).To(BeEmpty(), "leases after DEL")
+	Expect(e.RecordsOf(s)).To(BeEmpty(), "records after DEL")
+	expect.Forgotten(ctx, e, s)
 	if !gone {
 		s.RemoveNetns()
 	}

@@ -34,7 +34,7 @@ func delUnrecorded(ctx context.Context, e *thick.Env) {
 	known, podGone, noNetns := e.Sandbox(node.Networks("blue,blue@data0")), e.Sandbox(), e.Sandbox()
 	for _, s := range []*node.Sandbox{known, podGone, noNetns} {
 		e.MustOK(e.Add(ctx, s))
-		Expect(expect.Leases(e, s)).NotTo(BeEmpty())
+		Expect(e.Leases(s)).NotTo(BeEmpty())
 	}
 	d.Stop(ctx)
 	loseRecords(e)
@@ -55,9 +55,10 @@ func delUnrecorded(ctx context.Context, e *thick.Env) {
 	for _, s := range []*node.Sandbox{known, podGone, noNetns, e.Sandbox(node.Networks("blue")), e.Sandbox(node.WithoutPod(), node.WithoutNetns())} {
 		e.MustOK(e.Del(ctx, s))
 		Expect(e.Leftovers(s)).To(BeEmpty())
+		expect.Forgotten(ctx, e, s)
 	}
 	Expect(recorded.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces of a sandbox that is recorded")
-	Expect(expect.Leases(e, recorded)).To(HaveLen(2), "addresses of a sandbox that is recorded")
+	Expect(e.Leases(recorded)).To(HaveLen(2), "addresses of a sandbox that is recorded")
 	e.MustOK(e.Del(ctx, recorded))
 }
 
@@ -76,6 +77,6 @@ func loseRecords(e *thick.Env) {
 func expectUnrecordedDeleted(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	e.MustOK(e.Del(ctx, s))
-	Expect(expect.Leases(e, s)).To(BeEmpty(), "leases after DEL")
+	Expect(e.Leases(s)).To(BeEmpty(), "leases after DEL")
 	Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
 }

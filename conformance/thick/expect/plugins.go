@@ -3,12 +3,7 @@
 package expect
 
 import (
-	"net"
-	"path/filepath"
-	"strings"
-
 	"github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
 	"github.com/vishvananda/netlink"
 
 	"github.com/thicket-cni/thicket/conformance/node"
@@ -19,7 +14,7 @@ import (
 // directory.
 func hostLocal(e *thick.Env, subnet string) map[string]any {
 	return map[string]any{
-		"type": "host-local", "dataDir": filepath.Join(e.Dir, "ipam"),
+		"type": "host-local", "dataDir": e.LeaseDir(),
 		"ranges": []any{[]any{map[string]any{"subnet": subnet}}},
 	}
 }
@@ -36,21 +31,6 @@ func RealList(e *thick.Env, network, subnet string, plugin map[string]any) strin
 func RealBridge(e *thick.Env, network, bridge, subnet string) string {
 	ginkgo.GinkgoHelper()
 	return RealList(e, network, subnet, map[string]any{"type": "bridge", "bridge": bridge})
-}
-
-// Leases are the addresses that host-local holds for a sandbox, as
-// "network/address".
-func Leases(e *thick.Env, s *node.Sandbox) []string {
-	ginkgo.GinkgoHelper()
-	held := []string{}
-	for _, path := range e.FilesNaming(s.ID) {
-		below, err := filepath.Rel(filepath.Join(e.Dir, "ipam"), path)
-		Expect(err).NotTo(HaveOccurred())
-		if !strings.HasPrefix(below, "..") && net.ParseIP(filepath.Base(path)) != nil {
-			held = append(held, below)
-		}
-	}
-	return held
 }
 
 // BridgePorts counts the interfaces on a bridge of the case's own namespace.

@@ -57,6 +57,19 @@ func PutMultusCache(e *thick.Env, s *node.Sandbox) {
 	})).To(Succeed())
 }
 
+// MultusCacheOf lists the files of a sandbox in Multus' cache: its record, and
+// what libcni cached. Their names are Multus' and libcni's.
+func MultusCacheOf(e *thick.Env, s *node.Sandbox) []string {
+	ginkgo.GinkgoHelper()
+	var left []string
+	for _, pattern := range []string{s.ID, "results/*-" + s.ID + "-*"} {
+		found, err := filepath.Glob(filepath.Join(e.CacheDir, pattern))
+		Expect(err).NotTo(HaveOccurred())
+		left = append(left, found...)
+	}
+	return left
+}
+
 // adapted replaces what stands for things of the case, also within the
 // configurations, which are base64.
 func adapted(e *thick.Env, s *node.Sandbox, v any) any {

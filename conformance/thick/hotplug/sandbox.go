@@ -42,7 +42,7 @@ func hotBelongsToSandbox(ctx context.Context, e *thick.Env) {
 	expectAttachments(ctx, e, s, "default eth0", "blue net1", "hot hot0 plugin 0", "hot hot0 plugin 1", "moody hot1")
 	if e.Supports(thick.FeatureGC) {
 		ginkgo.By("GC")
-		before := expect.StateOf(e, s).Of(s)
+		before := expect.StateOf(e, s)
 		expect.Served(expect.WaysOf(e)[0].Ask(ctx, expect.GcRequest(e, s)), "GC")
 		expect.Untouched(ctx, e, s, before)
 		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"))

@@ -33,7 +33,7 @@ func gcInvalidOnly(ctx context.Context, e *thick.Env) {
 		}
 		hotplugged(ctx, e, stale[0])
 		stale[2].RemoveNetns()
-		before := expect.StateOf(e, kept).Of(kept)
+		before := expect.StateOf(e, kept)
 		expect.Served(w.Ask(ctx, expect.GcRequest(e, kept)), "GC")
 		for _, s := range stale {
 			expect.Deleted(e, s)

@@ -28,7 +28,7 @@ func gcDisabledAndFailing(ctx context.Context, e *thick.Env) {
 	ginkgo.By("disableGC of the request")
 	s := e.Sandbox(node.Networks("blue,quiet"))
 	e.MustOK(e.Add(ctx, s))
-	before := expect.StateOf(e, s).Of(s)
+	before := expect.StateOf(e, s)
 	for _, w := range expect.WaysOf(e) {
 		expect.Served(w.Ask(ctx, expect.WithKey(expect.GcRequest(e), "disableGC", true)), "GC that is switched off, through "+w.Name)
 		expect.Untouched(ctx, e, s, before)
@@ -40,7 +40,7 @@ func gcDisabledAndFailing(ctx context.Context, e *thick.Env) {
 		e.ResetCalls()
 		expect.Served(w.Ask(ctx, expect.WithKey(expect.GcRequest(e, s), "disableGC", false)), "GC through "+w.Name)
 		Expect(node.NetworksOf(e.CallsOf("GC"))).To(ConsistOf("default", "blue"), "the networks whose delegates get GC")
-		Expect(expect.StateOf(e, s).Of(s)).To(Equal(before), "a container that is named")
+		Expect(expect.StateOf(e, s)).To(Equal(before), "a container that is named")
 	}
 
 	ginkgo.By("disableGC of the default network")

@@ -40,20 +40,23 @@ func rebooted(ctx context.Context, e *thick.Env) {
 	taken := lost[len(lost)-1]
 	for _, s := range lost {
 		e.MustOK(e.Add(ctx, s))
-		Expect(expect.Leases(e, s)).NotTo(BeEmpty())
+		Expect(e.Leases(s)).NotTo(BeEmpty())
 	}
 	d.Stop(ctx)
 	e.Reboot(taken)
 	// Nobody asks for the lost sandboxes again; their pods are back.
 	e.Start(ctx)
 	for _, s := range lost {
-		Eventually(func() []string { return append(e.FilesNaming(s.ID), expect.Leases(e, s)...) }).WithContext(ctx).
+		Eventually(func() []string { return append(e.RecordsOf(s), e.Leases(s)...) }).WithContext(ctx).
 			WithTimeout(20*time.Second).WithPolling(50*time.Millisecond).Should(BeEmpty(), "what a lost sandbox held")
 		s.Added = false
 	}
+	// A DEL that failed at the replay is tried again.
+	e.AwaitCalls(ctx, 2, func(c script.Call) bool {
+		return c.ContainerID == lost[1].ID && c.Command == "DEL" && c.Network == "fails"
+	})
 	Expect(taken.InterfaceNames()).To(ConsistOf("eth0", "net1"), "the namespace that stands where a lost sandbox's was")
 	taken.RemoveNetns()
-	Expect(e.CallsFor("DEL", lost[1])).NotTo(HaveLen(1), "a DEL that failed at the replay is tried again")
 	// A bridge changes its address when ports go, which CHECK would find, and the
 	// kernel takes its time with those of namespaces that are gone.
 	for _, bridge := range []string{"br-def", "br-more"} {

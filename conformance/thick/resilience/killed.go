@@ -87,6 +87,7 @@ func killedAt(ctx context.Context, e *thick.Env, d *thick.Daemon, at point) *thi
 			Should(BeFalse(), "the delegate of %s, which the killed daemon left", c.Network)
 	}
 	Expect(append(e.Leftovers(s), e.HostLeftovers()...)).To(BeEmpty(), "after a kill at %s of %s, a restart and DEL", at.command, at.network)
+	expect.Forgotten(ctx, e, s)
 	return d
 }
 
@@ -174,8 +175,8 @@ func expectNothingAfterKills(ctx context.Context, e *thick.Env, all []*node.Sand
 	records, held, interfaces := 0, 0, 0
 	for _, s := range all {
 		e.MustOK(e.Del(ctx, s))
-		records += len(e.FilesNaming(s.ID))
-		held += len(expect.Leases(e, s))
+		records += len(e.RecordsOf(s))
+		held += len(e.Leases(s))
 		interfaces += len(s.InterfaceNames())
 	}
 	host, err := net.Interfaces()

@@ -27,7 +27,7 @@ func takenOver(ctx context.Context, e *thick.Env) {
 	lost.RemoveNetns()
 	e.Start(ctx)
 	ginkgo.By("what was lost is released without being asked")
-	Eventually(func() []string { return e.FilesNaming(lost.ID) }).WithContext(ctx).WithTimeout(10 * time.Second).Should(BeEmpty())
+	Eventually(func() []string { return expect.MultusCacheOf(e, lost) }).WithContext(ctx).WithTimeout(10 * time.Second).Should(BeEmpty())
 	expectMultusDeleted(e, lost)
 	ginkgo.By("what runs is left alone, checked, and deleted when the runtime asks")
 	Expect(e.CallsFor("DEL", asked)).To(BeEmpty())
@@ -35,11 +35,11 @@ func takenOver(ctx context.Context, e *thick.Env) {
 	Expect(node.NetworksOf(e.CallsFor("CHECK", asked))).To(Equal([]string{"default", "default", "single", "listed-net"}))
 	e.MustOK(e.Del(ctx, asked))
 	expectMultusDeleted(e, asked)
-	Expect(e.FilesNaming(asked.ID)).To(BeEmpty(), "what is left of Multus' cache")
+	Expect(expect.MultusCacheOf(e, asked)).To(BeEmpty(), "what is left of Multus' cache")
 	ginkgo.By("a damaged file harms its own sandbox only, which is deleted by what libcni cached")
 	e.MustOK(e.Del(ctx, damaged))
 	Expect(node.NetworksOf(e.CallsFor("DEL", damaged))).To(ConsistOf("listed-net", "single", "default", "default"))
-	Expect(e.FilesNaming(damaged.ID)).To(BeEmpty(), "what is left of Multus' cache")
+	Expect(expect.MultusCacheOf(e, damaged)).To(BeEmpty(), "what is left of Multus' cache")
 }
 
 // expectMultusDeleted asserts that each delegate got what Multus gave it.

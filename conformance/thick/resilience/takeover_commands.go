@@ -83,7 +83,7 @@ func takenOverForEveryCommand(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Del(ctx, whole))
 	expectDeletedAsCached(e, whole, 0, "hot "+multusPlugged)
 	Expect(e.CallsFor("DEL", whole)).To(HaveLen(5))
-	Expect(e.FilesNaming(whole.ID)).To(BeEmpty(), "what is left of Multus' cache")
+	Expect(expect.MultusCacheOf(e, whole)).To(BeEmpty(), "what is left of Multus' cache")
 }
 
 // putPluggedByMultus puts what libcni caches for an attachment into Multus'

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -38,11 +37,10 @@ func unusableFiles(ctx context.Context, e *thick.Env) {
 	d := e.Start(ctx)
 	collects := collectsGarbage(ctx, e)
 	ginkgo.By("unusable files that come while the daemon runs")
-	plantUnusable(ctx, e)
+	plantUnusable(ctx, e, nil)
 	othersAreServed(ctx, e, collects)
 	ginkgo.By("unusable files that are there when the daemon starts")
-	plantUnusable(ctx, e)
-	d.Stop(ctx)
+	plantUnusable(ctx, e, func() { d.Stop(ctx) })
 	d = e.Start(ctx)
 	othersAreServed(ctx, e, collects)
 	if e.Supports(thick.FeatureTakeover) {
@@ -50,19 +48,36 @@ func unusableFiles(ctx context.Context, e *thick.Env) {
 	}
 }
 
-// plantUnusable makes what the target keeps of some sandboxes, in files that are
-// called by their ids, links, and puts foreign files beside it.
-func plantUnusable(ctx context.Context, e *thick.Env) {
+// plantUnusable makes links of the files that are a sandbox's own, and damages
+// others, and puts foreign files beside them. Files that all sandboxes have in
+// common are spoilt only where the daemon is stopped first: what is in use, and
+// what was attached before, no target with one file for all can be held to.
+func plantUnusable(ctx context.Context, e *thick.Env, stop func()) {
 	ginkgo.GinkgoHelper()
-	for _, target := range []string{"/etc/hostname", "nowhere", ".", "/dev/null"} {
+	kept := expect.WatchKept(e)
+	links, ways := []string{"/etc/hostname", "nowhere", ".", "/dev/null"}, expect.Damages(node.RandomHex(8))
+	var sandboxes []*node.Sandbox
+	for range len(links) + len(ways) {
 		s := e.Sandbox(node.Networks("blue"))
-		e.MustOK(e.Add(ctx, s))
-		for _, path := range e.FilesNaming(s.ID) {
-			if strings.HasPrefix(path, e.CacheDir+string(filepath.Separator)) && strings.Contains(filepath.Base(path), s.ID) {
-				Expect(os.Remove(path)).To(Succeed())
-				Expect(os.Symlink(target, path)).To(Succeed())
-			}
+		kept.Add(ctx, s)
+		sandboxes = append(sandboxes, s)
+	}
+	if stop != nil {
+		stop()
+	}
+	for i, s := range sandboxes {
+		own := kept.Of(s)
+		if i >= len(links) {
+			expect.Spoil(own, ways[i-len(links)])
+			continue
 		}
+		for _, path := range own {
+			Expect(os.Remove(path)).To(Succeed())
+			Expect(os.Symlink(links[i], path)).To(Succeed())
+		}
+	}
+	if stop != nil {
+		expect.Spoil(kept.Shared(), ways[0])
 	}
 	if !e.Supports(thick.FeatureTakeover) {
 		return

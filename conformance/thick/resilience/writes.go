@@ -14,6 +14,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
 
 // mostChanges bounds the search for the last change that a request makes.
@@ -47,6 +48,7 @@ func killedAtChanges(ctx context.Context, e *thick.Env, command string) {
 		d = e.Start(ctx)
 		e.MustOK(e.Del(ctx, s))
 		Expect(append(e.Leftovers(s), e.HostLeftovers()...)).To(BeEmpty(), "after a kill at change %d of %s, a restart and DEL", n, command)
+		expect.Forgotten(ctx, e, s)
 		d.Stop(ctx)
 		if answered && !reached {
 			Expect(n).To(BeNumerically(">", 1), "%s changed nothing that the daemon keeps", command)

@@ -46,7 +46,8 @@ func startsOnAnything(ctx context.Context, e *thick.Env) {
 	w := newLargeWorld(ctx, e)
 	healthy := e.Sandbox(node.Networks("small"))
 	e.MustOK(e.Add(ctx, healthy))
-	pods := w.hoard(ctx)
+	kept := expect.WatchKept(e)
+	pods := w.hoard(ctx, kept)
 
 	ginkgo.By("killed, and started on what it recorded; half of the sandboxes are lost")
 	w.d.Kill()
@@ -67,7 +68,7 @@ func startsOnAnything(ctx context.Context, e *thick.Env) {
 	}
 	spoilt := pods[len(pods)/2:]
 	for i, s := range spoilt {
-		hollowRecords(e, s, i%2 == 0)
+		hollowRecords(kept.Of(s), i%2 == 0)
 	}
 	w.start(ctx)
 	w.small(ctx, "beside damaged and foreign files")
@@ -89,7 +90,7 @@ func hoardOf(size int) string { return "hoard-" + node.Itoa(size) }
 
 // hoard attaches pods to the largest networks that the daemon accepts: five
 // times the same one, if it accepts that.
-func (w *largeWorld) hoard(ctx context.Context) []*node.Sandbox {
+func (w *largeWorld) hoard(ctx context.Context, kept *expect.Kept) []*node.Sandbox {
 	ginkgo.GinkgoHelper()
 	for _, size := range hoardSizes {
 		one := hoardOf(size)
@@ -103,7 +104,7 @@ func (w *largeWorld) hoard(ctx context.Context) []*node.Sandbox {
 			pods := []*node.Sandbox{s}
 			for len(pods) < hoarders {
 				s := w.e.Sandbox(node.Networks(selections))
-				w.e.MustOK(w.add(ctx, s, selections))
+				kept.Note(s, func() { w.e.MustOK(w.add(ctx, s, selections)) })
 				pods = append(pods, s)
 			}
 			return pods
@@ -152,15 +153,12 @@ func hostileCache(e *thick.Env) {
 	}
 }
 
-// hollowRecords replaces what the target keeps of a sandbox in files that are
-// called by its id: by nothing at all, or with lists of nothing in the place of
-// those that it has. A target that has no such file keeps what it has.
-func hollowRecords(e *thick.Env, s *node.Sandbox, shaped bool) {
+// hollowRecords replaces the files that are a sandbox's own: by nothing at all,
+// or with lists of nothing in the place of those that it has. A target that has
+// no such file keeps what it has.
+func hollowRecords(paths []string, shaped bool) {
 	ginkgo.GinkgoHelper()
-	for _, path := range e.FilesNaming(s.ID) {
-		if !strings.HasPrefix(path, e.CacheDir+string(filepath.Separator)) || !strings.Contains(filepath.Base(path), s.ID) {
-			continue
-		}
+	for _, path := range paths {
 		content := hollow("{}")
 		if data, err := os.ReadFile(path); err == nil && shaped {
 			var fields map[string]json.RawMessage

@@ -43,6 +43,7 @@ func clientsPlugins(ctx context.Context, e *thick.Env) {
 		w := &clientPath{e, path, marker}
 		w.ofSandbox(ctx)
 		w.ofNode(ctx)
+		w.ofNobody(ctx)
 	}
 	ginkgo.By("a shim with such a CNI_PATH")
 	own := thick.ShimEnv(func(env map[string]string) { env["CNI_PATH"] = dir })
@@ -75,8 +76,7 @@ func (w *clientPath) expectNothing(what string) {
 	Expect(string(ran)).To(BeEmpty(), "executables of the client's CNI_PATH that ran at %s", what)
 }
 
-// ofSandbox has a sandbox attached, checked and deleted, and asks for a plugin
-// that the client alone has.
+// ofSandbox has a sandbox attached, checked and deleted.
 func (w *clientPath) ofSandbox(ctx context.Context) {
 	ginkgo.GinkgoHelper()
 	s := w.e.Sandbox(node.Networks("second"))
@@ -93,10 +93,20 @@ func (w *clientPath) ofSandbox(ctx context.Context) {
 	w.e.MustOK(w.post(ctx, api.MultusCNIAPIEndpoint, w.e.Request("DEL", s)))
 	w.expectNothing("DEL")
 	Expect(node.NetworksOf(w.e.CallsFor("DEL", s))).To(ContainElements("second", "default"), "DEL by the daemon's own plugins")
+}
 
-	strange := w.e.Sandbox(node.Networks("strange"))
-	_ = expect.Refused(w.post(ctx, api.MultusCNIAPIEndpoint, w.e.Request("ADD", strange)))
+// ofNobody asks for a plugin that the client alone has. Its DEL may have to wait
+// until the daemon has it too.
+func (w *clientPath) ofNobody(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	s := w.e.Sandbox(node.Networks("strange"))
+	_ = expect.Refused(w.post(ctx, api.MultusCNIAPIEndpoint, w.e.Request("ADD", s)))
 	w.expectNothing("ADD of a plugin that the client alone has")
+	installed := filepath.Join(w.e.BinDir, "only-the-clients")
+	Expect(os.Symlink(filepath.Join(w.e.BinDir, "fake"), installed)).To(Succeed())
+	w.e.MustOK(w.post(ctx, api.MultusCNIAPIEndpoint, w.e.Request("DEL", s)))
+	w.expectNothing("DEL of a plugin that the client has, too")
+	Expect(os.Remove(installed)).To(Succeed())
 }
 
 // ofNode asks for GC and STATUS, which have no sandbox.

@@ -146,12 +146,16 @@ func oddPending(ctx context.Context, e *thick.Env, d *thick.Daemon, refused []*n
 	ginkgo.GinkgoHelper()
 	ginkgo.By("pending DELs of odd networks, and a restart")
 	d.Stop(ctx)
+	e.ResetCalls()
 	for _, s := range refused[:8] {
 		expect.Succeeded(e.Shim(ctx, "DEL", s))
 	}
 	d = e.Start(ctx)
-	Eventually(func() []string { return append(e.FilesNaming(refused[0].ID), e.FilesNaming(refused[7].ID)...) }).WithContext(ctx).
-		WithTimeout(10*time.Second).WithPolling(node.PollInterval).Should(BeEmpty(), "the pending DELs are carried out")
+	for _, s := range []*node.Sandbox{refused[0], refused[7]} {
+		e.AwaitCalls(ctx, 1, func(c script.Call) bool { return c.Command == "DEL" && c.ContainerID == s.ID && !c.End.IsZero() })
+		Eventually(e.RecordsOf).WithArguments(s).WithContext(ctx).WithTimeout(10*time.Second).WithPolling(node.PollInterval).
+			Should(BeEmpty(), "the pending DELs are carried out")
+	}
 	expectLiving(d, "the pending DELs")
 	return d
 }
@@ -173,7 +177,7 @@ func oddCached(ctx context.Context, e *thick.Env, d *thick.Daemon) {
 	e.MustOK(e.Del(ctx, lost))
 	for _, s := range []*node.Sandbox{asked, lost} {
 		Expect(node.NetworksOf(e.CallsFor("DEL", s))).To(Equal([]string{"listed-net", "single", "default", "default"}))
-		Expect(e.FilesNaming(s.ID)).To(BeEmpty(), "what is left of Multus' cache")
+		Expect(expect.MultusCacheOf(e, s)).To(BeEmpty(), "what is left of Multus' cache")
 	}
 	expectLiving(d, "DEL of what Multus had cached")
 }

@@ -4,6 +4,7 @@ package security
 
 import (
 	"context"
+	"os"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -47,8 +48,10 @@ func secretsOfNode(ctx context.Context, e *thick.Env, v *eavesdropper) {
 func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thick.Daemon, own func(config map[string]any)) *thick.Daemon {
 	ginkgo.GinkgoHelper()
 	e.AllowLeftovers("damaged records are kept aside where the target likes")
-	s := e.Sandbox()
-	e.MustOK(e.Add(ctx, s))
+	kept := expect.WatchKept(e)
+	s, other := e.Sandbox(), e.Sandbox()
+	kept.Add(ctx, s)
+	kept.Add(ctx, other)
 	d.Stop(ctx)
 	v.keep("the first daemon's log", d.Log())
 
@@ -61,10 +64,14 @@ func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thi
 	}
 
 	ginkgo.By("a damaged record")
-	spoilt := expect.SpoilRecords(e, s, func(content []byte) []byte { return append(content, v.secret...) })
-	Expect(spoilt).To(ContainElement(ContainSubstring(v.secret)))
+	for _, path := range kept.All() {
+		content, err := os.ReadFile(path)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.WriteFile(path, append(content, v.secret...), 0o600)).To(Succeed())
+	}
 	d = e.Start(ctx, thick.ConfigPatch(own))
 	v.hear("CHECK with a damaged record", e.Check(ctx, s))
 	v.hear("DEL with a damaged record", e.Del(ctx, s))
+	v.hear("DEL with another damaged record", e.Del(ctx, other))
 	return d
 }

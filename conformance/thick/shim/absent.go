@@ -151,6 +151,7 @@ func expectDeletedOnce(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	Eventually(e.Leftovers).WithArguments(s).WithContext(ctx).WithTimeout(5*time.Second).Should(BeEmpty(), "after the DEL was carried out")
 	Consistently(func() []string { return expect.Trace(expect.CallsOfSandbox(e, s)) }).WithTimeout(500*time.Millisecond).
 		Should(Equal([]string{"second as net1", "default as eth0"}), "DELs, each once and in reverse order")
+	expect.Forgotten(ctx, e, s)
 }
 
 // shimDelUnrecordable puts a file in the place of the cache directory: root

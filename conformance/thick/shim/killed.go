@@ -69,7 +69,8 @@ func shimDelWithoutNetns(ctx context.Context, e *thick.Env) {
 			}
 			expect.SilentSuccess(e.Shim(ctx, "DEL", s, option), "DEL with CNI_NETNS "+how)
 			Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"second as net1", "default as eth0"}), "CNI_NETNS %s", how)
-			Expect(e.FilesNaming(s.ID)).To(BeEmpty(), "records after DEL")
+			Expect(e.RecordsOf(s)).To(BeEmpty(), "records after DEL")
+			expect.Forgotten(ctx, e, s)
 			expect.SilentSuccess(e.Shim(ctx, "DEL", s, option), "a second DEL with CNI_NETNS "+how)
 			expect.SilentSuccess(e.Shim(ctx, "DEL", e.Sandbox(), option), "DEL of a container never added, with CNI_NETNS "+how)
 		}

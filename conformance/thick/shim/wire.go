@@ -177,7 +177,7 @@ func shimBadConfiguration(ctx context.Context, e *thick.Env) {
 		}
 	}
 	Expect(stub.Connections()).To(BeZero(), "connections to the daemon")
-	Expect(e.FilesNaming(s.ID)).To(BeEmpty(), "DELs that were kept for later")
+	Expect(e.RecordsOf(s)).To(BeEmpty(), "DELs that were kept for later")
 	// The stub was there to be found.
 	expect.Succeeded(e.Shim(ctx, "ADD", s, thick.ShimConfigBytes(node.MustJSON(good))))
 	Expect(stub.Connections()).NotTo(BeZero())

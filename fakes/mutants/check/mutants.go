@@ -5,6 +5,7 @@ package check
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/containernetworking/cni/libcni"
@@ -51,8 +52,8 @@ var mutants = []mutant.Mutant{
 		Fault: "CHECK fails for a network below 0.4.0"},
 	{Name: "check-unknown-succeeds", Cases: []string{"CHECK-06"}, Daemon: checkUnknownSucceeds,
 		Fault: "CHECK of a container that was never added succeeds"},
-	{Name: "check-touches-record", Cases: []string{"CHECK-07"}, Daemon: checkTouchesRecord,
-		Fault: "CHECK writes the container's record"},
+	{Name: "check-reorders-record", Cases: []string{"CHECK-07"}, Daemon: checkReordersRecord,
+		Fault: "CHECK changes the order of the attachments in the container's record"},
 	{Name: "check-deletes-failed", Cases: []string{"CHECK-07"}, Daemon: checkDeletesFailed,
 		Fault: "a CHECK that fails deletes the sandbox"},
 	{Name: "check-forgets-at-restart", Cases: []string{"CHECK-07"}, Daemon: checkForgetsAtRestart,
@@ -140,13 +141,15 @@ func checkUnknownSucceeds(a *seam.Assembly) {
 	})
 }
 
-func checkTouchesRecord(a *seam.Assembly) {
+func checkReordersRecord(a *seam.Assembly) {
 	a.OnCheck(func(ctx context.Context, r *attach.Request, next daemon.Engine, o attach.Options) error {
 		rec, err := o.Ledger.Load(r.ContainerID)
-		if err == nil {
+		checked := next.Check(ctx, r)
+		if err == nil && checked == nil {
+			slices.Reverse(rec.Attachments)
 			err = o.Ledger.Save(rec)
 		}
-		return errors.Join(err, next.Check(ctx, r))
+		return errors.Join(err, checked)
 	})
 }
 

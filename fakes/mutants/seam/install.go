@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/thicket-cni/thicket/pkg/api"
@@ -48,19 +49,36 @@ func copyFile(from, to string) error {
 	return os.WriteFile(to, data, 0o755)
 }
 
-// PendingKept puts back the record that led to a DEL.
+// PendingKept puts the record that led to a DEL back when the daemon stops: the
+// next one carries it out once more.
 func PendingKept(a *Assembly) {
+	var mu sync.Mutex
+	kept := map[string][]byte{}
 	a.Hook(func(h *Hooks, next daemon.Engine, _ attach.Options) {
 		h.OnDel = func(ctx context.Context, r *attach.Request) error {
 			files, _ := api.PendingFiles(a.Config.PendingDir)
 			for _, f := range files {
-				if req, err := api.ReadPending(f); err == nil && req.Env["CNI_CONTAINERID"] == r.ContainerID {
-					_ = os.Rename(f, f+".done")
-					_ = copyFile(f+".done", f)
+				req, err := api.ReadPending(f)
+				if err != nil || req.Env["CNI_CONTAINERID"] != r.ContainerID {
+					continue
+				}
+				if data, err := os.ReadFile(f); err == nil {
+					mu.Lock()
+					kept[f] = data
+					mu.Unlock()
 				}
 			}
 			return next.Del(ctx, r)
 		}
+	})
+	a.OnEnd(func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		var failures []error
+		for f, data := range kept {
+			failures = append(failures, os.WriteFile(f, data, 0o600))
+		}
+		return errors.Join(failures...)
 	})
 }
 
