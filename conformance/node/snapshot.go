@@ -93,13 +93,18 @@ func (s Snapshot) Difference(now Snapshot, except ...string) []string {
 
 // Matches reports whether a line of a snapshot begins with a pattern, in which *
 // stands for anything, and goes on with another word: "link br*" matches "link
-// br0 bridge up mtu 1500".
+// br0 bridge up mtu 1500". A pattern that ends with $ matches whole lines.
 func Matches(pattern, line string) bool {
+	pattern, whole := strings.CutSuffix(pattern, "$")
 	parts := strings.Split(pattern, "*")
 	for i := range parts {
 		parts[i] = regexp.QuoteMeta(parts[i])
 	}
-	return regexp.MustCompile("^" + strings.Join(parts, ".*") + "( |$)").MatchString(line)
+	end := "( |$)"
+	if whole {
+		end = "$"
+	}
+	return regexp.MustCompile("^" + strings.Join(parts, ".*") + end).MatchString(line)
 }
 
 // subtract returns the lines of a that b does not have, as often as a has them

@@ -10,30 +10,31 @@ import (
 	"github.com/onsi/ginkgo/v2"
 )
 
-// KillADD executes ADD so many times and kills each execution at another moment:
-// the moments are spread evenly over the time that an ADD takes, and a little
-// beyond. f gets each answer before the next ADD; it has to delete what was added.
-func (a *Attachment) KillADD(ctx context.Context, times int, f func(Answer)) {
+// KillADD executes ADD so many times, of what next returns, and kills each
+// execution at another moment: the moments are spread evenly over the time that
+// an ADD takes, and a little beyond. f has to delete what was added.
+func (e *Env) KillADD(ctx context.Context, times int, next func() *Attachment, f func(*Attachment)) {
 	ginkgo.GinkgoHelper()
-	whole := a.timeADD(ctx, f)
+	whole := e.timeADD(ctx, next, f)
 	for i := range times {
-		x := a.env.Begin(ctx, a.Request("ADD"))
+		a := next()
+		x := e.Begin(ctx, a.Request("ADD"))
 		kill := time.AfterFunc(whole*time.Duration(i)/time.Duration(times), x.Kill)
-		answer := x.Wait()
+		_ = x.Wait()
 		kill.Stop()
-		f(answer)
-		a.Result = nil
+		f(a)
 	}
 }
 
 // timeADD is how long ADD takes, with a quarter more.
-func (a *Attachment) timeADD(ctx context.Context, f func(Answer)) time.Duration {
+func (e *Env) timeADD(ctx context.Context, next func() *Attachment, f func(*Attachment)) time.Duration {
 	ginkgo.GinkgoHelper()
 	var took []time.Duration
 	for range 5 {
-		answer := a.env.Execute(ctx, a.Request("ADD"))
-		a.env.MustOK(answer)
-		f(answer)
+		a := next()
+		answer := e.Execute(ctx, a.Request("ADD"))
+		e.MustOK(answer)
+		f(a)
 		took = append(took, answer.Took)
 	}
 	slices.Sort(took)

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,9 +154,29 @@ func (t *Target) Config(v Values, variants ...string) (map[string]any, error) {
 		if !known {
 			return nil, fmt.Errorf("the target has no variant %q", name)
 		}
-		maps.Copy(config, more)
+		if err := merge(config, name, more, v); err != nil {
+			return nil, err
+		}
 	}
 	return config, nil
+}
+
+// merge renders a variant's keys and puts them into the configuration.
+func merge(config map[string]any, name string, variant map[string]any, v Values) error {
+	data, err := json.Marshal(variant)
+	if err != nil {
+		return fmt.Errorf("plugin.variants.%s: %w", name, err)
+	}
+	text, err := render("plugin.variants."+name, string(data), v)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(&config); err != nil {
+		return fmt.Errorf("plugin.variants.%s does not render to a JSON object: %w; it is:\n%s", name, err, text)
+	}
+	return nil
 }
 
 // HasVariant reports whether the target file has a variant of that name.

@@ -217,6 +217,11 @@ func (t *Target) validateTexts() error {
 	if config["cniVersion"] != v.CNIVersion || config["name"] != v.Name {
 		return errors.New("plugin.config: write \"cniVersion\": \"{{.CNIVersion}}\" and \"name\": \"{{.Name}}\"; the suite asks in several versions and for several networks")
 	}
+	for name := range t.file.Plugin.Variants {
+		if _, err := t.Config(v, name); err != nil {
+			return err
+		}
+	}
 	texts := map[string][]string{"shared": t.file.Shared, "daemon.command": t.file.Daemon.Command, "daemon.ready": {t.file.Daemon.Ready}}
 	for i, command := range t.file.Unready {
 		if len(command) == 0 {

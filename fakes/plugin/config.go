@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -82,6 +83,8 @@ func (c *call) parseConfig() error {
 			f.Details = "supported are 0.3.1, 0.4.0, 1.0.0 and 1.1.0"
 			return f
 		}
+		// The IPAM plugin, too, is to have nothing to complain of.
+		c.stdin = bytes.Replace(c.stdin, []byte(`"`+c.conf.CNIVersion+`"`), []byte(`"`+newest+`"`), 1)
 		c.conf.CNIVersion = newest
 	}
 	if !identifier.MatchString(c.conf.Name) || len(c.conf.Name) > 200 {

@@ -122,6 +122,7 @@ func (l *leases) withLockFile(f func(l *leases) error) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	err := f(l)
+	time.Sleep(5 * time.Millisecond)
 	_ = os.Remove(path)
 	_ = os.Remove(l.dir)
 	return err

@@ -106,6 +106,11 @@ func removeLinks(f func(key) bool) error {
 	return failed
 }
 
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
 // vethGC removes links and rules of attachments that are not valid any more, and
 // has the IPAM plugin do the same. It goes on after an error (CNI §2).
 func (c *call) vethGC() error {

@@ -33,16 +33,19 @@ func atOnceAndKilled(ctx context.Context, e *plugin.Env) {
 			Expect(answer.OK()).To(BeTrue(), "one of ten at once, on a host that is fresh: %s", answer.String())
 		}
 	}
-	a := e.Attach()
-	a.MustAdd(ctx)
-	a.MustDel(ctx)
-	usual := e.State()
-	a.Result = nil
-	a.KillADD(ctx, kills, func(plugin.Answer) {
+	// A plugin that was executed before removes the interface after this one's DEL,
+	// and takes with it what was put on it.
+	var before plugin.State
+	next := func() *plugin.Attachment {
+		before = e.State()
+		return e.Attach()
+	}
+	e.KillADD(ctx, kills, next, func(a *plugin.Attachment) {
 		// A runtime has no result of the plugin; the one before's is the most that
 		// it can give.
 		answer := a.Del(ctx, plugin.Key("prevResult", a.Base))
 		Expect(answer.OK()).To(BeTrue(), "DEL after an ADD that was killed: %s", answer.String())
-		e.ExpectRestored(usual, "what is left after an ADD that was killed and a DEL")
+		a.DeleteInterface(a.IfName)
+		e.ExpectRestored(before, "what is left after an ADD that was killed, a DEL, and the end of the interface")
 	})
 }

@@ -4,8 +4,10 @@ package chain
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2"
@@ -43,7 +45,7 @@ var kinds = []*kind{
 	{begins: []string{"+ qdisc "}, takeAway: dropShaping},
 	{begins: []string{"- sysctl "}, takeAway: resetSysctls},
 	{begins: []string{"+ rule "}, takeAway: dropRules},
-	{begins: []string{"+ link "}, takeAway: dropLinks},
+	{begins: []string{"- link "}, takeAway: resetLinks},
 }
 
 // where runs f where the lines are: in the container when one of them is, else
@@ -156,17 +158,25 @@ func dropRules(a *plugin.Attachment, lines []string) {
 	})
 }
 
-// dropLinks removes interfaces that came.
-func dropLinks(a *plugin.Attachment, lines []string) {
+// resetLinks gives interfaces the mac and the mtu that they had.
+func resetLinks(a *plugin.Attachment, lines []string) {
 	ginkgo.GinkgoHelper()
 	where(a, lines, func() error {
 		for _, line := range lines {
-			if words(line)[1] == a.IfName {
-				continue // the interface itself, which is not the plugin's
+			w := words(line)
+			l, err := netlink.LinkByName(w[1])
+			if err != nil {
+				return err
 			}
-			l, err := netlink.LinkByName(words(line)[1])
-			if err == nil {
-				err = netlink.LinkDel(l)
+			for i := range w {
+				switch w[i] {
+				case "mtu":
+					mtu, _ := strconv.Atoi(w[i+1])
+					err = errors.Join(err, netlink.LinkSetMTU(l, mtu))
+				case "mac":
+					mac, _ := net.ParseMAC(w[i+1])
+					err = errors.Join(err, netlink.LinkSetHardwareAddr(l, mac))
+				}
 			}
 			if err != nil {
 				return err

@@ -25,7 +25,8 @@ func killedAdd(ctx context.Context, e *plugin.Env) {
 	all := fill(ctx, e)
 	release(ctx, all)
 	a := e.Attach()
-	a.KillADD(ctx, kills, func(plugin.Answer) {
+	next := func() *plugin.Attachment { return a }
+	e.KillADD(ctx, kills, next, func(*plugin.Attachment) {
 		answer := a.Del(ctx, plugin.NoPrevResult())
 		Expect(answer.OK()).To(BeTrue(), "DEL after an ADD that was killed: %s", answer.String())
 	})
