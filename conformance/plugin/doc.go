@@ -33,10 +33,10 @@
 //
 // Commands without a container are e.GC(ctx, valid...), e.Status(ctx), and
 // e.Execute(ctx, Request{…}) for any other. e.Begin starts an execution that
-// Kill ends, with its process group; BeginAll executes a command for many
-// attachments at once, KillADD kills an ADD at every moment of it; Wait returns the Answer: Exit, Stdout,
+// Kill ends, with its process group; Wait returns the Answer: Exit, Stdout,
 // Stderr, Took, Killed (why the suite ended it), OK, Failed, Error (the error
-// structure), Result.
+// structure), Result. e.BeginAll executes a command for many attachments at once,
+// e.KillADD kills ADDs at every moment that they have.
 //
 // # Looking
 //
