@@ -26,11 +26,12 @@ func initCommand() *cobra.Command {
 	}
 	thick.Flags().StringVar(&out, "out", "", "write it to this `file`, which must not be there; empty prints it")
 	c := &cobra.Command{
-		Use:     "init",
-		Short:   "Write a target file with comments, to fill in",
-		Example: "  thicket-conformance init thick --out target.yaml",
+		Use:   "init",
+		Short: "Write a target file with comments, to fill in",
+		Example: "  thicket-conformance init thick --out target.yaml\n" +
+			"  thicket-conformance init plugin --path ./my-plugin",
 	}
-	c.AddCommand(thick)
+	c.AddCommand(thick, initPluginCommand())
 	return c
 }
 

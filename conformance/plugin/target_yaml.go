@@ -203,7 +203,7 @@ func featureNames() []string {
 // validateTexts renders every template, so that a mistake is reported before any
 // case runs.
 func (t *Target) validateTexts() error {
-	v := Values{CNIVersion: "1.0.0", Name: "net", ID: "0a1b2c", IPAM: `{"type":"ipam"}`, Subnet: "10.1.2.0/24", Master: "m0", Device: "d0",
+	v := Values{CNIVersion: "9.8.7", Name: "net", ID: "0a1b2c", IPAM: `{"type":"ipam"}`, Subnet: "10.1.2.0/24", Master: "m0", Device: "d0",
 		StateDir: "/state", Dir: "/dir", PrevResult: `{"cniVersion":"1.0.0"}`}
 	config, err := t.Config(v)
 	if err != nil {
