@@ -60,7 +60,7 @@ func deviceOf(c script.Call) string {
 			DeviceID string `json:"deviceID"`
 		} `json:"runtimeConfig"`
 	}
-	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed())
+	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed(), "JSON is expected here: %s", c.Stdin)
 	Expect(conf.PCIBusID).To(Equal(conf.DeviceID), "%s of %s as %s: pciBusID and deviceID", c.Command, c.Network, c.Interface)
 	want := ""
 	if conf.Capabilities["deviceID"] {

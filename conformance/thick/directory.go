@@ -71,7 +71,7 @@ func (w directoryWorld) Status(s *node.Sandbox) []map[string]any {
 	var published struct {
 		Networks []map[string]any `json:"networks"`
 	}
-	Expect(json.Unmarshal(data, &published)).To(Succeed())
+	Expect(json.Unmarshal(data, &published)).To(Succeed(), "JSON is expected here: %s", data)
 	return published.Networks
 }
 

@@ -64,7 +64,7 @@ func ShimConfig(patch func(map[string]any)) ShimOption {
 	return func(s *shimSpec) {
 		ginkgo.GinkgoHelper()
 		var fields map[string]any
-		Expect(json.Unmarshal(s.config, &fields)).To(Succeed())
+		Expect(json.Unmarshal(s.config, &fields)).To(Succeed(), "JSON is expected here: %s", s.config)
 		patch(fields)
 		s.config = node.MustJSON(fields)
 	}

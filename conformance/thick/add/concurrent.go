@@ -128,8 +128,8 @@ func leaveDuring(ctx context.Context, e *thick.Env, s *node.Sandbox, network str
 	e.AwaitCalls(ctx, 1, func(c script.Call) bool { return expect.CallOf(s, "ADD", network)(c) && c.ChildPID != 0 })
 	leave()
 	var o thick.Outcome
-	Eventually(outcome).WithTimeout(5 * time.Second).Should(Receive(&o))
-	Expect(o.Err).To(MatchError(context.Canceled))
+	Eventually(outcome).WithTimeout(5*time.Second).Should(Receive(&o), "an answer to the request")
+	Expect(o.Err).To(MatchError(context.Canceled), "what the client that went away got")
 }
 
 // expectRolledBack waits for the rollback, and then adds the container again.
@@ -173,6 +173,6 @@ func addNeverParallel(ctx context.Context, e *thick.Env) {
 	ginkgo.By("ADD of three attachments and its rollback")
 	s = e.Sandbox(node.Networks("one,bad"))
 	_ = expect.Refused(e.Add(ctx, s))
-	Expect(commandsOf(expect.CallsOfSandbox(e, s))).To(Equal([]string{"ADD", "ADD", "ADD", "DEL", "DEL", "DEL"}))
+	Expect(commandsOf(expect.CallsOfSandbox(e, s))).To(Equal([]string{"ADD", "ADD", "ADD", "DEL", "DEL", "DEL"}), "commands of the calls, in order")
 	expectOneAfterAnother(expect.CallsOfSandbox(e, s))
 }

@@ -62,7 +62,7 @@ func addConfigurationIntact(ctx context.Context, e *thick.Env) {
 
 	calls := e.CallsFor("ADD", s)
 	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "listed-net as net1", "listed-net as net1", "listed-net as net1",
-		"single-net as net2", "nameless as net3"}))
+		"single-net as net2", "nameless as net3"}), "delegates that were called, in order")
 	mac := map[string]any{"mac": "02:11:22:33:44:55"}
 	ips := map[string]any{"ips": []any{"10.9.8.7/24"}}
 	ports := map[string]any{"portMappings": []any{map[string]any{"hostPort": 8080.0, "containerPort": 80.0, "protocol": "tcp"}}}
@@ -80,11 +80,11 @@ func addConfigurationIntact(ctx context.Context, e *thick.Env) {
 func expectIntact(c script.Call, version string, runtimeConfig map[string]any) {
 	ginkgo.GinkgoHelper()
 	var got map[string]any
-	Expect(json.Unmarshal(c.Stdin, &got)).To(Succeed())
+	Expect(json.Unmarshal(c.Stdin, &got)).To(Succeed(), "JSON is expected here: %s", c.Stdin)
 	var want map[string]any
 	Expect(json.Unmarshal(node.MustJSON(unknownFields()), &want)).To(Succeed())
 	for key, value := range want {
-		Expect(got).To(HaveKey(key))
+		Expect(got).To(HaveKey(key), "the configuration that the delegate got")
 		if value == nil {
 			Expect(got[key]).To(BeNil(), "field %s", key)
 			continue
@@ -98,15 +98,15 @@ func expectIntact(c script.Call, version string, runtimeConfig map[string]any) {
 		Smallest int64 `json:"x-smallest"`
 	}
 	Expect(json.Unmarshal(c.Stdin, &integers)).To(Succeed(), "integers are written as integers")
-	Expect(integers.Largest).To(Equal(int64(1) << 53))
-	Expect(got).To(HaveKeyWithValue("name", c.Network))
-	Expect(got).To(HaveKeyWithValue("cniVersion", version))
-	Expect(got).To(HaveKeyWithValue("type", "fake"))
+	Expect(integers.Largest).To(Equal(int64(1)<<53), "the largest number as it arrived")
+	Expect(got).To(HaveKeyWithValue("name", c.Network), "the configuration that the delegate got")
+	Expect(got).To(HaveKeyWithValue("cniVersion", version), "the configuration that the delegate got")
+	Expect(got).To(HaveKeyWithValue("type", "fake"), "the configuration that the delegate got")
 	if len(runtimeConfig) == 0 {
 		Expect(got["runtimeConfig"]).To(Or(BeNil(), BeEmpty()), "runtimeConfig of a plugin that declares nothing which was asked for")
 		return
 	}
-	Expect(got).To(HaveKeyWithValue("runtimeConfig", Equal(runtimeConfig)))
+	Expect(got).To(HaveKeyWithValue("runtimeConfig", Equal(runtimeConfig)), "the configuration that the delegate got")
 }
 
 // expectVariables looks at a delegate's CNI_* variables.
@@ -124,7 +124,7 @@ func withRuntimeConfig(e *thick.Env, s *node.Sandbox) *api.Request {
 	ginkgo.GinkgoHelper()
 	r := e.Request("ADD", s)
 	var config map[string]any
-	Expect(json.Unmarshal(r.Config, &config)).To(Succeed())
+	Expect(json.Unmarshal(r.Config, &config)).To(Succeed(), "JSON is expected here: %s", r.Config)
 	config["runtimeConfig"] = map[string]any{
 		"portMappings": []any{map[string]any{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}},
 		"bandwidth":    map[string]any{"ingressRate": 1000},
@@ -155,7 +155,7 @@ func addPrevResult(ctx context.Context, e *thick.Env) {
 
 	calls := e.CallsFor("ADD", s)
 	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "default as eth0", "default as eth0",
-		"chained as net1", "chained as net1", "chained as net1"}))
+		"chained as net1", "chained as net1", "chained as net1"}), "delegates that were called, in order")
 	expectPrevResults(calls[:3], scriptedResult(s, "eth0", first[0]), scriptedResult(s, "eth0", first[1]))
 	expectPrevResults(calls[3:], scriptedResult(s, "net1", second[0]), scriptedResult(s, "net1", second[1]))
 }
@@ -169,7 +169,7 @@ func expectPrevResults(calls []script.Call, results ...map[string]any) {
 			Position   int            `json:"x-position"`
 			PrevResult map[string]any `json:"prevResult"`
 		}
-		Expect(json.Unmarshal(c.Stdin, &got)).To(Succeed())
+		Expect(json.Unmarshal(c.Stdin, &got)).To(Succeed(), "JSON is expected here: %s", c.Stdin)
 		Expect(got.Position).To(Equal(i), "plugin of %s in the list", c.Network)
 		if i == 0 {
 			Expect(got.PrevResult).To(BeEmpty(), "the first plugin of %s has none before it", c.Network)

@@ -40,7 +40,7 @@ func addDelegateHangs(ctx context.Context, e *thick.Env) {
 		Expect(time.Since(start)).To(BeNumerically(">=", limit), "the delegate has all of its time")
 		Expect(err.Code).To(Equal(uint(11)), "try again later: %v", err)
 		Expect(err.Error()).To(ContainSubstring(name), "the error names the network")
-		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0", name + " as net1"}))
+		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0", name + " as net1"}), "delegates that were called at ADD, in order")
 		Expect(slices.Compact(expect.Trace(e.CallsFor("DEL", s)))).To(Equal([]string{name + " as net1", "default as eth0"}), "the rollback")
 		Expect(e.CallsFor("ADD", s)[1].ChildPID).NotTo(BeZero(), "the process that the delegate started")
 		expect.Dead(expect.CallsOfSandbox(e, s))
@@ -86,7 +86,7 @@ func addDelegateAbsent(ctx context.Context, e *thick.Env) {
 	attached := expect.Trace(e.CallsFor("ADD", s))
 	Expect(attached).To(Or(BeEmpty(), Equal([]string{"default as eth0"})), "what was attached before the plugin was missed")
 	Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal(attached), "the rollback")
-	Expect(s.InterfaceNames()).To(BeEmpty())
+	Expect(s.InterfaceNames()).To(BeEmpty(), "interfaces in the sandbox")
 	Expect(os.Symlink(filepath.Join(e.BinDir, "fake"), filepath.Join(e.BinDir, "no-such-plugin"))).To(Succeed())
 	e.MustOK(e.Del(ctx, s))
 	expect.NothingLeft(e, s)
@@ -96,8 +96,8 @@ func addDelegateAbsent(ctx context.Context, e *thick.Env) {
 func expectBroken(ctx context.Context, e *thick.Env, s *node.Sandbox, plugin, network string) {
 	ginkgo.GinkgoHelper()
 	expectBrokenNamed(ctx, e, s, plugin, network)
-	Expect(e.CallsFor("ADD", s)).NotTo(BeEmpty())
-	Expect(e.CallsFor("ADD", s)[0].Network).To(Equal("default"))
+	Expect(e.CallsFor("ADD", s)).NotTo(BeEmpty(), "calls of delegates at ADD")
+	Expect(e.CallsFor("ADD", s)[0].Network).To(Equal("default"), "the network whose delegate was called first at ADD")
 }
 
 // expectBrokenNamed asserts that an ADD fails and says by whom.

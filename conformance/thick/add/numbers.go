@@ -68,7 +68,7 @@ func addNumbersIntact(ctx context.Context, e *thick.Env) {
 	for _, command := range []string{"ADD", "CHECK", "DEL"} {
 		ginkgo.By(command)
 		calls := e.CallsFor(command, s)
-		Expect(node.NetworksOf(calls)).To(ContainElements("default", "listed", "single"))
+		Expect(node.NetworksOf(calls)).To(ContainElements("default", "listed", "single"), "networks whose delegates were called")
 		for _, c := range calls {
 			expectExactNumbers(c)
 		}

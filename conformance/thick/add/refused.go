@@ -78,7 +78,7 @@ func addTwice(ctx context.Context, e *thick.Env) {
 func expectSecondRefused(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	interfaces, status := s.Interfaces(), e.Status(s)
-	Expect(interfaces).To(HaveLen(2))
+	Expect(interfaces).To(HaveLen(2), "interfaces in the sandbox")
 	e.ResetCalls()
 	_ = expect.Refused(e.Add(ctx, s))
 	Expect(e.CallsFor("ADD", s)).To(BeEmpty(), "ADD of what exists already")

@@ -64,14 +64,14 @@ func checkEveryAttachment(ctx context.Context, e *thick.Env) {
 	Expect(string(a.Body)).To(Or(BeEmpty(), MatchJSON("{}")), "the answer to CHECK")
 	checked := e.CallsFor("CHECK", s)
 	Expect(expect.PlacesOf(checked)).To(Equal([]string{"default eth0 plugin 0", "default eth0 plugin 1",
-		"blue net1 plugin 0", "blue net1 plugin 1", "blue net1 plugin 2", "green data0", "green net3"}))
+		"blue net1 plugin 0", "blue net1 plugin 1", "blue net1 plugin 2", "green data0", "green net3"}), "delegates that were called at CHECK, in order")
 	expect.NoOverlap(checked)
 	for _, c := range checked {
 		Expect(c.Netns).To(Equal(s.Netns), "CNI_NETNS")
 	}
 	Expect(e.CallsOf("CHECK")).To(HaveLen(len(checked)), "no other container is checked")
 	e.MustOK(e.Check(ctx, alone))
-	Expect(expect.PlacesOf(e.CallsFor("CHECK", alone))).To(Equal([]string{"default eth0 plugin 0", "default eth0 plugin 1"}))
+	Expect(expect.PlacesOf(e.CallsFor("CHECK", alone))).To(Equal([]string{"default eth0 plugin 0", "default eth0 plugin 1"}), "delegates that were called at CHECK, in order")
 }
 
 // checkParametersOfAdd is CHECK-02, before and after everything that the
@@ -95,7 +95,7 @@ func checkParametersOfAdd(ctx context.Context, e *thick.Env) {
 	result := e.MustOK(e.Add(ctx, s)).Result()
 	for range 2 {
 		checked := expect.Checked(ctx, e, s, e.Request("CHECK", s))
-		Expect(node.NetworksOf(checked)).To(Equal([]string{"default", "default", "blue", "blue", "blue", "green"}))
+		Expect(node.NetworksOf(checked)).To(Equal([]string{"default", "default", "blue", "blue", "blue", "green"}), "networks whose delegates were called at CHECK")
 		expect.PrevResultOf(result, checked[:2])
 		expect.PrevResultOf(blue, checked[2:5])
 		expect.PrevResultOf(green, checked[5:])
@@ -154,7 +154,7 @@ func checkPassedOver(ctx context.Context, e *thick.Env) {
 	s := e.Sandbox(node.Networks("unchecked,checked,old-031,old-030,v040"))
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Check(ctx, s))
-	Expect(node.NetworksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"default", "checked", "v040"}))
+	Expect(node.NetworksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"default", "checked", "v040"}), "networks whose delegates were called at CHECK")
 	e.MustOK(e.Del(ctx, s))
 	Expect(e.CallsFor("DEL", s)).To(HaveLen(7), "DEL passes none of them over")
 
@@ -166,6 +166,6 @@ func checkPassedOver(ctx context.Context, e *thick.Env) {
 		s = e.Sandbox(node.Networks("checked"))
 		e.MustOK(e.Add(ctx, s))
 		e.MustOK(e.Check(ctx, s))
-		Expect(node.NetworksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"checked"}))
+		Expect(node.NetworksOf(e.CallsFor("CHECK", s))).To(Equal([]string{"checked"}), "networks whose delegates were called at CHECK")
 	}
 }

@@ -45,7 +45,7 @@ func checkVanished(ctx context.Context, e *thick.Env) {
 			d = expect.Restarted(ctx, e, d)
 		}
 		e.MustOK(e.Del(ctx, s))
-		Expect(e.Leftovers(s)).To(BeEmpty())
+		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 	}
 }
 

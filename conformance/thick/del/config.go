@@ -71,7 +71,7 @@ func delPrevResult(ctx context.Context, e *thick.Env) {
 		expect.Deleted(e, s)
 		deleted := e.CallsFor("DEL", s)
 		Expect(expect.PlacesOf(deleted)).To(Equal([]string{"green net2", "blue net1 plugin 2", "blue net1 plugin 1", "blue net1 plugin 0",
-			"default eth0 plugin 1", "default eth0 plugin 0"}))
+			"default eth0 plugin 1", "default eth0 plugin 0"}), "delegates that were called at DEL, in order")
 		expect.PrevResultOf(green, deleted[:1])
 		expect.PrevResultOf(blue, deleted[1:4])
 		expect.PrevResultOf(result, deleted[4:])
@@ -92,13 +92,13 @@ func killedWithResults(ctx context.Context, e *thick.Env, d *thick.Daemon, blue 
 	flying := e.Async(ctx, e.Request("ADD", s))
 	e.AwaitCalls(ctx, 1, expect.CallOf(s, "ADD", "slow"))
 	d.Kill()
-	Eventually(flying).WithContext(ctx).Should(Receive())
+	Eventually(flying).WithContext(ctx).Should(Receive(), "an answer to the request")
 	e.Start(ctx)
 	e.MustOK(e.Del(ctx, s))
 	e.Touch(gate)
 	deleted := slices.DeleteFunc(e.CallsFor("DEL", s), func(c script.Call) bool { return c.Network == "slow" })
 	Expect(expect.PlacesOf(deleted)).To(Equal([]string{"blue net1 plugin 2", "blue net1 plugin 1", "blue net1 plugin 0",
-		"default eth0 plugin 1", "default eth0 plugin 0"}))
+		"default eth0 plugin 1", "default eth0 plugin 0"}), "delegates that were called at DEL, in order")
 	expect.PrevResultOf(blue, deleted[:3])
 	expect.PrevResultOf(expect.FullResult("eth0", "02:00:00:00:01:02", "203.0.113.12/24"), deleted[3:])
 }
@@ -124,7 +124,7 @@ func delWithoutCluster(ctx context.Context, e *thick.Env) {
 		d.Stop(ctx)
 		e.Start(ctx, thick.WithoutWaiting())
 		Eventually(func() error { return e.Probe(ctx, e.RunDir, "/healthz") }).WithContext(ctx).
-			WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).Should(Succeed())
+			WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).Should(Succeed(), "the daemon serves: /healthz")
 	}
 	e.MustOK(e.Del(ctx, second))
 	expect.Deleted(e, second)

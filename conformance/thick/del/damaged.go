@@ -112,7 +112,7 @@ func addAndDelete(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Check(ctx, s))
 	e.MustOK(e.Del(ctx, s))
-	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal(expect.Reversed(expect.PlacesOf(e.CallsFor("ADD", s)))))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal(expect.Reversed(expect.PlacesOf(e.CallsFor("ADD", s)))), "delegates that were called at DEL, in order")
 }
 
 // delSpoilt deletes a container whose records are damaged, trying again as a

@@ -37,11 +37,11 @@ func delDuringAdd(ctx context.Context, e *thick.Env) {
 
 	ginkgo.By("the container can be added again, and a restart brings nothing back")
 	expect.Restarted(ctx, e, d)
-	Expect(e.Leftovers(s)).To(BeEmpty())
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 	expect.Forgotten(ctx, e, s)
 	e.ResetCalls()
 	e.MustOK(e.Add(ctx, s))
-	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "net2", "more"))
+	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "net2", "more"), "interfaces in the sandbox")
 	e.MustOK(e.Check(ctx, s))
 	e.MustOK(e.Del(ctx, s))
 	expect.Deleted(e, s)
@@ -83,7 +83,7 @@ func delWhileHeld(ctx context.Context, e *thick.Env, s *node.Sandbox, place, gat
 func expectNothingAttached(e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	Expect(s.InterfaceNames()).To(BeEmpty(), "interfaces after ADD and DEL have ended")
-	Expect(e.Leftovers(s)).To(BeEmpty())
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 	last := map[string]string{}
 	for _, c := range e.Calls() {
 		if c.ContainerID == s.ID {

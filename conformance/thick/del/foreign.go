@@ -79,8 +79,8 @@ func delForeignNamespace(ctx context.Context, e *thick.Env) {
 	Eventually(expect.BridgePorts).WithArguments("fbr-def").WithContext(ctx).WithTimeout(20*time.Second).WithPolling(50*time.Millisecond).
 		Should(Equal(1), "interfaces on the bridge: only the other pod's")
 	e.MustOK(e.Del(ctx, victim))
-	Expect(victim.InterfaceNames()).To(BeEmpty())
-	Expect(e.Leases(victim)).To(BeEmpty())
+	Expect(victim.InterfaceNames()).To(BeEmpty(), "interfaces in the sandbox")
+	Expect(e.Leases(victim)).To(BeEmpty(), "leases of the sandbox")
 }
 
 // moveNetns has the path of a sandbox lead to the namespace of another one. Its

@@ -26,7 +26,7 @@ func delReversed(ctx context.Context, e *thick.Env) {
 	ginkgo.By("one interface with a requested name among numbered ones")
 	s := e.Sandbox(node.Networks("red,green@data0,blue"))
 	e.MustOK(e.Add(ctx, s))
-	Expect(expect.PlacesOf(e.CallsFor("ADD", s))).To(Equal([]string{"default eth0", "red net1", "green data0", "blue net3"}))
+	Expect(expect.PlacesOf(e.CallsFor("ADD", s))).To(Equal([]string{"default eth0", "red net1", "green data0", "blue net3"}), "delegates that were called at ADD, in order")
 	e.MustOK(e.Del(ctx, s))
 	expect.Deleted(e, s)
 	expect.NoOverlap(e.CallsFor("DEL", s))
@@ -36,7 +36,7 @@ func delReversed(ctx context.Context, e *thick.Env) {
 	s.IfName = "ens5"
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Del(ctx, s))
-	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"red two", "blue net2", "red one", "default ens5"}))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"red two", "blue net2", "red one", "default ens5"}), "delegates that were called at DEL, in order")
 	expect.Deleted(e, s)
 }
 
@@ -55,7 +55,7 @@ func delAgain(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Del(ctx, s))
 	e.DeletePod(s)
 	e.MustOK(e.Del(ctx, s))
-	Expect(e.Leftovers(s)).To(BeEmpty())
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 	expect.Forgotten(ctx, e, s)
 
 	ginkgo.By("DEL after an ADD that failed")
@@ -81,7 +81,7 @@ func delNeverSeen(ctx context.Context, e *thick.Env) {
 	ginkgo.GinkgoHelper()
 	for _, s := range []*node.Sandbox{e.Sandbox(node.Networks("blue")), e.Sandbox(node.WithoutPod()), e.Sandbox(node.WithoutNetns()), e.Sandbox(node.WithoutPod(), node.WithoutNetns())} {
 		e.MustOK(e.Del(ctx, s))
-		Expect(e.Leftovers(s)).To(BeEmpty())
+		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 	}
 }
 
@@ -139,7 +139,7 @@ func expectRetried(ctx context.Context, e *thick.Env, s *node.Sandbox, network s
 	expect.ParametersOfAdd(e, s, again)
 	for _, c := range again {
 		if c.Network == network {
-			Expect(c.Config()).To(HaveKeyWithValue("prevResult", Not(BeNil())))
+			Expect(c.Config()).To(HaveKeyWithValue("prevResult", Not(BeNil())), "the configuration that the delegate got")
 		}
 	}
 	Expect(e.Leftovers(s)).To(BeEmpty(), "what the later DEL left")
@@ -157,10 +157,10 @@ func delTwoDelegatesFail(ctx context.Context, e *thick.Env, failing *types.Error
 	a := e.Del(ctx, s)
 	Expect(a.OK()).To(BeFalse(), "two failing delegates were not reported")
 	Expect(a.Error()).NotTo(BeNil(), "a CNI error; the answer is %s", a)
-	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"bad net3", "good net2", "crash net1", "default eth0"}))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"bad net3", "good net2", "crash net1", "default eth0"}), "delegates that were called at DEL, in order")
 	Expect(s.InterfaceNames()).To(ConsistOf("net1", "net3"), "the interfaces of what failed")
 	before := len(e.CallsFor("DEL", s))
 	e.MustOK(e.Del(ctx, s))
-	Expect(node.NetworksOf(e.CallsFor("DEL", s)[before:])).To(ContainElements("crash", "bad"))
-	Expect(e.Leftovers(s)).To(BeEmpty())
+	Expect(node.NetworksOf(e.CallsFor("DEL", s)[before:])).To(ContainElements("crash", "bad"), "networks whose delegates were called at DEL")
+	Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 }

@@ -48,7 +48,7 @@ func delWithoutNamespace(ctx context.Context, e *thick.Env) {
 		s := e.Sandbox(node.Networks("blue"))
 		e.MustOK(e.Add(ctx, s))
 		Expect(e.Leases(s)).To(ConsistOf(HavePrefix("default/"), HavePrefix("blue/")), "leases before DEL")
-		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1"))
+		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces in the sandbox")
 		if way.gone {
 			s.RemoveNetns()
 		}
@@ -65,7 +65,7 @@ func delWithoutNamespace(ctx context.Context, e *thick.Env) {
 	Expect(e.Leases(keeper)).To(ConsistOf(HavePrefix("default/"), HavePrefix("blue/")), "leases of another container")
 	e.MustOK(e.Check(ctx, keeper))
 	e.MustOK(e.Del(ctx, keeper))
-	Expect(e.Leftovers(keeper)).To(BeEmpty())
+	Expect(e.Leftovers(keeper)).To(BeEmpty(), "what is left of the sandbox")
 }
 
 // expectReleased asserts that nothing names a sandbox any more, and that the

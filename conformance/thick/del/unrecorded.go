@@ -34,7 +34,7 @@ func delUnrecorded(ctx context.Context, e *thick.Env) {
 	known, podGone, noNetns := e.Sandbox(node.Networks("blue,blue@data0")), e.Sandbox(), e.Sandbox()
 	for _, s := range []*node.Sandbox{known, podGone, noNetns} {
 		e.MustOK(e.Add(ctx, s))
-		Expect(e.Leases(s)).NotTo(BeEmpty())
+		Expect(e.Leases(s)).NotTo(BeEmpty(), "leases of the sandbox")
 	}
 	d.Stop(ctx)
 	loseRecords(e)
@@ -54,7 +54,7 @@ func delUnrecorded(ctx context.Context, e *thick.Env) {
 	ginkgo.By("again, and a container never seen (DEL-02)")
 	for _, s := range []*node.Sandbox{known, podGone, noNetns, e.Sandbox(node.Networks("blue")), e.Sandbox(node.WithoutPod(), node.WithoutNetns())} {
 		e.MustOK(e.Del(ctx, s))
-		Expect(e.Leftovers(s)).To(BeEmpty())
+		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 		expect.Forgotten(ctx, e, s)
 	}
 	Expect(recorded.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces of a sandbox that is recorded")

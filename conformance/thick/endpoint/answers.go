@@ -51,7 +51,7 @@ func expectResultOnWire(a *thick.Answer, address string) {
 	var fields map[string]json.RawMessage
 	Expect(json.Unmarshal(a.Body, &fields)).To(Succeed(), "the body of %s", a)
 	Expect(fields).To(HaveLen(1), "the fields of %s", a)
-	Expect(fields).To(HaveKey("Result"))
+	Expect(fields).To(HaveKey("Result"), "the answer to ADD")
 	var version struct {
 		CNIVersion string `json:"cniVersion"`
 	}
@@ -59,8 +59,8 @@ func expectResultOnWire(a *thick.Answer, address string) {
 	Expect(version.CNIVersion).To(MatchRegexp(`^1\.[0-9]+\.[0-9]+$`), "the result's cniVersion")
 	var result types100.Result
 	Expect(json.Unmarshal(fields["Result"], &result)).To(Succeed())
-	Expect(result.IPs).To(HaveLen(1))
-	Expect(result.IPs[0].Address.String()).To(Equal(address))
+	Expect(result.IPs).To(HaveLen(1), "addresses in the result")
+	Expect(result.IPs[0].Address.String()).To(Equal(address), "the address in the result")
 }
 
 func expectJSONType(a *thick.Answer) {

@@ -120,10 +120,10 @@ func endpointAttributes(ctx context.Context, e *thick.Env) {
 		`"ips":["192.0.2.9/24","2001:db8::9/64"],"mac":"02:00:00:00:00:09","cni-args":{"vlan":"7","deep":{"a":[1]}},"z":null}}`,
 		node.MustJSON(r.Env), base64.StdEncoding.EncodeToString(r.Config))
 	e.NotePlugged(api.MultusDelegateAPIEndpoint, r)
-	Expect(expect.PostRaw(ctx, e, api.MultusDelegateAPIEndpoint, body).Result()).NotTo(BeNil())
+	Expect(expect.PostRaw(ctx, e, api.MultusDelegateAPIEndpoint, body).Result()).NotTo(BeNil(), "the result")
 	calls := e.AwaitCalls(ctx, 1, expect.CallOf(s, "ADD", "hot"))
 	got := calls[0].Config()
-	Expect(node.MustJSON(got["runtimeConfig"])).To(MatchJSON(`{"ips":["192.0.2.9/24","2001:db8::9/64"],"mac":"02:00:00:00:00:09"}`))
-	Expect(got).To(HaveKey("args"))
-	Expect(node.MustJSON(got["args"])).To(MatchJSON(`{"cni":{"vlan":"7","deep":{"a":[1]}}}`))
+	Expect(node.MustJSON(got["runtimeConfig"])).To(MatchJSON(`{"ips":["192.0.2.9/24","2001:db8::9/64"],"mac":"02:00:00:00:00:09"}`), "runtimeConfig in the configuration that the delegate got")
+	Expect(got).To(HaveKey("args"), "the configuration that the delegate got")
+	Expect(node.MustJSON(got["args"])).To(MatchJSON(`{"cni":{"vlan":"7","deep":{"a":[1]}}}`), "args in the configuration that the delegate got")
 }

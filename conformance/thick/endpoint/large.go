@@ -55,7 +55,7 @@ func endpointTooLarge(ctx context.Context, e *thick.Env) {
 		ginkgo.By(row.what)
 		a := upload(ctx, e, request("ADD"), row.size, row.frame)
 		Expect(a.Status).To(Equal(http.StatusRequestEntityTooLarge), "%s was answered with %s", row.what, a)
-		Expect(expect.CNIError(a).Code).NotTo(BeZero())
+		Expect(expect.CNIError(a).Code).NotTo(BeZero(), "the code of the error")
 	}
 	Expect(expect.PeakMemory(e, d)-before).To(BeNumerically("<", largeBodyBound), "bytes by which the daemon's peak memory grew")
 	Expect(expect.Trace(expect.AttachmentCalls(e))).To(BeEmpty(), "delegates that ran")

@@ -55,6 +55,6 @@ func liveVariables(ctx context.Context, e *thick.Env) {
 // liveLimit is EP-09 without a look at the daemon's memory.
 func liveLimit(ctx context.Context, e *thick.Env) {
 	body := `{"env":{"CNI_COMMAND":"CHECK"},"config":"` + strings.Repeat("A", 5<<20) + `"}`
-	Expect(expect.PostRaw(ctx, e, api.MultusCNIAPIEndpoint, []byte(body)).Status).To(Equal(http.StatusRequestEntityTooLarge))
+	Expect(expect.PostRaw(ctx, e, api.MultusCNIAPIEndpoint, []byte(body)).Status).To(Equal(http.StatusRequestEntityTooLarge), "the HTTP status of the answer")
 	expect.Probe(ctx, e, api.MultusHealthAPIEndpoint, http.StatusOK)
 }

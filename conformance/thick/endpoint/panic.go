@@ -54,7 +54,7 @@ func endpointPanic(ctx context.Context, e *thick.Env) {
 	expect.NothingLeft(e, bad)
 	e.ResetCalls()
 	e.MustOK(within(e.Request("ADD", bad)))
-	Expect(e.CallsFor("ADD", bad)).To(HaveLen(1))
+	Expect(e.CallsFor("ADD", bad)).To(HaveLen(1), "calls of delegates at ADD")
 	e.MustOK(within(e.Request("DEL", bad)))
 	e.MustOK(within(e.Request("DEL", good)))
 	ginkgo.By("it still shuts down")

@@ -30,20 +30,20 @@ func endpointAnswered(ctx context.Context, e *thick.Env) {
 	}
 	e.Start(ctx)
 	s, other := e.Sandbox(), e.Sandbox()
-	Expect(e.Add(ctx, s).Result().IPs).NotTo(BeEmpty())
+	Expect(e.Add(ctx, s).Result().IPs).NotTo(BeEmpty(), "addresses in the result")
 
 	e.NoteAddOf(other.ID)
 	body, err := api.DoCNI(api.GetAPIEndpoint(api.MultusCNIAPIEndpoint), e.Request("ADD", other), api.SocketPath(e.RunDir))
 	Expect(err).NotTo(HaveOccurred())
 	var response api.Response
-	Expect(json.Unmarshal(body, &response)).To(Succeed())
+	Expect(json.Unmarshal(body, &response)).To(Succeed(), "JSON is expected here: %s", body)
 	Expect(response.Result).NotTo(BeNil(), "the published client got %s", body)
-	Expect(e.CallsFor("ADD", other)).To(HaveLen(1))
+	Expect(e.CallsFor("ADD", other)).To(HaveLen(1), "calls of delegates at ADD")
 
 	a := e.Post(ctx, api.MultusDelegateAPIEndpoint, expect.HotplugRequest(e, s, "ADD", e.FakeList("hot")))
 	if e.Supports(thick.FeatureHotplug) {
-		Expect(a.Result().IPs).NotTo(BeEmpty())
-		Expect(e.AwaitCalls(ctx, 1, expect.CallOf(s, "ADD", "hot"))).To(HaveLen(1))
+		Expect(a.Result().IPs).NotTo(BeEmpty(), "addresses in the result")
+		Expect(e.AwaitCalls(ctx, 1, expect.CallOf(s, "ADD", "hot"))).To(HaveLen(1), "calls of delegates")
 		return
 	}
 	Expect(a.Status).NotTo(BeElementOf(http.StatusNotFound, http.StatusMethodNotAllowed), "a POST to /delegate was answered with %s", a)

@@ -45,7 +45,7 @@ func AddDemanding(ctx context.Context, e *thick.Env) *node.Sandbox {
 		`"cni-args":{"tier":"gold"}},{"name":"green"}]`))
 	e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, WithHostPort(e, "ADD", s)))
 	added := e.CallsFor("ADD", s)
-	Expect(PlacesOf(added)).To(Equal([]string{"default eth0", "blue data0 plugin 0", "blue data0 plugin 1", "blue data0 plugin 2", "green net2"}))
+	Expect(PlacesOf(added)).To(Equal([]string{"default eth0", "blue data0 plugin 0", "blue data0 plugin 1", "blue data0 plugin 2", "green net2"}), "delegates that were called at ADD, in order")
 	for _, c := range added[:3] {
 		Expect(c.Config()).To(HaveKey("runtimeConfig"), "the ADD of %s has parameters to repeat", PlaceOf(c))
 	}
@@ -57,7 +57,7 @@ func WithHostPort(e *thick.Env, command string, s *node.Sandbox) *api.Request {
 	ginkgo.GinkgoHelper()
 	r := e.Request(command, s)
 	var config map[string]any
-	Expect(json.Unmarshal(r.Config, &config)).To(Succeed())
+	Expect(json.Unmarshal(r.Config, &config)).To(Succeed(), "JSON is expected here: %s", r.Config)
 	config["runtimeConfig"] = map[string]any{
 		"portMappings": []any{map[string]any{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}},
 	}

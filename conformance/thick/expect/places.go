@@ -83,7 +83,7 @@ func ParametersOfAdd(e *thick.Env, s *node.Sandbox, calls []script.Call) {
 		Expect(configWithoutPrevResult(c)).To(Equal(configWithoutPrevResult(add)), "configuration of %s at %s", place, c.Command)
 		Expect(strings.Split(c.Args, ";")).To(ConsistOf(strings.Split(add.Args, ";")), "CNI_ARGS of %s at %s", place, c.Command)
 		Expect(c.Path).To(Equal(add.Path), "CNI_PATH of %s at %s", place, c.Command)
-		Expect(c.Type).To(Equal(add.Type))
+		Expect(c.Type).To(Equal(add.Type), "the plugin of the call")
 	}
 }
 

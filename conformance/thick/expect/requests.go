@@ -30,7 +30,7 @@ func NodeRequest(e *thick.Env, s *node.Sandbox, command string) *api.Request {
 	r.Env = map[string]string{"CNI_COMMAND": command, "CNI_PATH": e.BinDir}
 	if command == "GC" {
 		var config map[string]any
-		Expect(json.Unmarshal(r.Config, &config)).To(Succeed())
+		Expect(json.Unmarshal(r.Config, &config)).To(Succeed(), "JSON is expected here: %s", r.Config)
 		config["cni.dev/valid-attachments"] = []any{map[string]any{"containerID": s.ID, "ifname": s.IfName}}
 		r.Config = node.MustJSON(config)
 	}
@@ -205,7 +205,7 @@ func AttachmentOf(s *node.Sandbox, ifName string) map[string]any {
 func WithKey(r *api.Request, key string, value any) *api.Request {
 	ginkgo.GinkgoHelper()
 	config := map[string]any{}
-	Expect(json.Unmarshal(r.Config, &config)).To(Succeed())
+	Expect(json.Unmarshal(r.Config, &config)).To(Succeed(), "JSON is expected here: %s", r.Config)
 	config[key] = value
 	r.Config = node.MustJSON(config)
 	return r

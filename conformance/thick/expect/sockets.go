@@ -52,7 +52,7 @@ func Serves(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Del(ctx, s))
 	a, err := e.Do(ctx, http.MethodGet, api.MultusHealthAPIEndpoint, nil, nil)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(a.Status).To(Equal(http.StatusOK))
+	Expect(a.Status).To(Equal(http.StatusOK), "the HTTP status of the answer")
 }
 
 // StaleSocket leaves a socket on which nobody listens any more, as a daemon

@@ -22,7 +22,7 @@ func Checked(ctx context.Context, e *thick.Env, s *node.Sandbox, r *api.Request)
 	before := len(e.CallsFor("CHECK", s))
 	e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, r))
 	checked := e.CallsFor("CHECK", s)[before:]
-	Expect(PlacesOf(checked)).To(Equal(PlacesOf(e.CallsFor("ADD", s))))
+	Expect(PlacesOf(checked)).To(Equal(PlacesOf(e.CallsFor("ADD", s))), "delegates that were called at CHECK, in order")
 	ParametersOfAdd(e, s, checked)
 	return checked
 }

@@ -77,7 +77,7 @@ func hotAddResult(ctx context.Context, e *thick.Env, s *node.Sandbox, ifName, co
 	e.ResetCalls()
 	before := s.InterfaceNames()
 	result := expect.Hotplug(ctx, e, s, "ADD", ifName, config).Result()
-	Expect(result.IPs).To(HaveLen(1))
+	Expect(result.IPs).To(HaveLen(1), "addresses in the result")
 	Expect(result.IPs[0].Address.String()).To(Equal("198.51.100.9/24"), "the result is the network's")
 	var names []string
 	for _, i := range result.Interfaces {
@@ -89,7 +89,7 @@ func hotAddResult(ctx context.Context, e *thick.Env, s *node.Sandbox, ifName, co
 	calls := e.Calls()
 	Expect(calls).To(HaveLen(1), "one delegate runs, once")
 	c := calls[0]
-	Expect([]string{c.Command, c.ContainerID, c.Interface, c.Netns}).To(Equal([]string{"ADD", s.ID, ifName, s.Netns}))
+	Expect([]string{c.Command, c.ContainerID, c.Interface, c.Netns}).To(Equal([]string{"ADD", s.ID, ifName, s.Netns}), "command, container, interface and namespace of the call")
 	Expect(strings.Split(c.Args, ";")).To(ContainElements("K8S_POD_NAMESPACE="+s.PodNamespace, "K8S_POD_NAME="+s.PodName,
 		"K8S_POD_UID="+s.PodUID), "CNI_ARGS")
 	for _, key := range []string{"prevResult", "runtimeConfig", "args"} {
@@ -119,7 +119,7 @@ func hotAddAttributes(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	}
 	e.MustOK(e.Post(ctx, api.MultusDelegateAPIEndpoint, r))
 	calls := e.CallsFor("ADD", s)
-	Expect(expect.Trace(calls)).To(Equal([]string{"wishes as hot2", "wishes as hot2", "wishes as hot2", "wishes as hot2"}))
+	Expect(expect.Trace(calls)).To(Equal([]string{"wishes as hot2", "wishes as hot2", "wishes as hot2", "wishes as hot2"}), "delegates that were called, in order")
 	for i, want := range []map[string]any{{"ips": ips, "mac": mac}, {"mac": mac}, nil, nil} {
 		got := calls[i].Config()
 		if want == nil {
@@ -145,7 +145,7 @@ func hotAddFails(ctx context.Context, e *thick.Env) {
 	e.ResetCalls()
 	list := e.FakeList("full", expect.RealInterface(), script.Fake{Add: script.FakeStep{Error: want}})
 	// Whether the code survives is EP-10's.
-	Expect(expect.Refused(expect.Hotplug(ctx, e, s, "ADD", "hot3", list)).Error()).To(ContainSubstring(want.Msg))
+	Expect(expect.Refused(expect.Hotplug(ctx, e, s, "ADD", "hot3", list)).Error()).To(ContainSubstring(want.Msg), "the text of the error")
 	Expect(s.Interfaces()).To(Equal(before), "interfaces after a hot-plug that failed")
 	Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"full as hot3", "full as hot3"}), "the rollback")
 	e.MustOK(e.Check(ctx, s))

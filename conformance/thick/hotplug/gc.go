@@ -81,7 +81,7 @@ func expectValidSince(e *thick.Env, s *node.Sandbox) {
 	collecting := slices.DeleteFunc(e.CallsOf("GC"), func(c script.Call) bool { return c.Network != "busy" })
 	Expect(collecting).To(HaveLen(1), "GC of the hot-plugged network")
 	valid := collecting[0].Config()[expect.ValidKey]
-	Expect(valid).To(ContainElement(expect.AttachmentOf(s, "hot0")))
+	Expect(valid).To(ContainElement(expect.AttachmentOf(s, "hot0")), "attachments that the delegate was told are valid")
 	for _, add := range e.CallsFor("ADD", s) {
 		if add.End.Before(collecting[0].Start) {
 			Expect(valid).To(ContainElement(expect.AttachmentOf(s, add.Interface)), "what was attached before the delegate's GC")

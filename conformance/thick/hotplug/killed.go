@@ -122,7 +122,7 @@ func (w *hotWorld) killedAtDelegate(ctx context.Context, command string) {
 	ginkgo.By("killed at the delegate of a hot-plug's " + command)
 	flying, gate := w.held(ctx, command)
 	w.d.Kill()
-	Eventually(flying).WithContext(ctx).Should(Receive())
+	Eventually(flying).WithContext(ctx).Should(Receive(), "an answer to the request")
 	if command == "DEL" {
 		w.e.Touch(gate) // it may end now or be ended
 	}
@@ -226,7 +226,7 @@ func (w *hotWorld) killedAtRandom(ctx context.Context) {
 		}
 		w.d.Kill()
 		var o thick.Outcome
-		Eventually(flying).WithContext(ctx).Should(Receive(&o))
+		Eventually(flying).WithContext(ctx).Should(Receive(&o), "an answer to the request")
 		w.d = w.e.Start(ctx)
 		w.expectSound(ctx, fmt.Sprintf("after kill %d, during %s", i, command))
 		known := o.Err == nil && o.Answer.OK()

@@ -28,7 +28,7 @@ func hotAttached(ctx context.Context, e *thick.Env, moody *types.Error) (*thick.
 	e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot0", e.FakeList("hot", expect.Numbered(expect.RealInterface(), script.Fake{})...)))
 	check := script.FakeStep{Error: moody, Times: 1}
 	e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot1", e.FakeList("moody", script.Fake{Add: script.FakeStep{Veth: true}, Del: script.FakeStep{Veth: true}, Check: check})))
-	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"))
+	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"), "interfaces in the sandbox")
 	return d, s
 }
 
@@ -45,11 +45,11 @@ func hotBelongsToSandbox(ctx context.Context, e *thick.Env) {
 		before := expect.StateOf(e, s)
 		expect.Served(expect.WaysOf(e)[0].Ask(ctx, expect.GcRequest(e, s)), "GC")
 		expect.Untouched(ctx, e, s, before)
-		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"))
+		Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"), "interfaces in the sandbox")
 	}
 	ginkgo.By("DEL")
 	e.MustOK(e.Del(ctx, s))
-	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"moody hot1", "hot hot0 plugin 1", "hot hot0 plugin 0", "blue net1", "default eth0"}))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"moody hot1", "hot hot0 plugin 1", "hot hot0 plugin 0", "blue net1", "default eth0"}), "delegates that were called at DEL, in order")
 	expect.Deleted(e, s)
 	for _, c := range e.CallsFor("DEL", s) {
 		Expect(c.Config()).To(HaveKeyWithValue("prevResult", Not(BeNil())), "DEL of %s", expect.PlaceOf(c))
@@ -138,7 +138,7 @@ func hotSurvives(ctx context.Context, e *thick.Env) {
 	}
 	ginkgo.By("DEL of one, another restart, DEL of the sandbox")
 	e.MustOK(expect.Hotplug(ctx, e, s, "DEL", "hot0", hot))
-	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"hot hot0 plugin 1", "hot hot0 plugin 0"}))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"hot hot0 plugin 1", "hot hot0 plugin 0"}), "delegates that were called at DEL, in order")
 	d.Stop(ctx)
 	e.Start(ctx)
 	expectAttachments(ctx, e, s, "default eth0", "blue net1", "moody hot1")
@@ -148,7 +148,7 @@ func hotSurvives(ctx context.Context, e *thick.Env) {
 		e.AllowLeftovers("a hot-plugged attachment that the sandbox's DEL leaves")
 		return
 	}
-	Expect(expect.PlacesOf(deleted[2:])).To(Equal([]string{"moody hot1", "blue net1", "default eth0"}))
+	Expect(expect.PlacesOf(deleted[2:])).To(Equal([]string{"moody hot1", "blue net1", "default eth0"}), "delegates that were called at DEL, in order")
 	expect.ParametersOfAdd(e, s, deleted)
 	Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
 }

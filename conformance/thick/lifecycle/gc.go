@@ -118,7 +118,7 @@ func expectGCCalls(e *thick.Env, want map[string][]map[string]any) {
 		seen[c.Network] = append(seen[c.Network], expect.PlaceOf(c))
 		Expect([]string{c.ContainerID, c.Interface, c.Netns}).To(HaveEach(BeEmpty()), "the sandbox of a GC")
 		config := c.Config()
-		Expect(config).To(HaveKeyWithValue("cniVersion", "1.1.0"))
+		Expect(config).To(HaveKeyWithValue("cniVersion", "1.1.0"), "the configuration that the delegate got")
 		Expect(config).To(HaveKey(expect.ValidKey), "the configuration of a GC of %s", c.Network)
 		got := []any{}
 		if config[expect.ValidKey] != nil {

@@ -166,7 +166,7 @@ func expectNodeCommands(ctx context.Context, e *thick.Env, w expect.Way, kept *n
 	Expect(node.NetworksOf(e.CallsOf("STATUS"))).To(Equal([]string{"default"}), "STATUS asks the delegate")
 	expect.Served(w.Ask(ctx, changed(expect.GcRequest(e, kept))), "GC")
 	Expect(node.NetworksOf(e.CallsOf("GC"))).To(Equal([]string{"default"}), "GC asks the delegate")
-	Expect(expect.PlacesOf(e.CallsFor("DEL", stale))).To(Equal([]string{"default eth0"}))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", stale))).To(Equal([]string{"default eth0"}), "delegates that were called at DEL, in order")
 	Expect(e.Leftovers(stale)).To(BeEmpty(), "what GC left")
 	e.MustOK(e.Check(ctx, kept))
 	Expect(e.CallsFor("DEL", kept)).To(BeEmpty(), "DEL of a container that is named")

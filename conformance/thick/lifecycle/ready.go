@@ -103,7 +103,7 @@ func expectUnready(ctx context.Context, e *thick.Env, d *thick.Daemon, missing s
 				return fmt.Errorf("STATUS through %s does not say what is missing, %q: %s", w.Name, missing, told)
 			}
 			return nil
-		}).WithContext(ctx).WithTimeout(thick.FollowLimit).WithPolling(5 * node.PollInterval).Should(Succeed())
+		}).WithContext(ctx).WithTimeout(thick.FollowLimit).WithPolling(5*node.PollInterval).Should(Succeed(), "STATUS through %s fails and says what is missing", w.Name)
 	}
 }
 
@@ -150,7 +150,7 @@ func nodeVersionHasStatus(ctx context.Context, e *thick.Env) {
 
 		s := e.Sandbox()
 		expect.Succeeded(e.Shim(ctx, "ADD", s, thick.ShimConfigBytes(config)))
-		Expect(node.NetworksOf(e.CallsFor("ADD", s))).To(Equal([]string{"default"}))
+		Expect(node.NetworksOf(e.CallsFor("ADD", s))).To(Equal([]string{"default"}), "networks whose delegates were called at ADD")
 		expect.Succeeded(e.Shim(ctx, "DEL", s, thick.ShimConfigBytes(config)))
 		if e.Supports(thick.FeatureStatus) {
 			expect.Succeeded(e.Shim(ctx, "STATUS", expect.Nobody(e), thick.ShimConfigBytes(config), thick.ShimEnv(func(env map[string]string) {

@@ -73,7 +73,7 @@ func expectAvailable(ctx context.Context, e *thick.Env, w expect.Way) {
 	for _, c := range calls {
 		Expect([]string{c.ContainerID, c.Interface, c.Netns}).To(HaveEach(BeEmpty()), "the sandbox of a STATUS")
 		Expect(filepath.SplitList(c.Path)).To(ContainElement(e.BinDir), "CNI_PATH")
-		Expect(c.Config()).To(And(HaveKeyWithValue("name", "default"), HaveKeyWithValue("cniVersion", "1.1.0")))
+		Expect(c.Config()).To(And(HaveKeyWithValue("name", "default"), HaveKeyWithValue("cniVersion", "1.1.0")), "the configuration that the delegate got")
 	}
 	e.MustOK(e.Add(ctx, e.Sandbox()))
 }

@@ -68,7 +68,7 @@ func certificateOfNode(ctx context.Context, e *thick.Env) {
 	Expect(time.Now()).To(BeTemporally("<", end), "the request comes before the certificate's end")
 	Expect(second.Spec.Username).To(Equal(kube.NodeGroup+":"+e.NodeName), "who asks for the second certificate")
 	signer.Sign(second, time.Hour)
-	Eventually(time.Now).WithContext(ctx).WithTimeout(2 * firstLifetime).Should(BeTemporally(">", end.Add(time.Second)))
+	Eventually(time.Now).WithContext(ctx).WithTimeout(2*firstLifetime).Should(BeTemporally(">", end.Add(time.Second)), "the end of the first certificate")
 	e.MustOK(e.Add(ctx, s))
 	e.Definition("beta", e.FakeList("beta"))
 	later := e.Sandbox(node.Networks("beta"))
@@ -96,14 +96,14 @@ func awaitRequest(ctx context.Context, e *thick.Env, signer *kube.Certifier, n i
 
 func expectCertificateRequest(r *certificatesv1.CertificateSigningRequest, node string) {
 	ginkgo.GinkgoHelper()
-	Expect(r.Spec.SignerName).To(Equal(certificatesv1.KubeAPIServerClientSignerName))
-	Expect(r.Spec.Usages).To(ContainElement(certificatesv1.UsageClientAuth))
+	Expect(r.Spec.SignerName).To(Equal(certificatesv1.KubeAPIServerClientSignerName), "the signer of the certificate that was requested")
+	Expect(r.Spec.Usages).To(ContainElement(certificatesv1.UsageClientAuth), "usages of the certificate that was requested")
 	Expect(*r.Spec.ExpirationSeconds).To(BeEquivalentTo(600), "certDuration")
 	wanted, err := kube.RequestIn(r)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(wanted.Subject.CommonName).To(Equal(kube.NodeGroup + ":" + node))
-	Expect(wanted.Subject.Organization).To(ConsistOf(kube.NodeGroup))
-	Expect(wanted.PublicKeyAlgorithm).To(Or(Equal(x509.ECDSA), Equal(x509.RSA), Equal(x509.Ed25519)))
+	Expect(wanted.Subject.CommonName).To(Equal(kube.NodeGroup+":"+node), "the common name of the certificate that was requested")
+	Expect(wanted.Subject.Organization).To(ConsistOf(kube.NodeGroup), "the organization of the certificate that was requested")
+	Expect(wanted.PublicKeyAlgorithm).To(Or(Equal(x509.ECDSA), Equal(x509.RSA), Equal(x509.Ed25519)), "the key of the certificate that was requested")
 }
 
 // expectRootOnly asserts that nobody but root reads a file below a directory.

@@ -62,7 +62,7 @@ func claimsOfTemplates(ctx context.Context, e *thick.Env, w *kube.World) {
 	e.ClusterAway()
 	defer e.ClusterBack()
 	e.MustOK(e.Del(ctx, s))
-	Expect(e.DevicesOf("DEL", s)).To(Equal(want))
+	Expect(e.DevicesOf("DEL", s)).To(Equal(want), "device ids that delegates got at DEL, by interface")
 }
 
 // extendedByClaim has a claim that the scheduler made for an extended resource
@@ -87,6 +87,6 @@ func extendedByClaim(ctx context.Context, e *thick.Env, w *kube.World) {
 		return
 	}
 	e.MustOK(e.Add(ctx, s))
-	Expect(e.DevicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:06:00.3"}))
+	Expect(e.DevicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:06:00.3"}), "device ids that delegates got at ADD, by interface")
 	e.MustOK(e.Del(ctx, s))
 }

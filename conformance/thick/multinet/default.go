@@ -33,24 +33,24 @@ func defaultNetworkOfPod(ctx context.Context, e *thick.Env) {
 		ginkgo.By(defaultNetworkAnnotation + ": " + annotation)
 		s := e.Sandbox(node.Annotation(defaultNetworkAnnotation, annotation), node.Networks("alpha"))
 		answer := e.MustOK(e.Add(ctx, s))
-		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{network + " as eth0", "alpha as net1"}))
+		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{network + " as eth0", "alpha as net1"}), "delegates that were called at ADD, in order")
 		if network == "special" {
 			Expect(node.MustJSON(answer.Result().IPs)).To(ContainSubstring("198.51.100.7"), "the result is the replacing network's")
 		}
 		status := e.Status(s)
-		Expect(status).To(HaveLen(2))
-		Expect(status[0]).To(And(HaveKeyWithValue("interface", "eth0"), HaveKeyWithValue("default", true)))
-		Expect(status[1]["default"]).To(Or(BeNil(), BeFalse()))
+		Expect(status).To(HaveLen(2), "elements of network-status")
+		Expect(status[0]).To(And(HaveKeyWithValue("interface", "eth0"), HaveKeyWithValue("default", true)), "element 0 of network-status")
+		Expect(status[1]["default"]).To(Or(BeNil(), BeFalse()), "default of element 1 of network-status")
 		e.MustOK(e.Del(ctx, s))
-		Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"alpha as net1", network + " as eth0"}))
+		Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"alpha as net1", network + " as eth0"}), "delegates that were called at DEL, in order")
 	}
 	ginkgo.By("a pod without it")
 	usual := e.Sandbox(node.Networks("alpha"))
 	e.MustOK(e.Add(ctx, usual))
-	Expect(expect.Trace(e.CallsFor("ADD", usual))).To(Equal([]string{"default as eth0", "alpha as net1"}))
+	Expect(expect.Trace(e.CallsFor("ADD", usual))).To(Equal([]string{"default as eth0", "alpha as net1"}), "delegates that were called at ADD, in order")
 	ginkgo.By("one that does not exist")
 	absent := e.Sandbox(node.Annotation(defaultNetworkAnnotation, e.Namespace+"/absent"))
-	Expect(expect.Refused(e.Add(ctx, absent)).Error()).To(ContainSubstring("absent"))
+	Expect(expect.Refused(e.Add(ctx, absent)).Error()).To(ContainSubstring("absent"), "the text of the error")
 	Expect(e.CallsFor("ADD", absent)).To(BeEmpty(), "no other network takes the place of the one that was asked for")
 }
 
@@ -72,7 +72,7 @@ func networksOfTheNode(ctx context.Context, e *thick.Env) {
 		d := e.Start(ctx, namespace, expect.Setting("clusterNetwork", clusterNetwork))
 		s := e.Sandbox(node.Networks("alpha"))
 		e.MustOK(e.Add(ctx, s))
-		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{network + " as eth0", "alpha as net1"}))
+		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{network + " as eth0", "alpha as net1"}), "delegates that were called at ADD, in order")
 		e.MustOK(e.Del(ctx, s))
 		d.Stop(ctx)
 	}
@@ -107,7 +107,7 @@ func namespaceIsolation(ctx context.Context, e *thick.Env) {
 	ginkgo.By("its own namespace and the global ones")
 	s := e.Sandbox(node.Networks("alpha," + e.Namespace + "/alpha," + global + "/alpha," + common + "/alpha"))
 	e.MustOK(e.Add(ctx, s))
-	Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0", "alpha as net1", "alpha as net2", "alpha-" + global + " as net3", "alpha-" + common + " as net4"}))
+	Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0", "alpha as net1", "alpha as net2", "alpha-" + global + " as net3", "alpha-" + common + " as net4"}), "delegates that were called at ADD, in order")
 	e.MustOK(e.Del(ctx, s))
 
 	for _, way := range []node.SandboxOption{
@@ -117,7 +117,7 @@ func namespaceIsolation(ctx context.Context, e *thick.Env) {
 		stranger := e.Sandbox(way)
 		err := expect.Refused(e.Add(ctx, stranger))
 		Expect(err.Error()).To(ContainSubstring(foreign), "the namespace that is out of reach")
-		Expect(node.NetworksOf(e.CallsFor("ADD", stranger))).NotTo(ContainElement("alpha-" + foreign))
+		Expect(node.NetworksOf(e.CallsFor("ADD", stranger))).NotTo(ContainElement("alpha-"+foreign), "networks whose delegates were called at ADD")
 		expect.NothingLeft(e, stranger)
 	}
 	isolated.Stop(ctx)
@@ -126,5 +126,5 @@ func namespaceIsolation(ctx context.Context, e *thick.Env) {
 	e.Start(ctx)
 	free := e.Sandbox(node.Networks(foreign + "/alpha"))
 	e.MustOK(e.Add(ctx, free))
-	Expect(expect.Trace(e.CallsFor("ADD", free))).To(Equal([]string{"default as eth0", "alpha-" + foreign + " as net1"}))
+	Expect(expect.Trace(e.CallsFor("ADD", free))).To(Equal([]string{"default as eth0", "alpha-" + foreign + " as net1"}), "delegates that were called at ADD, in order")
 }

@@ -33,19 +33,19 @@ func definitionOfFile(ctx context.Context, e *thick.Env) {
 	s := e.Sandbox(node.Networks("single,listed"))
 	e.MustOK(e.Add(ctx, s))
 	calls := e.CallsFor("ADD", s)
-	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "single as net1", "listed as net2", "listed as net2"}))
+	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "single as net1", "listed as net2", "listed as net2"}), "delegates that were called, in order")
 	for i, from := range []string{"single", "list", "second"} {
-		Expect(calls[i+1].Config()).To(HaveKeyWithValue("x-from", from))
+		Expect(calls[i+1].Config()).To(HaveKeyWithValue("x-from", from), "the configuration that the delegate got")
 	}
 	Expect(e.Status(s)).To(HaveExactElements(Not(BeNil()),
-		HaveKeyWithValue("name", e.Namespace+"/single"), HaveKeyWithValue("name", e.Namespace+"/listed")))
+		HaveKeyWithValue("name", e.Namespace+"/single"), HaveKeyWithValue("name", e.Namespace+"/listed")), "elements of network-status")
 	e.MustOK(e.Del(ctx, s))
-	Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"listed as net2", "listed as net2", "single as net1", "default as eth0"}))
+	Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"listed as net2", "listed as net2", "single as net1", "default as eth0"}), "delegates that were called at DEL, in order")
 
 	ginkgo.By("no file has the name, though one is called like it")
 	absent := e.Sandbox(node.Networks("absent"))
-	Expect(expect.Refused(e.Add(ctx, absent)).Error()).To(ContainSubstring("absent"))
-	Expect(node.NetworksOf(e.CallsFor("ADD", absent))).NotTo(ContainElement("other"))
+	Expect(expect.Refused(e.Add(ctx, absent)).Error()).To(ContainSubstring("absent"), "the text of the error")
+	Expect(node.NetworksOf(e.CallsFor("ADD", absent))).NotTo(ContainElement("other"), "networks whose delegates were called at ADD")
 	expect.NothingLeft(e, absent)
 }
 
@@ -59,7 +59,7 @@ func definitionsOfLists(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Del(ctx, s))
 	up := []string{"three-net as net1 1", "three-net as net1 2", "three-net as net1 3", "one-net as up0 1", "three-net as net3 1", "three-net as net3 2", "three-net as net3 3"}
-	Expect(places(e.CallsFor("ADD", s))).To(Equal(up))
+	Expect(places(e.CallsFor("ADD", s))).To(Equal(up), "delegates that were called at ADD, in order")
 	Expect(places(e.CallsFor("DEL", s))).To(Equal([]string{"three-net as net3 3", "three-net as net3 2", "three-net as net3 1", "one-net as up0 1",
 		"three-net as net1 3", "three-net as net1 2", "three-net as net1 1"}), "DEL goes through lists backwards")
 	for _, c := range e.CallsFor("ADD", s) {
@@ -75,7 +75,7 @@ func definitionsUnusable(ctx context.Context, e *thick.Env) {
 	e.Definition("typeless", `{"cniVersion":"1.0.0","name":"typeless","plugins":[{"x":1}]}`)
 	for _, name := range []string{"none", "typeless"} {
 		wrong := e.Sandbox(node.Networks(name))
-		Expect(expect.Refused(e.Add(ctx, wrong)).Error()).To(ContainSubstring(name))
+		Expect(expect.Refused(e.Add(ctx, wrong)).Error()).To(ContainSubstring(name), "the text of the error")
 		expect.NothingLeft(e, wrong)
 	}
 }

@@ -68,7 +68,7 @@ func devicesWithoutKubelet(ctx context.Context, e *thick.Env) {
 	ginkgo.By("no kubelet, and no definition that asks for a device")
 	none := e.Sandbox(node.Networks("plain"))
 	e.MustOK(e.Add(ctx, none))
-	Expect(e.DevicesOf("ADD", none)).To(Equal(map[string]string{"eth0": "", "net1": ""}))
+	Expect(e.DevicesOf("ADD", none)).To(Equal(map[string]string{"eth0": "", "net1": ""}), "device ids that delegates got at ADD, by interface")
 	ginkgo.By("no kubelet, and one that does")
 	asks := e.Sandbox(node.Networks("plain,nic"))
 	err := expect.Refused(e.Add(ctx, asks))
@@ -85,8 +85,8 @@ func onlyWhenAsked(ctx context.Context, e *thick.Env, kubelet *podresources.Serv
 	s := e.Sandbox(node.Networks("plain"))
 	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:01:00.0"}})
 	e.MustOK(e.Add(ctx, s))
-	Expect(e.DevicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": ""}))
-	Expect(e.DeviceInfoFiles("ADD", s)).To(BeEmpty())
+	Expect(e.DevicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": ""}), "device ids that delegates got at ADD, by interface")
+	Expect(e.DeviceInfoFiles("ADD", s)).To(BeEmpty(), "device info files at ADD")
 	Expect(kubelet.Asked()).To(BeZero(), "the kubelet was asked for a pod whose networks want no device")
 	e.MustOK(e.Del(ctx, s))
 }
@@ -126,7 +126,7 @@ func devicesByKubelet(ctx context.Context, e *thick.Env, d *thick.Daemon, kubele
 
 	ginkgo.By("CHECK, and DEL when the kubelet knows other devices")
 	e.MustOK(e.Check(ctx, s))
-	Expect(e.DevicesOf("CHECK", s)).To(Equal(want))
+	Expect(e.DevicesOf("CHECK", s)).To(Equal(want), "device ids that delegates got at CHECK, by interface")
 	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:03:07.7"}})
 	kubelet.Fail("the kubelet was updated")
 	defer kubelet.Fail("")
@@ -135,8 +135,8 @@ func devicesByKubelet(ctx context.Context, e *thick.Env, d *thick.Daemon, kubele
 		e.Start(ctx)
 	}
 	e.MustOK(e.Del(ctx, s))
-	Expect(e.DevicesOf("DEL", s)).To(Equal(want))
-	Expect(e.DeviceInfoFiles("DEL", s)).To(Equal(files))
+	Expect(e.DevicesOf("DEL", s)).To(Equal(want), "device ids that delegates got at DEL, by interface")
+	Expect(e.DeviceInfoFiles("DEL", s)).To(Equal(files), "device info files at DEL")
 	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after DEL")
 	plugin, err := filepath.Glob(filepath.Join(e.DeviceInfoDir(), "dp", "*"))
 	Expect(err).NotTo(HaveOccurred())
@@ -150,7 +150,7 @@ func expectHandedOut(got map[string]string, fixed map[string][]string, others []
 	Expect(got).To(HaveLen(len(slices.Concat(slices.Collect(maps.Values(fixed))...))+len(others)), "interfaces")
 	for id, interfaces := range fixed {
 		for _, ifName := range interfaces {
-			Expect(got).To(HaveKeyWithValue(ifName, id))
+			Expect(got).To(HaveKeyWithValue(ifName, id), "the configuration that the delegate got")
 		}
 	}
 	var handed []string
@@ -199,7 +199,7 @@ func deviceByDelegate(ctx context.Context, e *thick.Env, info map[string]any) {
 	e.MustOK(e.Add(ctx, s))
 	files := expectDeviceInfo(e, s, map[string]map[string]any{"net1": info})
 	e.MustOK(e.Del(ctx, s))
-	Expect(e.DeviceInfoFiles("DEL", s)).To(Equal(files))
+	Expect(e.DeviceInfoFiles("DEL", s)).To(Equal(files), "device info files at DEL")
 	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after DEL")
 }
 
@@ -213,7 +213,7 @@ func moreNetworksThanDevices(ctx context.Context, e *thick.Env, kubelet *podreso
 		podresources.Device{Container: "init", Resource: nicResource, IDs: []string{"0000:04:00.1"}},
 		podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:04:00.1"}})
 	e.MustOK(e.Add(ctx, s))
-	Expect(e.DevicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:04:00.1", "net2": "", "net3": ""}))
+	Expect(e.DevicesOf("ADD", s)).To(Equal(map[string]string{"eth0": "", "net1": "0000:04:00.1", "net2": "", "net3": ""}), "device ids that delegates got at ADD, by interface")
 	e.MustOK(e.Del(ctx, s))
 }
 
@@ -225,7 +225,7 @@ func devicesRolledBack(ctx context.Context, e *thick.Env, kubelet *podresources.
 	kubelet.Set(s.PodNamespace, s.PodName, podresources.Device{Container: "app", Resource: nicResource, IDs: []string{"0000:04:00.2", "0000:04:00.3"}})
 	e.DescribeDevice(nicResource, "0000:04:00.2")
 	e.DescribeDevice(nicResource, "0000:04:00.3")
-	Expect(expect.Refused(e.Add(ctx, s)).Code).To(BeEquivalentTo(130))
+	Expect(expect.Refused(e.Add(ctx, s)).Code).To(BeEquivalentTo(130), "the code of the error")
 	expectHandedOut(e.DevicesOf("DEL", s), map[string][]string{"": {"eth0"}}, []string{"net1", "net2"}, "0000:04:00.2", "0000:04:00.3")
 	Expect(e.DelegateDeviceInfo()).To(BeEmpty(), "DeviceInfo files after the rollback")
 	expect.NothingLeft(e, s)

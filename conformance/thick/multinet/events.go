@@ -70,10 +70,10 @@ func eventsOfPods(ctx context.Context, e *thick.Env) {
 // expectEvent waits for an event of the sandbox's pod.
 func expectEvent(ctx context.Context, e *thick.Env, s *node.Sandbox, eventType string, reason, message gomegatypes.GomegaMatcher) {
 	ginkgo.GinkgoHelper()
-	Eventually(func() []corev1.Event { return e.Events(s) }).WithContext(ctx).WithTimeout(eventTimeout).WithPolling(50 * time.Millisecond).
+	Eventually(func() []corev1.Event { return e.Events(s) }).WithContext(ctx).WithTimeout(eventTimeout).WithPolling(50*time.Millisecond).
 		Should(ContainElement(And(
 			HaveField("Type", eventType), HaveField("Reason", reason), HaveField("Message", message),
 			HaveField("InvolvedObject", And(HaveField("Kind", "Pod"), HaveField("Name", s.PodName), HaveField("Namespace", s.PodNamespace),
 				HaveField("UID", BeEquivalentTo(s.PodUID)))),
-		)))
+		)), "events of the pod")
 }

@@ -50,7 +50,7 @@ func definitionsAreFresh(ctx context.Context, e *thick.Env) {
 		s := e.Sandbox(node.Networks(made + ",changed,again"))
 		e.MustOK(e.Add(ctx, s))
 		calls := e.CallsFor("ADD", s)
-		Expect(node.NetworksOf(calls)).To(Equal([]string{"default", made, "changed", "again"}))
+		Expect(node.NetworksOf(calls)).To(Equal([]string{"default", made, "changed", "again"}), "networks whose delegates were called")
 		for _, c := range calls[1:] {
 			Expect(c.Config()).To(HaveKeyWithValue("revision", BeEquivalentTo(round)), "the definition %s in round %d", c.Network, round)
 		}

@@ -164,7 +164,7 @@ func statusOfSeveralInterfaces(ctx context.Context, e *thick.Env) {
 		Expect(interfaces).To(Equal([]any{"eth0", "ovn-udn1", "data0", "data1"}), "the interfaces of %v", status)
 		Expect(defaultsOf(status)).To(Equal([]any{row.want}), "the interface that is default")
 		Expect(status[2]["ips"]).To(Or(BeNil(), BeEmpty()), "data0 has no address")
-		Expect(status[3]).To(HaveKeyWithValue("ips", []any{"10.2.0.17"}))
+		Expect(status[3]).To(HaveKeyWithValue("ips", []any{"10.2.0.17"}), "element 3 of network-status")
 	}
 }
 
@@ -204,9 +204,9 @@ func statusOfNoInterface(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Add(ctx, plugged))
 	e.MustOK(expect.Hotplug(ctx, e, plugged, "ADD", "net1", e.FakeList("hot")))
 	// That the status has what is plugged is HOT-07's.
-	Expect(expect.StatusNames(e, plugged)).To(Or(Equal([]string{"default as eth0", "hot as net1"}), Equal([]string{"default as eth0"})))
+	Expect(expect.StatusNames(e, plugged)).To(Or(Equal([]string{"default as eth0", "hot as net1"}), Equal([]string{"default as eth0"})), "elements of network-status")
 	e.MustOK(expect.Hotplug(ctx, e, plugged, "DEL", "net1", e.FakeList("hot")))
-	Expect(expect.StatusNames(e, plugged)).To(Equal([]string{"default as eth0"}))
+	Expect(expect.StatusNames(e, plugged)).To(Equal([]string{"default as eth0"}), "elements of network-status")
 	e.ResetCalls()
 	e.MustOK(e.Del(ctx, plugged))
 	Expect(node.NetworksOf(e.CallsFor("DEL", plugged))).To(Equal([]string{"the-chain", "default"}), "networks that the sandbox's DEL deletes")

@@ -143,14 +143,14 @@ func portsAndRatesAtLimits(ctx context.Context, e *thick.Env) {
 		"bandwidth":{"ingressRate":1,"egressRate":10000000000,"egressBurst":1}}]`))
 	e.MustOK(e.Add(ctx, s))
 	calls := e.CallsFor("ADD", s)
-	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "alpha as net1"}))
+	Expect(expect.Trace(calls)).To(Equal([]string{"default as eth0", "alpha as net1"}), "delegates that were called, in order")
 	given, _ := calls[1].Config()["runtimeConfig"].(map[string]any)
-	Expect(given).To(HaveKeyWithValue("bandwidth", And(HaveKeyWithValue("ingressRate", 1.0), HaveKeyWithValue("egressRate", 1e10), HaveKeyWithValue("egressBurst", 1.0))))
+	Expect(given).To(HaveKeyWithValue("bandwidth", And(HaveKeyWithValue("ingressRate", 1.0), HaveKeyWithValue("egressRate", 1e10), HaveKeyWithValue("egressBurst", 1.0))), "the configuration that the delegate got")
 	mapping := func(host, container float64, protocol string) gomegatypes.GomegaMatcher {
 		return And(HaveKeyWithValue("hostPort", host), HaveKeyWithValue("containerPort", container), WithTransform(protocolOf, Equal(protocol)))
 	}
 	Expect(given).To(HaveKeyWithValue("portMappings",
-		HaveExactElements(mapping(1, 65535, "tcp"), mapping(65535, 1, "udp"), mapping(8080, 80, "sctp"), mapping(53, 53, "tcp"))))
+		HaveExactElements(mapping(1, 65535, "tcp"), mapping(65535, 1, "udp"), mapping(8080, 80, "sctp"), mapping(53, 53, "tcp"))), "the configuration that the delegate got")
 	e.MustOK(e.Del(ctx, s))
 }
 
@@ -173,7 +173,7 @@ func ipsAndClaim(ctx context.Context, e *thick.Env) {
 	ginkgo.By("each alone")
 	each := e.Sandbox(node.Networks(`[{"name":"beta","ipam-claim-reference":"vm-a.blue"},{"name":"alpha","ips":["10.9.8.7/24"]}]`))
 	e.MustOK(e.Add(ctx, each))
-	Expect(expect.Trace(e.CallsFor("ADD", each))).To(Equal([]string{"default as eth0", "beta as net1", "alpha as net2"}))
+	Expect(expect.Trace(e.CallsFor("ADD", each))).To(Equal([]string{"default as eth0", "beta as net1", "alpha as net2"}), "delegates that were called at ADD, in order")
 	e.MustOK(e.Del(ctx, each))
 }
 

@@ -41,7 +41,7 @@ func runtimeConfigOfDefault(ctx context.Context, e *thick.Env) {
 		ginkgo.By(command)
 		e.MustOK(e.Post(ctx, api.MultusCNIAPIEndpoint, withGiven(e, command, s, given)))
 		calls := e.CallsFor(command, s)
-		Expect(node.NetworksOf(calls)).To(ConsistOf("default", "default", "further", "asked", "asked"))
+		Expect(node.NetworksOf(calls)).To(ConsistOf("default", "default", "further", "asked", "asked"), "networks whose delegates were called")
 		for _, c := range calls {
 			got, _ := c.Config()["runtimeConfig"].(map[string]any)
 			switch c.Network {
@@ -51,7 +51,7 @@ func runtimeConfigOfDefault(ctx context.Context, e *thick.Env) {
 				Expect(got).To(BeEmpty(), "runtimeConfig of a network of which nothing was asked, at %s", command)
 			case "asked":
 				Expect(got).To(HaveLen(1), "runtimeConfig of a network that was asked for a bandwidth, at %s", command)
-				Expect(got).To(HaveKeyWithValue("bandwidth", And(HaveKeyWithValue("egressRate", 4096.0), HaveKeyWithValue("egressBurst", 1600.0))))
+				Expect(got).To(HaveKeyWithValue("bandwidth", And(HaveKeyWithValue("egressRate", 4096.0), HaveKeyWithValue("egressBurst", 1600.0))), "the configuration that the delegate got")
 				Expect(got["bandwidth"]).NotTo(HaveKeyWithValue("ingressRate", 2048.0), "the runtime's bandwidth at %s", command)
 			}
 		}
@@ -63,7 +63,7 @@ func withGiven(e *thick.Env, command string, s *node.Sandbox, given map[string]a
 	ginkgo.GinkgoHelper()
 	r := e.Request(command, s)
 	var config map[string]any
-	Expect(json.Unmarshal(r.Config, &config)).To(Succeed())
+	Expect(json.Unmarshal(r.Config, &config)).To(Succeed(), "JSON is expected here: %s", r.Config)
 	config["runtimeConfig"] = given
 	r.Config = node.MustJSON(config)
 	return r

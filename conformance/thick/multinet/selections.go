@@ -54,7 +54,7 @@ func selectionForms(ctx context.Context, e *thick.Env) {
 	ginkgo.By("no annotation at all")
 	s := e.Sandbox()
 	e.MustOK(e.Add(ctx, s))
-	Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0"}))
+	Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0"}), "delegates that were called at ADD, in order")
 }
 
 // everyRequest is a selection that asks for all there is.

@@ -69,7 +69,7 @@ func statusOfEveryAttachment(ctx context.Context, e *thick.Env) {
 		Expect(element["gateway"]).To(Or(BeNil(), BeEmpty()), "element %d: a route to some addresses is not a gateway", i+1)
 		Expect(element["dns"]).To(Or(BeNil(), BeEmpty()), "element %d has no dns", i+1)
 	}
-	Expect(status[1]).To(HaveKeyWithValue("ips", []any{"198.51.100.17"}))
-	Expect(status[3]).To(HaveKeyWithValue("mtu", 1380.0))
+	Expect(status[1]).To(HaveKeyWithValue("ips", []any{"198.51.100.17"}), "element 1 of network-status")
+	Expect(status[3]).To(HaveKeyWithValue("mtu", 1380.0), "element 3 of network-status")
 	Expect(status[2]["ips"]).To(Or(BeNil(), BeEmpty()), "a network without addresses")
 }

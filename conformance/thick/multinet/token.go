@@ -49,5 +49,5 @@ func tokenRotates(ctx context.Context, e *thick.Env) {
 	e.Definition("beta", e.FakeList("beta"))
 	later := e.Sandbox(node.Networks("beta"))
 	e.MustOK(e.Add(ctx, later))
-	Expect(e.Status(later)).To(HaveLen(2))
+	Expect(e.Status(later)).To(HaveLen(2), "elements of network-status")
 }

@@ -65,7 +65,7 @@ func undeclaredRequests(ctx context.Context, e *thick.Env) {
 		declared := e.Sandbox(node.Networks(fmt.Sprintf(`[{"name":"able"},{"name":%q,%q:%s}]`, has, request.key, request.value)))
 		e.MustOK(e.Add(ctx, declared))
 		calls := e.CallsFor("ADD", declared)
-		Expect(node.NetworksOf(calls)).To(Equal([]string{"default", "able", has, has}))
+		Expect(node.NetworksOf(calls)).To(Equal([]string{"default", "able", has, has}), "networks whose delegates were called")
 		Expect(calls[3].Config()).To(HaveKeyWithValue("runtimeConfig", HaveKey(capability)), "the plugin that declares %s", capability)
 		e.MustOK(e.Del(ctx, declared))
 	}

@@ -53,12 +53,12 @@ func statusInOneWrite(ctx context.Context, e *thick.Env) {
 		asked := slices.DeleteFunc(requestsDuring(e, func() { e.MustOK(e.Add(ctx, s)) }), gone)
 		Expect(asked).To(HaveExactElements(HaveField("Name", s.PodName)), "what ADD asks of the API server")
 		Expect(asked[0].IsWrite()).To(BeTrue(), "what ADD asks of the API server is %+v", asked[0])
-		Expect(e.Status(s)).To(HaveLen(3))
+		Expect(e.Status(s)).To(HaveLen(3), "elements of network-status")
 	}
 	ginkgo.By("and nothing follows later")
 	seen := len(e.APIRequests())
 	Consistently(func() []kube.APIRequest { return slices.DeleteFunc(withoutEvents(e.APIRequests()[seen:]), gone) }).WithContext(ctx).
-		WithTimeout(700 * time.Millisecond).Should(BeEmpty())
+		WithTimeout(700*time.Millisecond).Should(BeEmpty(), "requests to the API server")
 
 	ginkgo.By("somebody else writes annotations all the time")
 	asked := requestsDuring(e, func() { addBesideWriters(ctx, e, contended) })

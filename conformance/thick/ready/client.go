@@ -67,7 +67,7 @@ func readyPromptly(ctx context.Context, e *thick.Env) {
 	p := answerProbes(e, filepath.Join(e.Dir, "stub"), http.StatusOK)
 	start := time.Now()
 	Expect(e.Client().WaitUntilAPIReady(filepath.Join(e.Dir, "stub"))).To(Succeed())
-	Expect(time.Since(start)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+machineSlack))
+	Expect(time.Since(start)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+machineSlack), "how long it took")
 
 	ginkgo.By("a daemon that serves and says after a while that it is ready")
 	p.set(http.StatusServiceUnavailable)
@@ -110,7 +110,7 @@ func readyDaemonPromptly(ctx context.Context, e *thick.Env) {
 func awaitProbe(ctx context.Context, e *thick.Env, endpoint string) {
 	ginkgo.GinkgoHelper()
 	Eventually(func() error { return e.Probe(ctx, e.RunDir, endpoint) }).WithContext(ctx).
-		WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).Should(Succeed())
+		WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).Should(Succeed(), "%s is answered with 200", endpoint)
 }
 
 // mayServe waits for /healthz of a daemon whose cluster is away. One that does
@@ -130,7 +130,7 @@ func mayServe(ctx context.Context, e *thick.Env) bool {
 func awaitReady(ctx context.Context, e *thick.Env, endpoint string) {
 	ginkgo.GinkgoHelper()
 	Eventually(func() error { return e.Probe(ctx, e.RunDir, endpoint) }).WithContext(ctx).
-		WithTimeout(45 * time.Second).WithPolling(node.PollInterval).Should(Succeed())
+		WithTimeout(45*time.Second).WithPolling(node.PollInterval).Should(Succeed(), "%s is answered with 200", endpoint)
 }
 
 func expectWithinTwoPeriods(ctx context.Context, w <-chan waited, since time.Time) {

@@ -33,7 +33,7 @@ func healthMethods(ctx context.Context, e *thick.Env) {
 		Expect(err).NotTo(HaveOccurred(), method)
 		return a
 	}
-	Expect(ask(http.MethodGet, "").Status).To(Equal(http.StatusOK))
+	Expect(ask(http.MethodGet, "").Status).To(Equal(http.StatusOK), "the HTTP status of the answer")
 	// Clients of the API post "null"; whatever is posted is not looked at.
 	for _, body := range []string{"", "null", "{}", "not JSON"} {
 		Expect(ask(http.MethodPost, body).Status).To(Equal(http.StatusOK), "POST of %q", body)
@@ -108,7 +108,7 @@ func readyzBeforeSync(ctx context.Context, e *thick.Env) *thick.Daemon {
 	} else {
 		e.MustOK(e.Add(ctx, early))
 	}
-	Expect(e.CallsFor("ADD", early)).To(HaveLen(1))
+	Expect(e.CallsFor("ADD", early)).To(HaveLen(1), "calls of delegates at ADD")
 	e.MustOK(e.Del(ctx, early))
 	expect.Serves(ctx, e)
 	return d
@@ -142,7 +142,7 @@ func readyDrains(ctx context.Context, e *thick.Env) {
 	Expect(add).NotTo(Receive(), "the ADD's delegate still runs")
 
 	e.Touch(gate)
-	Expect(expect.Answered(ctx, add).Result().Interfaces).NotTo(BeNil())
+	Expect(expect.Answered(ctx, add).Result().Interfaces).NotTo(BeNil(), "interfaces in the result")
 	e.MustOK(expect.Answered(ctx, del))
 	d.Await(ctx)
 	Expect(d.ExitCode()).To(BeZero(), "the exit status after SIGTERM; the log:\n%s", d.Log())
@@ -156,8 +156,8 @@ func expectFinished(ctx context.Context, e *thick.Env, adding, deleting *node.Sa
 	for _, c := range append(e.CallsFor("ADD", adding), e.CallsFor("DEL", deleting)...) {
 		Expect(c.End.IsZero()).To(BeFalse(), "%s of %s was cut off", c.Command, c.Network)
 	}
-	Expect(e.CallsFor("ADD", adding)).To(HaveLen(2))
-	Expect(e.CallsFor("DEL", deleting)).To(HaveLen(2))
+	Expect(e.CallsFor("ADD", adding)).To(HaveLen(2), "calls of delegates at ADD")
+	Expect(e.CallsFor("DEL", deleting)).To(HaveLen(2), "calls of delegates at DEL")
 	Expect(e.CallsFor("DEL", adding)).To(BeEmpty(), "an ADD that was answered with success must not be rolled back")
 	if !e.Supports(thick.FeatureRestart) {
 		e.AllowLeftovers("the target cannot be started again to delete what was attached last")
@@ -166,5 +166,5 @@ func expectFinished(ctx context.Context, e *thick.Env, adding, deleting *node.Sa
 	e.Start(ctx)
 	e.MustOK(e.Check(ctx, adding))
 	e.MustOK(e.Del(ctx, adding))
-	Expect(e.CallsFor("DEL", adding)).To(HaveLen(2))
+	Expect(e.CallsFor("DEL", adding)).To(HaveLen(2), "calls of delegates at DEL")
 }

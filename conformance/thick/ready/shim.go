@@ -71,7 +71,7 @@ func readyShimsAwaitStub(ctx context.Context, e *thick.Env) {
 		expect.ShimsWaiting(add, check)
 		Expect(os.RemoveAll(e.Socket())).To(Succeed())
 		stub := e.Stub(http.HandlerFunc(expect.AnswerAll))
-		Expect(add.Wait(ctx).Result100().CNIVersion).To(Equal(e.CNIVersion))
+		Expect(add.Wait(ctx).Result100().CNIVersion).To(Equal(e.CNIVersion), "the version of the result")
 		expect.Succeeded(check.Wait(ctx))
 		Expect(expect.RequestsOf(stub, "ADD")).To(Equal(1), "requests of one ADD on /cni")
 		Expect(expect.RequestsOf(stub, "CHECK")).To(Equal(1), "requests of one CHECK on /cni")
@@ -94,7 +94,7 @@ func readyOneRequestEach(ctx context.Context, e *thick.Env) {
 			Expect(probesOf(stub)-before).To(BeNumerically("<=", 1), "checks of one DEL")
 		}
 	}
-	Expect(stub.RequestsTo(api.MultusCNIAPIEndpoint)).To(HaveLen(3))
+	Expect(stub.RequestsTo(api.MultusCNIAPIEndpoint)).To(HaveLen(3), "requests of the shim to the daemon")
 }
 
 // readyShimsAwaitDaemon: the same with the target's own daemon and a delegate.
@@ -104,7 +104,7 @@ func readyShimsAwaitDaemon(ctx context.Context, e *thick.Env) {
 	add := e.StartShim(ctx, "ADD", s)
 	expect.ShimsWaiting(add)
 	e.Start(ctx)
-	Expect(add.Wait(ctx).Result100().Interfaces).NotTo(BeNil())
+	Expect(add.Wait(ctx).Result100().Interfaces).NotTo(BeNil(), "interfaces in the result")
 	Expect(e.CallsFor("ADD", s)).To(HaveLen(1), "ADDs of the delegate")
 	expect.Succeeded(e.Shim(ctx, "CHECK", s))
 	expect.Succeeded(e.Shim(ctx, "DEL", s))

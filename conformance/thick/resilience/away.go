@@ -68,7 +68,9 @@ func worksAlone(ctx context.Context, e *thick.Env, away func()) {
 	away()
 	late := e.Sandbox(node.Networks("blue"))
 	add := e.Async(ctx, e.Request("ADD", late))
-	within(ctx, "CHECK", func(ctx context.Context) { Expect(checkReaches(ctx, e, kept)).To(Equal(reached)) })
+	within(ctx, "CHECK", func(ctx context.Context) {
+		Expect(checkReaches(ctx, e, kept)).To(Equal(reached), "attachments that CHECK reaches")
+	})
 	for _, w := range expect.WaysOf(e) {
 		within(ctx, "STATUS", func(ctx context.Context) {
 			expect.Served(w.Ask(ctx, expect.StatusRequest(e)), "STATUS through "+w.Name)
@@ -81,7 +83,9 @@ func worksAlone(ctx context.Context, e *thick.Env, away func()) {
 		expect.Served(expect.WaysOf(e)[0].Ask(ctx, expect.GcRequest(e, kept, late)), "GC")
 	})
 	expect.Deleted(e, lost)
-	within(ctx, "CHECK after GC", func(ctx context.Context) { Expect(checkReaches(ctx, e, kept)).To(Equal(reached)) })
+	within(ctx, "CHECK after GC", func(ctx context.Context) {
+		Expect(checkReaches(ctx, e, kept)).To(Equal(reached), "attachments that CHECK reaches")
+	})
 
 	ginkgo.By("an ADD of a pod that the daemon has never heard of")
 	if expectAddedOrPutOff(ctx, e, late, add) {
@@ -90,7 +94,7 @@ func worksAlone(ctx context.Context, e *thick.Env, away func()) {
 	e.ClusterBack()
 	Eventually(func() string { return e.Add(ctx, late).String() }).WithContext(ctx).WithTimeout(addLimit).
 		Should(HavePrefix("200 "), "ADD when the API server is back")
-	Expect(e.Status(late)).To(HaveLen(2))
+	Expect(e.Status(late)).To(HaveLen(2), "elements of network-status")
 	for _, s := range []*node.Sandbox{kept, late} {
 		e.MustOK(e.Del(ctx, s))
 		expect.Deleted(e, s)
@@ -176,8 +180,8 @@ func outageUnderLoad(ctx context.Context, e *thick.Env) {
 	inParallel(coming, func(s *node.Sandbox) { e.MustOK(e.Del(ctx, s)); expect.Deleted(e, s) })
 	ginkgo.By("and afterwards all is as ever")
 	s := e.Sandbox(node.Networks("blue"))
-	Eventually(func() string { return e.Add(ctx, s).String() }).WithContext(ctx).WithTimeout(addLimit).Should(HavePrefix("200 "))
-	Expect(e.Status(s)).To(HaveLen(2))
+	Eventually(func() string { return e.Add(ctx, s).String() }).WithContext(ctx).WithTimeout(addLimit).Should(HavePrefix("200 "), "the answer to ADD")
+	Expect(e.Status(s)).To(HaveLen(2), "elements of network-status")
 }
 
 // deleteTimed deletes sandboxes side by side and returns what the slowest took.

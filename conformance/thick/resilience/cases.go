@@ -40,7 +40,7 @@ func rebooted(ctx context.Context, e *thick.Env) {
 	taken := lost[len(lost)-1]
 	for _, s := range lost {
 		e.MustOK(e.Add(ctx, s))
-		Expect(e.Leases(s)).NotTo(BeEmpty())
+		Expect(e.Leases(s)).NotTo(BeEmpty(), "leases of the sandbox")
 	}
 	d.Stop(ctx)
 	e.Reboot(taken)

@@ -93,14 +93,14 @@ func resilienceFullDisk(ctx context.Context, e *thick.Env) {
 	} else {
 		e.MustOK(e.Del(ctx, later))
 	}
-	Expect(later.InterfaceNames()).To(ConsistOf([]string{}))
+	Expect(later.InterfaceNames()).To(ConsistOf([]string{}), "interfaces in the sandbox")
 
 	ginkgo.By("when there is space again")
 	small.free()
 	e.MustOK(e.Add(ctx, fresh))
 	e.MustOK(e.Check(ctx, fresh))
 	e.MustOK(e.Del(ctx, fresh))
-	Expect(e.Leftovers(fresh)).To(BeEmpty())
+	Expect(e.Leftovers(fresh)).To(BeEmpty(), "what is left of the sandbox")
 	fullDiskByPages(ctx, e, small)
 	d.Stop(ctx)
 }

@@ -77,7 +77,7 @@ func killedAt(ctx context.Context, e *thick.Env, d *thick.Daemon, at point) *thi
 		e.Touch(gate)
 	}
 	if flying != nil {
-		Eventually(flying).WithContext(ctx).Should(Receive())
+		Eventually(flying).WithContext(ctx).Should(Receive(), "an answer to the request")
 	}
 	d = e.Start(ctx)
 	e.MustOK(e.Del(ctx, s))
@@ -141,7 +141,7 @@ func killedAtRandom(ctx context.Context, e *thick.Env) {
 	for range kills {
 		d := e.Start(ctx, thick.WithoutWaiting())
 		Eventually(func() error { return e.Probe(ctx, e.RunDir, "/healthz") }).WithContext(ctx).
-			WithTimeout(thick.StartTimeout).WithPolling(2 * time.Millisecond).Should(Succeed())
+			WithTimeout(thick.StartTimeout).WithPolling(2*time.Millisecond).Should(Succeed(), "the daemon serves: /healthz")
 		select {
 		case <-time.After(time.Duration(random.Int64N(int64(killWithin)))):
 		case <-ctx.Done():

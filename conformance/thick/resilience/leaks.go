@@ -79,7 +79,7 @@ func resilienceNoLeaks(ctx context.Context, e *thick.Env) {
 	for _, s := range sandboxes {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of a sandbox after its last DEL")
 	}
-	Expect(e.HostLeftovers()).To(BeEmpty())
+	Expect(e.HostLeftovers()).To(BeEmpty(), "what is left of the sandbox")
 }
 
 // attachInParallel does so many pairs of ADD and DEL; a sandbox belongs to one

@@ -84,7 +84,7 @@ func expectNodeServes(ctx context.Context, e *thick.Env, network string, turn in
 	s := e.Sandbox()
 	config, fields, err := e.NodeConf()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(fields).To(HaveKeyWithValue("type", filepath.Base(e.Target.ShimPath())))
+	Expect(fields).To(HaveKeyWithValue("type", filepath.Base(e.Target.ShimPath())), "the first plugin of the generated configuration")
 	expect.Succeeded(e.Shim(ctx, "ADD", s, thick.ShimConfigBytes(config)))
 	expectAttached(e, s, network, turn)
 	expect.Succeeded(e.Shim(ctx, "DEL", s, thick.ShimConfigBytes(config)))

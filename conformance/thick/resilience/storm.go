@@ -59,7 +59,7 @@ func restartStorm(ctx context.Context, e *thick.Env) {
 		expect.StormSandboxes, slowest.Round(time.Second/10), float64(peak)/(1<<20), expect.StormMemory>>20, killed)
 	Expect(killed).To(BeZero(), "processes that the kernel killed for want of memory")
 	for _, s := range sandboxes {
-		Expect(s.InterfaceNames()).To(ContainElements("eth0", "net1"))
+		Expect(s.InterfaceNames()).To(ContainElements("eth0", "net1"), "interfaces in the sandbox")
 		e.MustOK(e.Del(ctx, s))
 	}
 }

@@ -41,7 +41,7 @@ func takenOverForEveryCommand(ctx context.Context, e *thick.Env) {
 
 	ginkgo.By("CHECK")
 	e.MustOK(e.Check(ctx, s))
-	Expect(expect.PlacesOf(e.CallsFor("CHECK", s))).To(Equal(attached))
+	Expect(expect.PlacesOf(e.CallsFor("CHECK", s))).To(Equal(attached), "delegates that were called at CHECK, in order")
 	if e.Supports(thick.FeatureGC) {
 		ginkgo.By("GC")
 		expect.Served(expect.WaysOf(e)[0].Ask(ctx, expect.GcRequest(e, s)), "GC")
@@ -73,7 +73,7 @@ func takenOverForEveryCommand(ctx context.Context, e *thick.Env) {
 
 	ginkgo.By("DEL")
 	e.MustOK(e.Del(ctx, s))
-	Expect(expect.PlacesOf(e.CallsFor("DEL", s))[1:]).To(Equal([]string{"more hot0", "listed-net net2", "single data0", "default eth0", "default eth0"}))
+	Expect(expect.PlacesOf(e.CallsFor("DEL", s))[1:]).To(Equal([]string{"more hot0", "listed-net net2", "single data0", "default eth0", "default eth0"}), "delegates that were called at DEL, in order")
 	Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
 
 	ginkgo.By("DEL of a sandbox with something that Multus hot-plugged")
@@ -82,7 +82,7 @@ func takenOverForEveryCommand(ctx context.Context, e *thick.Env) {
 	putPluggedByMultus(e, whole, hot)
 	e.MustOK(e.Del(ctx, whole))
 	expectDeletedAsCached(e, whole, 0, "hot "+multusPlugged)
-	Expect(e.CallsFor("DEL", whole)).To(HaveLen(5))
+	Expect(e.CallsFor("DEL", whole)).To(HaveLen(5), "calls of delegates at DEL")
 	Expect(expect.MultusCacheOf(e, whole)).To(BeEmpty(), "what is left of Multus' cache")
 }
 
@@ -109,6 +109,6 @@ func expectDeletedAsCached(e *thick.Env, s *node.Sandbox, index int, place strin
 	ginkgo.GinkgoHelper()
 	calls := e.CallsFor("DEL", s)
 	Expect(len(calls)).To(BeNumerically(">", index), "DELs of delegates")
-	Expect(expect.PlaceOf(calls[index])).To(Equal(place))
+	Expect(expect.PlaceOf(calls[index])).To(Equal(place), "the delegate that was called")
 	Expect(calls[index].Config()).To(HaveKeyWithValue("prevResult", HaveKey("ips")), "the result of ADD at DEL of %s", place)
 }

@@ -122,12 +122,12 @@ func othersAreServed(ctx context.Context, e *thick.Env, collects bool) {
 		if collects {
 			Expect(gone.InterfaceNames()).To(BeEmpty(), "of a sandbox that GC has to delete")
 		}
-		Expect(healthy.InterfaceNames()).To(ConsistOf("eth0", "net1"))
+		Expect(healthy.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces in the sandbox")
 		e.MustOK(e.Check(ctx, healthy))
 	}
 	for _, s := range []*node.Sandbox{healthy, gone} {
 		e.MustOK(e.Del(ctx, s))
-		Expect(e.Leftovers(s)).To(BeEmpty())
+		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of the sandbox")
 	}
 }
 

@@ -43,7 +43,7 @@ func killedAtChanges(ctx context.Context, e *thick.Env, command string) {
 		d.Kill()
 		Expect(changes.Close()).To(Succeed())
 		if !answered {
-			Eventually(flying).WithContext(ctx).Should(Receive())
+			Eventually(flying).WithContext(ctx).Should(Receive(), "an answer to the request")
 		}
 		d = e.Start(ctx)
 		e.MustOK(e.Del(ctx, s))

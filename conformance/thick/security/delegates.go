@@ -84,7 +84,7 @@ func (w *shimDelegates) shimConfig(plugin, network string, away bool) map[string
 	config, err := w.e.Target.ShimConfig(w.e.Paths())
 	Expect(err).NotTo(HaveOccurred())
 	var keys map[string]any
-	Expect(json.Unmarshal(config, &keys)).To(Succeed())
+	Expect(json.Unmarshal(config, &keys)).To(Succeed(), "JSON is expected here: %s", config)
 	keys["type"], keys["name"], keys["cniVersion"] = plugin, network, "1.0.0"
 	if away {
 		keys["daemonSocketDir"], keys["pendingDir"], keys["logFile"] = "/nonexistent", w.host, filepath.Join(w.host, "log")

@@ -86,7 +86,7 @@ func expectEnds(d *thick.Daemon) {
 	start := time.Now()
 	d.Terminate()
 	Eventually(d.Done()).WithTimeout(endLimit).Should(BeClosed(), "the daemon's end after SIGTERM")
-	Expect(time.Since(start)).To(BeNumerically("<", endLimit))
+	Expect(time.Since(start)).To(BeNumerically("<", endLimit), "how long it took")
 	Expect(d.Log()).NotTo(ContainSubstring(theSecret), "the daemon's log shows what a link leads to")
 }
 
@@ -133,7 +133,7 @@ func expectFileHarmless(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	start := time.Now()
 	answer := expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s)))
 	Expect(time.Since(start)).To(BeNumerically("<", filesLimit), "the time of ADD")
-	Expect(answer.String()).NotTo(ContainSubstring(theSecret))
+	Expect(answer.String()).NotTo(ContainSubstring(theSecret), "the answer")
 	Expect(string(node.MustJSON(e.Status(s)))).NotTo(ContainSubstring(theSecret), "the network status shows what a link leads to")
 	start = time.Now()
 	e.MustOK(e.Del(ctx, s))

@@ -43,7 +43,7 @@ func expectServes(ctx context.Context, e *thick.Env, beside string) {
 		start := time.Now()
 		answer := expect.AwaitAnswer(e.Async(ctx, r))
 		Expect(time.Since(start)).To(BeNumerically("<", filesLimit), "the time of %s beside %s", command, beside)
-		Expect(answer.String()).NotTo(ContainSubstring(theSecret))
+		Expect(answer.String()).NotTo(ContainSubstring(theSecret), "the answer")
 		if command != "GC" { // whose success RES-16 is about
 			e.MustOK(answer)
 		}

@@ -98,7 +98,7 @@ func validIn(c script.Call) []string {
 			IfName      string `json:"ifname"`
 		} `json:"cni.dev/valid-attachments"`
 	}
-	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed())
+	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed(), "JSON is expected here: %s", c.Stdin)
 	all := []string{}
 	for _, v := range conf.Valid {
 		all = append(all, v.ContainerID+" "+v.IfName)

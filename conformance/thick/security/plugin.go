@@ -68,7 +68,7 @@ func securityPluginType(ctx context.Context, e *thick.Env) {
 	s := e.Sandbox(node.Networks("fine"))
 	e.MustOK(e.Add(ctx, s))
 	e.MustOK(e.Del(ctx, s))
-	Expect(marker).To(BeARegularFile())
+	Expect(marker).To(BeARegularFile(), "the mark of an executable that ran")
 	Expect(os.Remove(marker)).To(Succeed())
 	for i, hostile := range hostileTypes(e) {
 		ginkgo.By(fmt.Sprintf("type %q", hostile))

@@ -101,7 +101,7 @@ func escapeOnCancel(ctx context.Context, e *thick.Env, how string) {
 	answer := e.Async(leaving, e.Request("ADD", s))
 	e.AwaitCalls(ctx, 1, expect.CallOf(s, "ADD", how))
 	leave()
-	Eventually(answer).WithTimeout(escapeSlack).Should(Receive())
+	Eventually(answer).WithTimeout(escapeSlack).Should(Receive(), "an answer to the request")
 	e.MustOK(e.Del(ctx, s))
 	expect.Dead(expect.CallsOfSandbox(e, s))
 	expect.NothingLeft(e, s)
@@ -133,7 +133,7 @@ func escapeHoldsNoStop(ctx context.Context, e *thick.Env, d *thick.Daemon) {
 	e.AwaitCalls(ctx, 1, expect.CallOf(s, "ADD", "group"))
 	d.Terminate()
 	Eventually(d.Done()).WithTimeout(escapeLimit+escapeSlack).Should(BeClosed(), "the daemon's end after SIGTERM")
-	Eventually(answer).WithTimeout(escapeSlack).Should(Receive())
+	Eventually(answer).WithTimeout(escapeSlack).Should(Receive(), "an answer to the request")
 	expect.Dead(expect.CallsOfSandbox(e, s))
 	if e.Supports(thick.FeatureRestart) {
 		e.Start(ctx)

@@ -39,7 +39,7 @@ func brokenTexts(good, secret string) map[string]string {
 func withSecrets(config []byte, secret string) []byte {
 	ginkgo.GinkgoHelper()
 	var fields map[string]any
-	Expect(json.Unmarshal(config, &fields)).To(Succeed())
+	Expect(json.Unmarshal(config, &fields)).To(Succeed(), "JSON is expected here: %s", config)
 	for key, value := range secretKeys(secret) {
 		fields[key] = value
 	}

@@ -119,7 +119,7 @@ func oddHotplugs(ctx context.Context, e *thick.Env, d *thick.Daemon, s *node.San
 	ginkgo.GinkgoHelper()
 	ginkgo.By("hot-plug")
 	for _, name := range []string{"null-route", "null-ip-now", "null-interface", "outside-list"} {
-		Expect(expect.Refused(expect.Hotplug(ctx, e, s, "ADD", "hot0", oddList(e, name, oddAnswers[name]))).Error()).To(ContainSubstring(name))
+		Expect(expect.Refused(expect.Hotplug(ctx, e, s, "ADD", "hot0", oddList(e, name, oddAnswers[name]))).Error()).To(ContainSubstring(name), "the text of the error")
 		expectLiving(d, "a hot-plug of "+name)
 		Expect(s.InterfaceNames()).To(ConsistOf("eth0"), "interfaces after a hot-plug of %s", name)
 		e.MustOK(e.Check(ctx, s))
@@ -176,7 +176,7 @@ func oddCached(ctx context.Context, e *thick.Env, d *thick.Daemon) {
 	e.MustOK(e.Del(ctx, asked))
 	e.MustOK(e.Del(ctx, lost))
 	for _, s := range []*node.Sandbox{asked, lost} {
-		Expect(node.NetworksOf(e.CallsFor("DEL", s))).To(Equal([]string{"listed-net", "single", "default", "default"}))
+		Expect(node.NetworksOf(e.CallsFor("DEL", s))).To(Equal([]string{"listed-net", "single", "default", "default"}), "networks whose delegates were called at DEL")
 		Expect(expect.MultusCacheOf(e, s)).To(BeEmpty(), "what is left of Multus' cache")
 	}
 	expectLiving(d, "DEL of what Multus had cached")
@@ -187,12 +187,12 @@ func spoilCachedResults(e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	files, err := filepath.Glob(filepath.Join(e.CacheDir, "results", "*"+s.ID+"*"))
 	Expect(err).NotTo(HaveOccurred())
-	Expect(files).NotTo(BeEmpty())
+	Expect(files).NotTo(BeEmpty(), "results that libcni cached")
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		Expect(err).NotTo(HaveOccurred())
 		var cached map[string]any
-		Expect(json.Unmarshal(data, &cached)).To(Succeed())
+		Expect(json.Unmarshal(data, &cached)).To(Succeed(), "JSON is expected here: %s", data)
 		result, ok := cached["result"].(map[string]any)
 		Expect(ok).To(BeTrue(), "the result in %s", file)
 		result["interfaces"], result["ips"], result["routes"] = []any{nil}, []any{nil}, []any{nil}

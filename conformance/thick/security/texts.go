@@ -89,7 +89,7 @@ func longErrors(ctx context.Context, e *thick.Env) {
 // expectShort asserts on an answer, and that a reader sees that it was cut.
 func expectShort(a *thick.Answer) {
 	ginkgo.GinkgoHelper()
-	Expect(a.OK()).To(BeFalse())
+	Expect(a.OK()).To(BeFalse(), "a request that has to fail succeeded: %s", a)
 	Expect(len(a.Body)).To(BeNumerically("<=", mostInAnswer), "bytes of the answer")
 	err := expect.CNIError(a)
 	Expect(err.Error()).To(MatchRegexp(`…|\.\.\.|(?i)\bcut\b|truncat|more bytes|omitted|too long`), "the error says that it was cut")
@@ -117,7 +117,7 @@ func expectShortEvents(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 		}
 		return all
 	}
-	Eventually(failed).WithContext(ctx).WithTimeout(5 * time.Second).WithPolling(50 * time.Millisecond).ShouldNot(BeEmpty())
+	Eventually(failed).WithContext(ctx).WithTimeout(5*time.Second).WithPolling(50*time.Millisecond).ShouldNot(BeEmpty(), "requests that failed")
 	for _, message := range failed() {
 		Expect(len(message)).To(BeNumerically("<=", mostInLine), "bytes of an event's message, which begins %.200q", message)
 	}

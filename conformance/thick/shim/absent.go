@@ -28,7 +28,7 @@ func inRunDir(e *thick.Env, runDir string) thick.ShimOption {
 	ginkgo.GinkgoHelper()
 	config, err := e.Target.ShimConfig(e.Paths())
 	Expect(err).NotTo(HaveOccurred())
-	Expect(string(config)).To(ContainSubstring(e.RunDir))
+	Expect(string(config)).To(ContainSubstring(e.RunDir), "the configuration")
 	return thick.ShimConfigBytes(bytes.ReplaceAll(config, []byte(e.RunDir), []byte(runDir)))
 }
 
@@ -69,7 +69,7 @@ func shimAddGivesUp(ctx context.Context, e *thick.Env) {
 		Expect(run.Duration).To(BeNumerically(">=", api.APIReadyPollTimeout), why)
 		expectWithin(run, api.APIReadyPollTimeout+3*time.Second, why)
 	}
-	Expect(e.Calls()).To(BeEmpty())
+	Expect(e.Calls()).To(BeEmpty(), "calls of delegates")
 }
 
 // shimTryAgainLater is SHIM-14.
@@ -124,7 +124,7 @@ func shimDelLater(ctx context.Context, e *thick.Env) {
 	d = e.Start(ctx)
 	expectDeletedOnce(ctx, e, s)
 	Expect(stays.InterfaceNames()).To(ConsistOf("eth0", "net1"), "the other sandbox")
-	Expect(e.CallsFor("DEL", stays)).To(BeEmpty())
+	Expect(e.CallsFor("DEL", stays)).To(BeEmpty(), "calls of delegates at DEL")
 
 	if e.Supports(thick.FeatureKill) {
 		ginkgo.By("after a crash, which leaves the socket")

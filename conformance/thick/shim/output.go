@@ -39,7 +39,7 @@ func shimVersions(ctx context.Context, e *thick.Env) {
 			SupportedVersions []string `json:"supportedVersions"`
 		}
 		Expect(json.Unmarshal(run.Stdout, &answer)).To(Succeed(), "stdout %q", run.Stdout)
-		Expect(answer.SupportedVersions).To(ContainElements(cniVersions))
+		Expect(answer.SupportedVersions).To(ContainElements(cniVersions), "supportedVersions in the answer to VERSION")
 		Expect(answer.CNIVersion).To(MatchRegexp(`^[0-9]+\.[0-9]+\.[0-9]+$`), "cniVersion")
 	}
 }
@@ -85,13 +85,13 @@ func shimResultVersions(ctx context.Context, e *thick.Env) {
 		e.DefaultNetwork(e.FakeList("default", script.Fake{Add: script.FakeStep{Result: fullDualStack(s)}}))
 		run := e.Shim(ctx, "ADD", s)
 		expect.Succeeded(run)
-		Expect(run.Stdout).To(MatchJSON(`{"cniVersion":"` + version + `",` + resultForms(s)[version] +
-			`,"dns":{"nameservers":["192.0.2.53"],"domain":"example.org"}}`))
+		Expect(run.Stdout).To(MatchJSON(`{"cniVersion":"`+version+`",`+resultForms(s)[version]+
+			`,"dns":{"nameservers":["192.0.2.53"],"domain":"example.org"}}`), "what the shim printed")
 		result, err := create.CreateFromBytes(run.Stdout)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(result.Version()).To(Equal(version))
+		Expect(result.Version()).To(Equal(version), "the version of the result")
 		expect.SilentSuccess(e.Shim(ctx, "DEL", s), "DEL with cniVersion "+version)
-		Expect(e.CallsFor("DEL", s)).To(HaveLen(1))
+		Expect(e.CallsFor("DEL", s)).To(HaveLen(1), "calls of delegates at DEL")
 	}
 }
 
@@ -150,17 +150,17 @@ func shimRuns(ctx context.Context, e *thick.Env, o thick.ShimOption) []*thick.Sh
 	s, refused := e.Sandbox(), e.Sandbox(node.Networks("refusing"))
 	add := e.Shim(ctx, "ADD", s, o)
 	expect.Succeeded(add)
-	Expect(expect.OnlyDocument(add)).To(HaveKeyWithValue("cniVersion", e.CNIVersion))
+	Expect(expect.OnlyDocument(add)).To(HaveKeyWithValue("cniVersion", e.CNIVersion), "what the shim printed")
 	check, del := e.Shim(ctx, "CHECK", s, o), e.Shim(ctx, "DEL", s, o)
 	expect.SilentSuccess(check, "CHECK")
 	expect.SilentSuccess(del, "DEL")
 
 	failed := e.Shim(ctx, "ADD", refused, o)
 	Expect(failed.ExitCode).NotTo(BeZero(), "ADD with a delegate that refuses")
-	Expect(expect.OnlyDocument(failed)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKeyWithValue("msg", ContainSubstring("no address is free"))))
+	Expect(expect.OnlyDocument(failed)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKeyWithValue("msg", ContainSubstring("no address is free"))), "what the shim printed")
 	missing := e.Shim(ctx, "CHECK", s, o, thick.ShimEnv(func(env map[string]string) { env["CNI_IFNAME"] = "a/b" }))
 	Expect(missing.ExitCode).NotTo(BeZero(), "CHECK with a bad interface name")
-	Expect(expect.OnlyDocument(missing)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKey("msg")))
+	Expect(expect.OnlyDocument(missing)).To(And(HaveKeyWithValue("code", BeNumerically(">", 0)), HaveKey("msg")), "what the shim printed")
 	return []*thick.ShimRun{add, check, del, failed}
 }
 

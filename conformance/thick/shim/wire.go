@@ -59,7 +59,7 @@ func shimByteForByte(ctx context.Context, e *thick.Env) {
 		requests := stub.RequestsTo(api.MultusCNIAPIEndpoint)
 		Expect(requests).To(HaveLen(i+1), "requests after %s", command)
 		r := requests[i]
-		Expect(r.Method).To(Equal(http.MethodPost))
+		Expect(r.Method).To(Equal(http.MethodPost), "the method of the request")
 		got, gotConfig := requestOnWire(r.Body)
 		maps.DeleteFunc(got, func(k, _ string) bool { return !strings.HasPrefix(k, "CNI_") })
 		Expect(got).To(Equal(want), "CNI_* of %s", command)
@@ -180,5 +180,5 @@ func shimBadConfiguration(ctx context.Context, e *thick.Env) {
 	Expect(e.RecordsOf(s)).To(BeEmpty(), "DELs that were kept for later")
 	// The stub was there to be found.
 	expect.Succeeded(e.Shim(ctx, "ADD", s, thick.ShimConfigBytes(node.MustJSON(good))))
-	Expect(stub.Connections()).NotTo(BeZero())
+	Expect(stub.Connections()).NotTo(BeZero(), "connections of the shim to the daemon")
 }

@@ -143,7 +143,7 @@ func socketMode(ctx context.Context, e *thick.Env) {
 		ginkgo.By(fmt.Sprintf("umask %03o, run directory %s", masks[i], runDir))
 		expect.UnderUmask(masks[i], func() {
 			d := e.Start(ctx, thick.RunDir(runDir))
-			Expect(expect.Owned(api.SocketPath(runDir))).To(Equal("0:0 0600"))
+			Expect(expect.Owned(api.SocketPath(runDir))).To(Equal("0:0 0600"), "owner and mode of the socket")
 			if runDir == e.RunDir {
 				expect.Serves(ctx, e)
 				Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"), "after an ADD and a DEL")
@@ -159,11 +159,11 @@ func socketRunDirMade(ctx context.Context, e *thick.Env) {
 	parents := []string{filepath.Join(e.Dir, "a"), filepath.Join(e.Dir, "a", "b")}
 	for _, runDir := range runRounds(e, filepath.Join(parents[1], "run"), e.RunDir) {
 		ginkgo.By("missing: " + runDir)
-		Expect(runDir).NotTo(BeAnExistingFile())
+		Expect(runDir).NotTo(BeAnExistingFile(), "the run directory")
 		expect.UnderUmask(0, func() {
 			d := e.Start(ctx, thick.RunDir(runDir))
-			Expect(runDir).To(BeADirectory())
-			Expect(expect.Owned(runDir)).To(Equal("0:0 0700"))
+			Expect(runDir).To(BeADirectory(), "the run directory")
+			Expect(expect.Owned(runDir)).To(Equal("0:0 0700"), "owner and mode of the run directory")
 			d.Stop(ctx)
 		})
 	}
@@ -197,7 +197,7 @@ func socketNeverLax(ctx context.Context, e *thick.Env) {
 	ginkgo.By(fmt.Sprintf("saw the socket in %d of %d samples", seen.Seen, seen.Samples))
 	Expect(seen.Seen).To(BeNumerically(">", restarts), "samples in which the socket was there")
 	Expect(seen.Modes).To(HaveLen(1), "modes of the socket, and how often each was seen")
-	Expect(seen.Modes).To(HaveKey("0600"))
+	Expect(seen.Modes).To(HaveKey("0600"), "modes of the socket that were seen")
 	Expect(seen.Owners).To(HaveLen(1), "owners of the socket, and how often each was seen")
-	Expect(seen.Owners).To(HaveKey("0:0"))
+	Expect(seen.Owners).To(HaveKey("0:0"), "owners of the socket that were seen")
 }

@@ -25,7 +25,7 @@ func liveSocket(_ context.Context, e *thick.Env) {
 
 // liveMode is SOCK-02 now, and not at every instant.
 func liveMode(_ context.Context, e *thick.Env) {
-	Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"))
+	Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"), "owner and mode of the socket")
 }
 
 // liveRunDir is SOCK-07 for the directory that the daemon has accepted.

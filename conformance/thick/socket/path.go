@@ -28,7 +28,7 @@ func socketStaleReplaced(ctx context.Context, e *thick.Env) {
 	Expect(os.Chmod(e.Socket(), 0o777)).To(Succeed())
 	Expect(os.Chown(e.Socket(), 1, 1)).To(Succeed())
 	d := e.Start(ctx)
-	Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"))
+	Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"), "owner and mode of the socket")
 	expect.Serves(ctx, e)
 	if !e.Supports(thick.FeatureKill) {
 		ginkgo.By("the daemon has no process of its own to kill: that part is left out")
@@ -40,7 +40,7 @@ func socketStaleReplaced(ctx context.Context, e *thick.Env) {
 	_, err := e.Dial(ctx)
 	Expect(err).To(MatchError(syscall.ECONNREFUSED), "the killed daemon's socket is still there and refuses")
 	e.Start(ctx)
-	Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"))
+	Expect(expect.Owned(e.Socket())).To(Equal("0:0 0600"), "owner and mode of the socket")
 	expect.Serves(ctx, e)
 	e.MustOK(e.Del(ctx, s))
 }

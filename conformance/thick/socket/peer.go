@@ -44,9 +44,9 @@ func socketPeerRefused(ctx context.Context, e *thick.Env) {
 
 	ginkgo.By("root is served what the other was refused")
 	e.MustOK(e.Add(ctx, foreign))
-	Expect(e.CallsFor("ADD", foreign)).To(HaveLen(1))
+	Expect(e.CallsFor("ADD", foreign)).To(HaveLen(1), "calls of delegates at ADD")
 	e.MustOK(e.Del(ctx, attached))
-	Expect(e.CallsFor("DEL", attached)).To(HaveLen(1))
+	Expect(e.CallsFor("DEL", attached)).To(HaveLen(1), "calls of delegates at DEL")
 }
 
 func expectForbidden(ctx context.Context, e *thick.Env, uid int, method, path string, body []byte) {
