@@ -103,6 +103,10 @@ type call struct {
 
 // command prepares a call, lets do carry it out and logs the outcome.
 func command(args *skel.CmdArgs, do func(*call) error) error {
+	// Before anything of the configuration is heeded, paths of files among it.
+	if is, err := delegated(); is {
+		return err
+	}
 	start := time.Now()
 	conf, err := parseShimConf(args.StdinData)
 	if err != nil {

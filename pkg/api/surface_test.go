@@ -56,8 +56,10 @@ var published = []string{
 	"type ShimNetConf: LogToStderr bool `json:\"logToStderr,omitempty\"`",
 }
 
-// additions are Thicket's own: what shim and daemon share about pending DELs (SHIM-07).
+// additions are Thicket's own: what shim and daemon share about pending DELs (SHIM-07) and about delegates (SEC-09).
 var additions = []string{
+	`const DelegateVariable = "CNI_DELEGATE_OF"`,
+	"func Delegated(by, command string) (delegated bool, err error)",
 	"func PendingDir(cniDir string) string",
 	"func PendingFiles(dir string) ([]string, error)",
 	"func ReadPending(path string) (*Request, error)",

@@ -50,6 +50,8 @@ type Exec struct {
 	// Chroot is a directory to run the plugins under, as Multus' chrootDir;
 	// empty for none.
 	Chroot string
+	// Environment is what every plugin gets beside the CNI variables, as NAME=value.
+	Environment []string
 	// Cells are cgroups to run plugins in; nil runs them in the daemon's own.
 	Cells *Cells
 	// Gate decides when a plugin may run; nil lets every one in at once.
@@ -182,7 +184,7 @@ func (e *Exec) once(ctx context.Context, r *pluginRun, environ []string) error {
 	}
 	cell := e.Cells.take()
 	defer e.Cells.give(cell)
-	p, err := startProcess(r.path, delegateEnvironment(environ), r.stdin, e.Chroot, cell)
+	p, err := startProcess(r.path, slices.Concat(delegateEnvironment(environ), e.Environment), r.stdin, e.Chroot, cell)
 	if err != nil {
 		return err
 	}

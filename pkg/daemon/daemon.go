@@ -18,6 +18,7 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
+	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
@@ -111,7 +112,8 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit, Slow: min(admission.DefaultSlow, time.Duration(c.DelegateTimeout)/4)})
 	cells := attach.NewCells(o.Log)
 	if o.Exec == nil {
-		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate, Cells: cells}
+		o.Exec = &attach.Exec{TimeLimit: time.Duration(c.DelegateTimeout), Chroot: c.ChrootDir, Gate: gate, Cells: cells,
+			Environment: []string{api.DelegateVariable + "=" + api.SocketPath(c.SocketDir)}}
 	}
 	d := &Daemon{cells: cells, config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
 	d.sayReplayed = sync.OnceFunc(func() { close(d.replayed) })

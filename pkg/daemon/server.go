@@ -118,6 +118,10 @@ func (d *Daemon) serve(do operation) http.Handler {
 			writeError(w, err)
 			return
 		}
+		if is, err := api.Delegated(req.Env[api.DelegateVariable], req.Env["CNI_COMMAND"]); is {
+			answerDelegate(w, err)
+			return
+		}
 		command, ar, err := validate(req)
 		if err != nil {
 			writeError(w, err)
@@ -140,6 +144,19 @@ func (d *Daemon) serve(do operation) http.Handler {
 			d.engine.HotAnswered(context.WithoutCancel(ctx), ar)
 		}
 	})
+}
+
+// answerDelegate answers a request that comes from a delegate of a daemon (SEC-09).
+func answerDelegate(w http.ResponseWriter, err error) {
+	var refusal *types.Error
+	if errors.As(err, &refusal) {
+		err = &answer{http.StatusBadRequest, refusal}
+	}
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeResult(w, nil)
 }
 
 // requestContext ends with the client's connection, or when the grace period

@@ -35,7 +35,7 @@ var delegatesCases = []thick.Case{
 const shimDelegateLimit = 3 * time.Second
 
 // shimDelegates is the world of SEC-09: the target's shim lies beside the
-// delegates under several names, and a directory of the host is what a
+// delegates under several names, and behind a script, and a directory of the host is what a
 // definition would like to change.
 type shimDelegates struct {
 	e *thick.Env
@@ -71,7 +71,9 @@ func newShimDelegates(e *thick.Env) *shimDelegates {
 	Expect(os.Symlink(shim, filepath.Join(e.BinDir, named))).To(Succeed())
 	Expect(os.Symlink(named, filepath.Join(e.BinDir, "harmless-link"))).To(Succeed())
 	Expect(os.WriteFile(filepath.Join(e.BinDir, "harmless-copy"), content, 0o700)).To(Succeed())
-	w := &shimDelegates{e: e, types: []string{named, "harmless-link", "harmless-copy"}, host: filepath.Join(e.Dir, "host")}
+	// Of a script nobody can tell what it will execute, before it does.
+	Expect(os.WriteFile(filepath.Join(e.BinDir, "harmless-script"), []byte("#!/bin/sh\nexec '"+shim+"'\n"), 0o700)).To(Succeed())
+	w := &shimDelegates{e: e, types: []string{named, "harmless-link", "harmless-copy", "harmless-script"}, host: filepath.Join(e.Dir, "host")}
 	Expect(os.Mkdir(w.host, 0o700)).To(Succeed())
 	Expect(os.Chmod(w.host, 0o755)).To(Succeed())
 	return w

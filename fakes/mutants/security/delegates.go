@@ -12,10 +12,13 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 	"github.com/thicket-cni/thicket/fakes/mutants/seam"
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
@@ -33,8 +36,29 @@ var delegatesMutants = []mutant.Mutant{
 		Fault: "a definition without a configuration may lead to the file that sends the runtime to the shim"},
 	{Name: "shim-by-hot-plug", Cases: []string{"SEC-09"}, Daemon: shimByHotPlug,
 		Fault: "the shim is not refused on /delegate"},
+	{Name: "shim-behind-script", Cases: []string{"SEC-09"}, Daemon: unmarked, Fault: "a shim that a delegate executes in turn is served as the runtime's"},
+	{Name: "shim-behind-script-deleted-never", Cases: []string{"SEC-09"}, Shim: seam.ShimWith(func(s *skel.CNIFuncs) {
+		next := s.Del
+		s.Del = func(args *skel.CmdArgs) error {
+			if by := os.Getenv(api.DelegateVariable); by != "" {
+				return types.NewError(types.ErrInvalidNetworkConfig, "a shim cannot be a delegate", "")
+			}
+			return next(args)
+		}
+	}), Fault: "a shim that a delegate executes refuses DEL too, and the pod never goes away"},
 	{Name: "shim-repairs-directory", Cases: []string{"SEC-09"}, Shim: shimRepairsDirectory,
 		Fault: "the shim sets the mode of a directory that somebody else made"},
+}
+
+// unmarked executes delegates without the variable by which a shim knows them:
+// what looks at types is the only defence then.
+func unmarked(a *seam.Assembly) {
+	a.WrapExec(func(next invoke.Exec) invoke.Exec {
+		if genuine, ok := next.(*attach.Exec); ok {
+			genuine.Environment = nil
+		}
+		return next
+	})
 }
 
 // shimType finds the types of configurations by which the suite's cases name
@@ -73,6 +97,7 @@ func unhide(text []byte) []byte {
 
 // findShims lets hidden types be found, and be executed under their own names.
 func findShims(a *seam.Assembly) {
+	unmarked(a)
 	a.OnFind(func(plugin string, dirs []string, next invoke.Exec) (string, error) {
 		if strings.HasPrefix(plugin, seam.Disguise) {
 			return joined(string(unhide([]byte(plugin))), dirs)
@@ -94,6 +119,7 @@ func onShims(which func(before string) bool) func(*seam.Assembly) {
 
 // shimByAnotherName skips what looks at the file that a type leads to.
 func shimByAnotherName(a *seam.Assembly) {
+	unmarked(a)
 	a.OnFind(func(plugin string, dirs []string, next invoke.Exec) (string, error) {
 		if strings.HasPrefix(plugin, "harmless") {
 			return joined(plugin, dirs)
