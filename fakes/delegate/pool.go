@@ -26,7 +26,7 @@ func servePool(command string, p *script.Pool, conf *configuration) error {
 	case "ADD":
 		result, err := allocate(p, own)
 		if err != nil {
-			return errors.Join(err, release(p, func(holder string) bool { return holder == own }))
+			return err
 		}
 		return types.PrintResult(result, conf.CNIVersion)
 	case "DEL":
@@ -98,7 +98,10 @@ func allocate(p *script.Pool, own string) (*types100.Result, error) {
 			return nil, err
 		}
 		gateway := prefix.Masked().Addr().Next()
-		address, err := take(p, prefix, gateway, own)
+		address, held := heldIn(p, prefix, own)
+		if !held {
+			address, err = take(p, prefix, gateway, own)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -120,6 +123,21 @@ func allocate(p *script.Pool, own string) (*types100.Result, error) {
 		}
 	}
 	return r, nil
+}
+
+// heldIn is the address of a subnet that the holder has already: a second ADD
+// gets the same one.
+func heldIn(p *script.Pool, prefix netip.Prefix, own string) (address netip.Addr, held bool) {
+	all, err := leases(p)
+	if err != nil {
+		return address, false
+	}
+	for text, holder := range all {
+		if a, err := netip.ParseAddr(text); err == nil && holder == own && prefix.Contains(a) {
+			return a, true
+		}
+	}
+	return address, false
 }
 
 // take makes the file of the first free address. The last address of a subnet,
