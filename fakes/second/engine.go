@@ -244,15 +244,11 @@ func (e *engine) add(ctx context.Context, req *request, others []*record) (*type
 	for _, a := range r.Networks {
 		bytes += 4 * len(a.List)
 	}
-	if !broken("no-reserve") {
-		if err := e.store.reserve(bytes); err != nil {
-			return nil, err
-		}
+	if err := e.store.reserve(bytes); err != nil {
+		return nil, err
 	}
-	if !broken("records-after-delegates") {
-		if err := e.store.put(r, false); err != nil {
-			return nil, err
-		}
+	if err := e.store.put(r, false); err != nil {
+		return nil, err
 	}
 	if err := e.attachAll(ctx, r); err != nil {
 		return nil, err

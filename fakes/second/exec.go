@@ -104,6 +104,9 @@ func (x *runner) ExecPlugin(ctx context.Context, path string, stdin []byte, envi
 	cmd := exec.Command(path) //nolint:noctx // it is ended together with what it started
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.WaitDelay = environ, bytes.NewReader(stdin), out, 2*time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if broken("leaves-strays") {
+		cmd.SysProcAttr.Pdeathsig = 0
+	}
 	group, fd := newCgroup()
 	if fd != nil {
 		defer func() { _ = fd.Close(); removeCgroup(group) }()

@@ -302,7 +302,7 @@ func (p *planner) first(ref podRef, pod *manifest) (*attached, error) {
 
 // reachable keeps isolated pods to their namespace and the shared ones (NET-08).
 func (p *planner) reachable(from, to string) error {
-	if p.conf.Pods.Isolated && from != to && !slices.Contains(p.conf.Pods.Shared, to) {
+	if p.conf.Pods.Isolated && from != to && !slices.Contains(p.conf.Pods.Shared, to) && !broken("no-isolation") {
 		return refuse(types.ErrInvalidNetworkConfig, "pods of namespace %s are isolated from the networks of namespace %s", from, to)
 	}
 	return nil
