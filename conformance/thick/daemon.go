@@ -62,6 +62,36 @@ func Ports(metricsAddress string, metrics, probes int) StartOption {
 	}
 }
 
+// DefaultNetworkIs has the daemon take another default network than the one named
+// "default": a definition, a file or a directory. It needs FeatureNodeNetworks, or
+// FeatureChain.
+func DefaultNetworkIs(where string) StartOption {
+	return func(s *startSpec) { s.paths.DefaultNetwork = where }
+}
+
+// HomeNamespace is the namespace of definitions that are named without one.
+func HomeNamespace(name string) StartOption {
+	return func(s *startSpec) { s.paths.HomeNamespace = name }
+}
+
+// EveryPodGets has every pod attached to definitions in HomeNamespace, but for
+// those of exempt namespaces. It needs FeatureNodeNetworks.
+func EveryPodGets(definitions, exempt []string) StartOption {
+	return func(s *startSpec) { s.paths.EveryPod, s.paths.ExemptNamespaces = definitions, exempt }
+}
+
+// Isolated keeps pods to their own namespace's definitions and to those of shared
+// ones. It needs FeatureIsolation.
+func Isolated(shared ...string) StartOption {
+	return func(s *startSpec) { s.paths.Isolated, s.paths.SharedNamespaces = true, shared }
+}
+
+// AuxiliaryChain has every pod attached to a chain of plugins. It needs
+// FeatureChain.
+func AuxiliaryChain(name string) StartOption {
+	return func(s *startSpec) { s.paths.AuxiliaryChain = name }
+}
+
 // RunDir is another run directory than the case's own.
 func RunDir(path string) StartOption { return func(s *startSpec) { s.paths.RunDir = path } }
 
@@ -72,7 +102,8 @@ func NodeConfiguration() StartOption {
 	return func(s *startSpec) { s.paths.CNIConfDir = filepath.Join(s.paths.Dir, "cni") }
 }
 
-// ConfigPatch changes the daemon's configuration after it was rendered.
+// ConfigPatch changes the daemon's configuration after it was rendered. It needs
+// FeatureMultusConfig: the keys are Multus'.
 func ConfigPatch(patch func(map[string]any)) StartOption {
 	return func(s *startSpec) { s.patches = append(s.patches, patch) }
 }
@@ -137,9 +168,7 @@ func (e *Env) launch(ctx context.Context, start *startSpec) *Daemon {
 	Expect(err).NotTo(HaveOccurred())
 	if len(start.patches) > 0 {
 		var fields map[string]any
-		if err := json.Unmarshal(config, &fields); err != nil {
-			e.Skipf("the case adds keys of Multus' to the daemon's configuration, which is not JSON here")
-		}
+		Expect(json.Unmarshal(config, &fields)).To(Succeed(), "the daemon's configuration, which Multus' keys go into")
 		for _, patch := range start.patches {
 			patch(fields)
 		}

@@ -49,6 +49,16 @@ const (
 	FeatureChain spec.Feature = "chain"
 	// FeatureMultusConfig means that the daemon's configuration has Multus' keys.
 	FeatureMultusConfig spec.Feature = "multus-config"
+	// FeatureNodeNetworks means that the daemon's configuration names the default
+	// network (a definition, a file or a directory), and networks that every pod
+	// gets (Multus' clusterNetwork, defaultNetworks and systemNamespaces).
+	FeatureNodeNetworks spec.Feature = "node-networks"
+	// FeaturePodDefault means that the annotation v1.multus-cni.io/default-network
+	// replaces the default network of a pod.
+	FeaturePodDefault spec.Feature = "pod-default"
+	// FeatureIsolation means that the daemon may keep pods to the definitions of
+	// their own namespace and of shared ones (Multus' namespaceIsolation).
+	FeatureIsolation spec.Feature = "isolation"
 	// FeatureMetrics is a TCP port for metrics, whose number and address the
 	// daemon's configuration names.
 	FeatureMetrics spec.Feature = "metrics"
@@ -60,7 +70,7 @@ const (
 // Optional are the features that a thick plugin need not have to be complete:
 // another plugin's configuration, or ways of a cluster that not every cluster
 // has. A case about one of them does not apply to a target without it.
-var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig}
+var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation}
 
 // Features are all of them, with the words by which a skip names each.
 var Features = map[spec.Feature]string{
@@ -81,6 +91,9 @@ var Features = map[spec.Feature]string{
 	FeatureNodeConf:     "writing the node's CNI configuration",
 	FeatureChain:        "an auxiliary chain of plugins",
 	FeatureMultusConfig: "Multus' configuration of the daemon",
+	FeatureNodeNetworks: "a configuration that names the default network and networks for every pod",
+	FeaturePodDefault:   "a default network of a pod's own",
+	FeatureIsolation:    "keeping pods to their namespace's networks",
 	FeatureMetrics:      "a TCP port for metrics, whose number and address can be named",
 	FeatureProbes:       "a TCP port for probes, whose number can be named",
 }

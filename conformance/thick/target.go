@@ -63,6 +63,27 @@ type Paths struct {
 	DelegateTimeout string
 	// RequestLimit is the largest request, in bytes; 0 for the target's default.
 	RequestLimit int64
+	// DefaultNetwork is the default network when it is not the one named "default"
+	// in ConfDir: a definition in HomeNamespace, a file, or a directory whose first
+	// configuration it is.
+	DefaultNetwork string
+	// HomeNamespace is the namespace of the definitions that the daemon's
+	// configuration, or an annotation without a namespace, names; empty for the
+	// target's default.
+	HomeNamespace string
+	// EveryPod are definitions in HomeNamespace that every pod gets before those
+	// that it selects, but for pods of ExemptNamespaces.
+	EveryPod []string
+	// ExemptNamespaces are those whose pods do not get EveryPod.
+	ExemptNamespaces []string
+	// Isolated keeps pods to the definitions of their own namespace and of
+	// SharedNamespaces.
+	Isolated bool
+	// SharedNamespaces are those that isolated pods reach, too.
+	SharedNamespaces []string
+	// AuxiliaryChain is the name of a chain of plugins to which every pod is
+	// attached, whose configurations are in the directory of that name in ConfDir.
+	AuxiliaryChain string
 	// MetricsPort and ProbePort are the TCP ports for metrics (with profiles,
 	// where there are any) and for probes; 0 for none.
 	MetricsPort, ProbePort int

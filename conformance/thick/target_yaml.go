@@ -227,6 +227,8 @@ func (t *yamlTarget) renderSamples() error {
 	plain := Paths{Dir: "/d", RunDir: "/d/r", CNIVersion: "1.1.0"}
 	full := plain
 	full.DelegateTimeout, full.RequestLimit, full.CNIConfDir = "1s", 1024, "/d/cni"
+	full.DefaultNetwork, full.HomeNamespace, full.AuxiliaryChain = "other", "home", "chain"
+	full.EveryPod, full.ExemptNamespaces, full.Isolated, full.SharedNamespaces = []string{"a", "b"}, []string{"c"}, true, []string{"d"}
 	full.MetricsPort, full.MetricsAddress, full.ProbePort = 9100, "127.0.0.1", 9101
 	for _, p := range []Paths{plain, full} {
 		if _, err := t.ShimConfig(p); err != nil {
@@ -274,8 +276,15 @@ func (t *yamlTarget) resolve(root string) error {
 	return nil
 }
 
+// functions are what the templates have beside text/template's own: json encodes
+// a value, and join puts commas between texts.
+var functions = template.FuncMap{
+	"json": func(v any) (string, error) { text, err := json.Marshal(v); return string(text), err },
+	"join": func(texts []string) string { return strings.Join(texts, ",") },
+}
+
 func (t *yamlTarget) render(key, text string, p Paths) (string, error) {
-	tmpl, err := template.New(key).Option("missingkey=error").Parse(text)
+	tmpl, err := template.New(key).Funcs(functions).Option("missingkey=error").Parse(text)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", key, err)
 	}

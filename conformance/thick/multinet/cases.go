@@ -23,7 +23,7 @@ var cases = []thick.Case{
 		Title: "default-route moves the pod's default route, IPv4 and IPv6",
 	},
 	{
-		ID: "NET-04", Level: spec.Must, Source: "Multus", Body: defaultNetworkOfPod,
+		ID: "NET-04", Level: spec.Must, Source: "Multus", Needs: []spec.Feature{thick.FeaturePodDefault}, Body: defaultNetworkOfPod,
 		Title: "v1.multus-cni.io/default-network replaces the default network of one pod",
 	},
 	{
@@ -43,7 +43,7 @@ var cases = []thick.Case{
 		Title: "Malformed selections fail the ADD with a msg that quotes the part at fault",
 	},
 	{
-		ID: "NET-08", Level: spec.Must, Source: "Multus", Needs: []spec.Feature{thick.FeatureRestart}, Body: namespaceIsolation,
+		ID: "NET-08", Level: spec.Must, Source: "Multus", Needs: []spec.Feature{thick.FeatureIsolation, thick.FeatureRestart}, Body: namespaceIsolation,
 		Title: "With namespaceIsolation a pod reaches only its own namespace and the global ones",
 	},
 	{
@@ -51,7 +51,7 @@ var cases = []thick.Case{
 		Title: "network-status lists every attachment in order, with all that its result says",
 	},
 	{
-		ID: "NET-11", Level: spec.Must, Source: "Multus", Needs: []spec.Feature{thick.FeatureRestart}, Body: networksOfTheNode,
+		ID: "NET-11", Level: spec.Must, Source: "Multus", Needs: []spec.Feature{thick.FeatureNodeNetworks, thick.FeatureRestart}, Body: networksOfTheNode,
 		Title: "clusterNetwork as definition, file or directory; defaultNetworks; systemNamespaces by the pod's namespace",
 	},
 }

@@ -24,7 +24,7 @@ func defaultNetworkOfPod(ctx context.Context, e *thick.Env) {
 	e.Definition("alpha", e.FakeList("alpha"))
 	e.Definition("special", e.FakeList("special", script.Fake{Add: script.FakeStep{Addresses: []string{"198.51.100.7/24"}}}))
 	e.DefinitionIn(shared, "central", e.FakeList("central"))
-	e.Start(ctx, expect.Setting("multusNamespace", shared))
+	e.Start(ctx, thick.HomeNamespace(shared))
 	for annotation, network := range map[string]string{
 		e.Namespace + "/special":                                 "special",
 		`[{"name":"special","namespace":"` + e.Namespace + `"}]`: "special",
@@ -64,12 +64,12 @@ func networksOfTheNode(ctx context.Context, e *thick.Env) {
 	file := e.File("networks/20-file.conflist", e.FakeList("of-file"))
 	e.File("networks/10-first.conflist", e.FakeList("of-directory"))
 	e.File("networks/00-readme.txt", "no configuration")
-	namespace := expect.Setting("multusNamespace", shared)
+	namespace := thick.HomeNamespace(shared)
 	for clusterNetwork, network := range map[string]string{
 		"base": "base", file: "of-file", filepath.Dir(file): "of-directory",
 	} {
 		ginkgo.By("clusterNetwork: " + clusterNetwork)
-		d := e.Start(ctx, namespace, expect.Setting("clusterNetwork", clusterNetwork))
+		d := e.Start(ctx, namespace, thick.DefaultNetworkIs(clusterNetwork))
 		s := e.Sandbox(node.Networks("alpha"))
 		e.MustOK(e.Add(ctx, s))
 		Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{network + " as eth0", "alpha as net1"}), "delegates that were called at ADD, in order")
@@ -78,7 +78,7 @@ func networksOfTheNode(ctx context.Context, e *thick.Env) {
 	}
 
 	ginkgo.By("defaultNetworks, and systemNamespaces without them")
-	e.Start(ctx, namespace, expect.Setting("defaultNetworks", []string{"every", "more"}), expect.Setting("systemNamespaces", []string{system}))
+	e.Start(ctx, namespace, thick.EveryPodGets([]string{"every", "more"}, []string{system}))
 	for _, s := range []*node.Sandbox{e.Sandbox(node.Networks("alpha")), e.Sandbox(node.PodNamespace(system), node.Networks(e.Namespace+"/alpha"))} {
 		want := []string{"default as eth0", "every as net1", "more as net2", "alpha as net3"}
 		if s.PodNamespace == system {
@@ -103,17 +103,21 @@ func namespaceIsolation(ctx context.Context, e *thick.Env) {
 	for _, namespace := range []string{foreign, global, common} {
 		e.DefinitionIn(namespace, "alpha", e.FakeList("alpha-"+namespace))
 	}
-	isolated := e.Start(ctx, expect.Setting("namespaceIsolation", true), expect.Setting("globalNamespaces", global+","+common))
+	isolated := e.Start(ctx, thick.Isolated(global, common))
 	ginkgo.By("its own namespace and the global ones")
 	s := e.Sandbox(node.Networks("alpha," + e.Namespace + "/alpha," + global + "/alpha," + common + "/alpha"))
 	e.MustOK(e.Add(ctx, s))
 	Expect(expect.Trace(e.CallsFor("ADD", s))).To(Equal([]string{"default as eth0", "alpha as net1", "alpha as net2", "alpha-" + global + " as net3", "alpha-" + common + " as net4"}), "delegates that were called at ADD, in order")
 	e.MustOK(e.Del(ctx, s))
 
-	for _, way := range []node.SandboxOption{
+	ways := []node.SandboxOption{
 		node.Networks(foreign + "/alpha"), node.Networks("alpha," + foreign + "/alpha@data0"),
-		node.Networks(`[{"name":"alpha","namespace":"` + foreign + `"}]`), node.Annotation(defaultNetworkAnnotation, foreign+"/alpha"),
-	} {
+		node.Networks(`[{"name":"alpha","namespace":"` + foreign + `"}]`),
+	}
+	if e.Supports(thick.FeaturePodDefault) {
+		ways = append(ways, node.Annotation(defaultNetworkAnnotation, foreign+"/alpha"))
+	}
+	for _, way := range ways {
 		stranger := e.Sandbox(way)
 		err := expect.Refused(e.Add(ctx, stranger))
 		Expect(err.Error()).To(ContainSubstring(foreign), "the namespace that is out of reach")

@@ -222,6 +222,6 @@ func auxiliaryChain(e *thick.Env) []thick.StartOption {
 	}
 	e.File("net.d/the-chain/10-last.conf", string(node.MustJSON(e.Plugin(script.Fake{Add: script.FakeStep{Result: map[string]any{}}}))))
 	return []thick.StartOption{
-		expect.Setting("clusterNetwork", filepath.Join(e.ConfDir, "10-default.conflist")), expect.Setting("auxiliaryCNIChainName", "the-chain"),
+		thick.DefaultNetworkIs(filepath.Join(e.ConfDir, "10-default.conflist")), thick.AuxiliaryChain("the-chain"),
 	}
 }

@@ -112,10 +112,13 @@ func securitySecrets(ctx context.Context, e *thick.Env) {
 	v := &eavesdropper{env: e, secret: "s3cr3t-" + node.RandomHex(12), heard: map[string]string{}}
 	networks := leakyNetworks(e, v.secret)
 	e.DefaultNetwork(e.FakeList("default", script.Fake{Extra: secretKeys(v.secret)}))
-	own := func(config map[string]any) {
-		config["kubeconfigContent"], config["token"] = secretKeys(v.secret)["kubeconfig"], v.secret
+	var own []thick.StartOption
+	if e.Supports(thick.FeatureMultusConfig) {
+		own = append(own, thick.ConfigPatch(func(config map[string]any) {
+			config["kubeconfigContent"], config["token"] = secretKeys(v.secret)["kubeconfig"], v.secret
+		}))
 	}
-	d := e.Start(ctx, thick.ConfigPatch(own))
+	d := e.Start(ctx, own...)
 	for _, name := range networks {
 		s := e.Sandbox(node.Annotation("k8s.v1.cni.cncf.io/networks", string(node.MustJSON([]any{map[string]any{
 			"name": name, "cni-args": map[string]any{"password": v.secret},

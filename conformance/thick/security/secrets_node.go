@@ -5,6 +5,7 @@ package security
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -45,7 +46,7 @@ func secretsOfNode(ctx context.Context, e *thick.Env, v *eavesdropper) {
 
 // secretsOfRestart starts a daemon whose configuration is wrong, and one that
 // finds damaged records, which it returns.
-func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thick.Daemon, own func(config map[string]any)) *thick.Daemon {
+func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thick.Daemon, own []thick.StartOption) *thick.Daemon {
 	ginkgo.GinkgoHelper()
 	e.AllowLeftovers("damaged records are kept aside where the target likes")
 	kept := expect.WatchKept(e)
@@ -55,12 +56,14 @@ func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thi
 	d.Stop(ctx)
 	v.keep("the first daemon's log", d.Log())
 
-	for key, wrong := range map[string]any{"logLevel": []any{v.secret}, "kubeconfig": secretKeys(v.secret)["kubeconfig"]} {
-		ginkgo.By("a configuration whose " + key + " is wrong")
-		d = e.Start(ctx, thick.WithoutWaiting(), thick.ConfigPatch(own), thick.ConfigPatch(func(config map[string]any) { config[key] = wrong }))
-		servesOrEnds(ctx, e, d)
-		d.Stop(ctx)
-		v.keep("the log of a daemon whose "+key+" is wrong", d.Log())
+	if e.Supports(thick.FeatureMultusConfig) {
+		for key, wrong := range map[string]any{"logLevel": []any{v.secret}, "kubeconfig": secretKeys(v.secret)["kubeconfig"]} {
+			ginkgo.By("a configuration whose " + key + " is wrong")
+			d = e.Start(ctx, append(slices.Clone(own), thick.WithoutWaiting(), thick.ConfigPatch(func(config map[string]any) { config[key] = wrong }))...)
+			servesOrEnds(ctx, e, d)
+			d.Stop(ctx)
+			v.keep("the log of a daemon whose "+key+" is wrong", d.Log())
+		}
 	}
 
 	ginkgo.By("a damaged record")
@@ -69,7 +72,7 @@ func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thi
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.WriteFile(path, append(content, v.secret...), 0o600)).To(Succeed())
 	}
-	d = e.Start(ctx, thick.ConfigPatch(own))
+	d = e.Start(ctx, own...)
 	v.hear("CHECK with a damaged record", e.Check(ctx, s))
 	v.hear("DEL with a damaged record", e.Del(ctx, s))
 	v.hear("DEL with another damaged record", e.Del(ctx, other))
