@@ -50,6 +50,7 @@ generate: ## write what is generated and committed: the suite's catalog, what of
 	@$(GO) test ./conformance -count=1 -run 'TestCatalogFile|TestIDsAreKept' -update
 	@$(GO) test ./conformance/trace -count=1 -run TestTraceFile -update
 	@$(GO) test ./conformance/reference -count=1 -run TestTargetsFile -update
+	@$(GO) test ./fakes/mutants -count=1 -run TestWrongDaemons -update
 
 .PHONY: k8s
 k8s: $(BIN)/k8s/etcd $(BIN)/k8s/kube-apiserver ## build etcd and kube-apiserver into bin/k8s/, once

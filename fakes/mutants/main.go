@@ -65,9 +65,7 @@ Flags:
 func main() {
 	// A runtime decides on the shim's environment and arguments, so a shim can
 	// be told its mutant by its own name alone.
-	set, err := mutant.NewSet(slices.Concat(
-		socket.Mutants(), ready.Mutants(), endpoint.Mutants(), shim.Mutants(), add.Mutants(), del.Mutants(),
-		check.Mutants(), lifecycle.Mutants(), hotplug.Mutants(), multinet.Mutants(), resilience.Mutants(), security.Mutants())...)
+	set, err := mutant.NewSet(registered()...)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", mutant.Program, err)
 		os.Exit(1)
@@ -80,6 +78,13 @@ func main() {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", mutant.Program, err)
 		os.Exit(1)
 	}
+}
+
+// registered are the mutants of every profile.
+func registered() []mutant.Mutant {
+	return slices.Concat(
+		socket.Mutants(), ready.Mutants(), endpoint.Mutants(), shim.Mutants(), add.Mutants(), del.Mutants(),
+		check.Mutants(), lifecycle.Mutants(), hotplug.Mutants(), multinet.Mutants(), resilience.Mutants(), security.Mutants())
 }
 
 func run(set mutant.Set, args []string, stdout, stderr io.Writer) error {

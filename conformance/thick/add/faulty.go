@@ -47,6 +47,25 @@ func addDelegateHangs(ctx context.Context, e *thick.Env) {
 		e.MustOK(e.Del(ctx, s))
 		expect.NothingLeft(e, s)
 	}
+	defaultHangs(ctx, e)
+}
+
+// defaultHangs is ADD-08 for the default network, and for a plugin in the middle
+// of its list.
+func defaultHangs(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	hanging := script.Fake{Add: script.FakeStep{Hang: true, Child: true, Times: 1}}
+	for what, list := range map[string][]script.Fake{"first": {hanging, expect.VethFake()}, "second": {expect.VethFake(), hanging, {}}} {
+		ginkgo.By("the " + what + " plugin of the default network hangs")
+		e.DefaultNetwork(e.FakeList("default", list...))
+		s := e.Sandbox(node.Networks("never"))
+		err := expect.Refused(expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s))))
+		Expect(err.Code).To(Equal(uint(11)), "try again later: %v", err)
+		Expect(node.NetworksOf(e.CallsFor("ADD", s))).NotTo(ContainElement("never"), "what comes after the network that hangs")
+		Expect(e.CallsFor("DEL", s)).To(HaveLen(len(list)), "the rollback, by every plugin of the list")
+		expect.Dead(expect.CallsOfSandbox(e, s))
+		expect.NothingLeft(e, s)
+	}
 }
 
 // memoryBound is how much a daemon may grow over all of the broken delegates:

@@ -139,6 +139,9 @@ func hotSurvives(ctx context.Context, e *thick.Env) {
 	ginkgo.By("DEL of one, another restart, DEL of the sandbox")
 	e.MustOK(expect.Hotplug(ctx, e, s, "DEL", "hot0", hot))
 	Expect(expect.PlacesOf(e.CallsFor("DEL", s))).To(Equal([]string{"hot hot0 plugin 1", "hot hot0 plugin 0"}), "delegates that were called at DEL, in order")
+	for _, c := range e.CallsFor("DEL", s) {
+		Expect(c.Config()["prevResult"]).NotTo(BeNil(), "prevResult of the ADD before the restart at DEL of %s", expect.PlaceOf(c))
+	}
 	d.Stop(ctx)
 	e.Start(ctx)
 	expectAttachments(ctx, e, s, "default eth0", "blue net1", "moody hot1")

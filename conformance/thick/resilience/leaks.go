@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,7 @@ import (
 var leaksCases = []thick.Case{
 	{
 		ID: "RES-07", Level: spec.Must, Source: "OPS", Body: resilienceNoLeaks, Slow: 40 * time.Second, Timeout: 240 * time.Second,
-		Title: "No goroutine, file descriptor, process or namespace is leaked over 1,000 ADD/DEL pairs",
+		Title: "No file descriptor, thread, process, namespace or memory is leaked over 1,000 ADD/DEL pairs and 20,000 smaller requests",
 	},
 }
 
@@ -40,6 +41,12 @@ const (
 	// Every leakFurther-th sandbox asks for a further network: a leak of each
 	// delegate still shows, and delegates are most of the time that the case takes.
 	leakFurther = 3
+	// leakSmall is how many requests follow that run no delegate. A goroutine that
+	// each leaves behind keeps some 50 MiB in the end.
+	leakSmall = 20000
+	// leakMemory is how many bytes a daemon's own memory may grow by meanwhile: a
+	// garbage collector may take its time with that much.
+	leakMemory = 24 << 20
 )
 
 // holdings is what a daemon, and the machine because of it, has in use.
@@ -80,6 +87,64 @@ func resilienceNoLeaks(ctx context.Context, e *thick.Env) {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of a sandbox after its last DEL")
 	}
 	Expect(e.HostLeftovers()).To(BeEmpty(), "what is left of the sandbox")
+	if e.Supports(thick.FeatureProcess) {
+		smallRequests(ctx, e, d)
+	}
+}
+
+// smallRequests asks for CHECKs of a container that nobody knows: what is seen
+// of a daemon's goroutines from outside is the memory that they keep.
+func smallRequests(ctx context.Context, e *thick.Env, d *thick.Daemon) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("requests that run no delegate")
+	r := e.Request("CHECK", e.Sandbox())
+	ask := func(requests int) {
+		ginkgo.GinkgoHelper()
+		var done atomic.Int64
+		var workers sync.WaitGroup
+		failures := make(chan error, leakWorkers)
+		for range leakWorkers {
+			workers.Go(func() {
+				for done.Add(1) <= int64(requests) {
+					if _, err := e.TryPost(ctx, api.MultusCNIAPIEndpoint, r); err != nil {
+						failures <- err
+						return
+					}
+				}
+			})
+		}
+		workers.Wait()
+		close(failures)
+		for err := range failures {
+			Expect(err).NotTo(HaveOccurred())
+		}
+	}
+	ask(leakSmall / 10)
+	before, held := ownMemory(d), held(d)
+	ask(leakSmall)
+	after := settled(d, held)
+	Eventually(ownMemory).WithArguments(d).WithContext(ctx).WithTimeout(20*time.Second).WithPolling(time.Second).
+		Should(BeNumerically("<", before+leakMemory), "bytes of the daemon's own memory after %d requests; %d before", leakSmall, before)
+	e.Notef("%d requests without a delegate; %d KiB of the daemon's own memory before, %d after", leakSmall, before>>10, ownMemory(d)>>10)
+	for _, problem := range after.beyond(held) {
+		Expect(problem).To(BeEmpty(), "leaked over %d requests", leakSmall)
+	}
+}
+
+// ownMemory is the memory of a process that is in no file, in bytes.
+func ownMemory(d *thick.Daemon) int64 {
+	ginkgo.GinkgoHelper()
+	status, err := os.ReadFile(filepath.Join("/proc", node.Itoa(d.PID()), "status"))
+	Expect(err).NotTo(HaveOccurred())
+	for line := range strings.Lines(string(status)) {
+		if kilobytes, found := strings.CutPrefix(line, "RssAnon:"); found {
+			n, err := strconv.ParseInt(strings.Fields(kilobytes)[0], 10, 64)
+			Expect(err).NotTo(HaveOccurred())
+			return n << 10
+		}
+	}
+	ginkgo.Fail("no RssAnon in /proc/PID/status")
+	return 0
 }
 
 // attachInParallel does so many pairs of ADD and DEL; a sandbox belongs to one

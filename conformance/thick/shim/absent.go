@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -134,8 +135,26 @@ func shimDelLater(ctx context.Context, e *thick.Env) {
 	}
 	shimDelUnrecordable(ctx, e, stays)
 	expectRecorded(e.Shim(ctx, "DEL", stays))
-	e.Start(ctx)
+	d = e.Start(ctx)
 	expectDeletedOnce(ctx, e, stays)
+	shimDelTriedAgain(ctx, e, d)
+}
+
+// shimDelTriedAgain has the delegate of a DEL that was recorded fail at first:
+// nobody will ask again, so the daemon has to try until it succeeds.
+func shimDelTriedAgain(ctx context.Context, e *thick.Env, d *thick.Daemon) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a delegate that fails when the DEL is carried out")
+	stubborn := expect.VethFake()
+	stubborn.Del.Error, stubborn.Del.Times = types.NewError(150, "the port is stuck", ""), 1
+	e.Definition("stubborn", e.FakeList("stubborn", stubborn))
+	s := e.Sandbox(node.Networks("stubborn"))
+	expect.Succeeded(e.Shim(ctx, "ADD", s))
+	d.Stop(ctx)
+	expectRecorded(e.Shim(ctx, "DEL", s))
+	e.Start(ctx)
+	e.AwaitCalls(ctx, 2, func(c script.Call) bool { return expect.CallOf(s, "DEL", "stubborn")(c) && !c.End.IsZero() })
+	Eventually(e.Leftovers).WithArguments(s).WithContext(ctx).WithTimeout(5*time.Second).Should(BeEmpty(), "after the DEL succeeded")
 }
 
 func expectRecorded(run *thick.ShimRun) {

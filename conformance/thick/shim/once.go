@@ -19,7 +19,7 @@ import (
 )
 
 var onceCases = []thick.Case{{
-	ID: "SHIM-16", Level: spec.Must, Source: "CNI", Body: shimPostsOnce,
+	ID: "SHIM-16", Level: spec.Must, Source: "false pass found", Body: shimPostsOnce,
 	Title: "A request that was answered, with success or error, is posted once",
 }}
 

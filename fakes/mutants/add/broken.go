@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 
 // The profiles add and shim: delegates that hang, crash or misbehave.
 var brokenMutants = []mutant.Mutant{
+	{Name: "default-network-unlimited", Cases: []string{"ADD-08"}, Daemon: func(a *seam.Assembly) {
+		a.WrapExec(func(next invoke.Exec) invoke.Exec { return &unlimitedDefault{next, &attach.Exec{TimeLimit: time.Hour}} })
+	}, Fault: "the default network's plugins may take as long as they like"},
 	{Name: "delegate-without-time-limit", Cases: []string{"ADD-08"}, Daemon: withExec(func(e *attach.Exec) { e.TimeLimit = time.Hour }),
 		Fault: "a delegate may hang for ever"},
 	{Name: "delegate-children-live-on", Cases: []string{"ADD-08", "ADD-14", "SHIM-10"}, Daemon: childrenLiveOn,
@@ -122,4 +126,18 @@ func childrenLiveOn(a *seam.Assembly) {
 	a.WrapExec(func(next invoke.Exec) invoke.Exec {
 		return &seam.PlainExec{Exec: next, Limit: time.Duration(a.Config.DelegateTimeout)}
 	})
+}
+
+// unlimitedDefault gives the default network's plugins an hour.
+type unlimitedDefault struct {
+	invoke.Exec
+	patient invoke.Exec
+}
+
+// ExecPlugin implements invoke.Exec.
+func (u *unlimitedDefault) ExecPlugin(ctx context.Context, path string, stdin []byte, environ []string) ([]byte, error) {
+	if slices.Contains(environ, "CNI_COMMAND=ADD") && slices.Contains(environ, "CNI_IFNAME=eth0") {
+		return u.patient.ExecPlugin(ctx, path, stdin, environ)
+	}
+	return u.Exec.ExecPlugin(ctx, path, stdin, environ)
 }

@@ -19,12 +19,20 @@ import (
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/daemon"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
 
 // The profile endpoint: what is asked.
 var mutants = []mutant.Mutant{
 	{Name: "delegate-endpoint-missing", Cases: []string{"EP-01"}, Daemon: delegateEndpointMissing,
 		Fault: "/delegate is not there"},
+	{Name: "delegate-endpoint-idle", Cases: []string{"EP-01"}, Daemon: func(a *seam.Assembly) {
+		a.Hook(func(h *seam.Hooks, _ daemon.Engine, _ attach.Options) {
+			h.OnHotAdd = func(context.Context, *attach.Request, *network.Selection) (*types100.Result, error) {
+				return &types100.Result{CNIVersion: types100.ImplementedSpecVersion}, nil
+			}
+		})
+	}, Fault: "/delegate answers an ADD with success and attaches nothing"},
 	{Name: "any-method", Cases: []string{"EP-02"}, Daemon: anyMethod,
 		Fault: "/cni takes any method"},
 	{Name: "method-refused-without-allow", Cases: []string{"EP-02"}, Daemon: refusedWithoutAllow,

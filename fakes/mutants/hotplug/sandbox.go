@@ -25,6 +25,13 @@ var sandboxMutants = []mutant.Mutant{
 		Fault: "GC removes what was hot-plugged, which the runtime does not know of"},
 	{Name: "hot-forgotten-at-restart", Cases: []string{"HOT-06"}, Daemon: hotForgottenAtRestart,
 		Fault: "what was hot-plugged is not known after a restart"},
+	{Name: "hot-result-lost-at-restart", Cases: []string{"HOT-06"}, Daemon: seam.OnFormerRecord(func(rec *ledger.Record) {
+		for i := range rec.Attachments {
+			if rec.Attachments[i].HotPlugged {
+				rec.Attachments[i].Result = nil
+			}
+		}
+	}), Fault: "after a restart a hot-plugged attachment is deleted without the result of its ADD"},
 	{Name: "hot-removed-at-restart", Cases: []string{"HOT-06"}, Daemon: hotRemovedAtRestart,
 		Fault: "a daemon that starts removes what was hot-plugged"},
 	{Name: "hot-status-inner-name", Cases: []string{"HOT-07"}, Daemon: seam.OnNetworks(func(context.Context, string, string, cluster.Cluster) string { return "" }),

@@ -18,7 +18,7 @@ import (
 var clientMutants = []mutant.Mutant{
 	{Name: "check-looks-at-file", Cases: []string{"READY-01"}, Client: &seam.Client{Check: checkFile},
 		Fault: "CheckAPIReadyNow is content with the socket's file"},
-	{Name: "check-connects-only", Cases: []string{"READY-01"}, Client: &seam.Client{Check: checkConnects},
+	{Name: "check-connects-only", Cases: []string{"READY-01", "READY-05"}, Client: &seam.Client{Check: checkConnects},
 		Fault: "CheckAPIReadyNow is content when somebody accepts"},
 	{Name: "check-unnamed", Cases: []string{"READY-01"}, Client: &seam.Client{Check: checkUnnamed},
 		Fault: "the error of CheckAPIReadyNow does not name the socket"},

@@ -4,6 +4,7 @@ package resilience
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,6 +23,24 @@ import (
 var nodeMutants = []mutant.Mutant{
 	{Name: "leaks-descriptor", Cases: []string{"RES-07"}, Daemon: onEvery(leakEvery, leakDescriptor),
 		Fault: "a file descriptor stays open per request"},
+	{Name: "leaks-goroutine-per-request", Cases: []string{"RES-07"}, Daemon: func(a *seam.Assembly) {
+		a.OnRequest(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			go func() { select {} }()
+			next.ServeHTTP(w, r)
+		})
+	}, Fault: "each request leaves a goroutine that waits for nothing"},
+	{Name: "leaks-memory-per-request", Cases: []string{"RES-07"}, Daemon: func(a *seam.Assembly) {
+		var mu sync.Mutex
+		var all [][]byte
+		a.OnRequest(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			body := seam.ReadBody(r)
+			mu.Lock()
+			all = append(all, append(make([]byte, 0, len(body)+2<<10), body...))
+			mu.Unlock()
+			seam.ReplaceBody(r, body)
+			next.ServeHTTP(w, r)
+		})
+	}, Fault: "every request is remembered for ever"},
 	{Name: "leaks-thread", Cases: []string{"RES-07"}, Daemon: onEvery(leakEvery, leakThread),
 		Fault: "a goroutine that owns its thread waits for ever"},
 	{Name: "leaks-process", Cases: []string{"RES-07"}, Daemon: onEvery(leakEvery, leakProcess),

@@ -24,6 +24,9 @@ var recordsMutants = []mutant.Mutant{
 	{Name: "record-directory-open", Cases: []string{"SEC-03"}, Daemon: afterWriting(func(a *seam.Assembly, _ *ledger.Record) {
 		_ = os.Chmod(filepath.Join(a.Config.CNIDir, "ledger"), 0o755)
 	}), Fault: "the directory of the records has mode 0755"},
+	{Name: "cache-directory-open", Cases: []string{"SEC-03"}, Daemon: afterWriting(func(a *seam.Assembly, _ *ledger.Record) {
+		_ = os.Chmod(a.Config.CNIDir, 0o755)
+	}), Fault: "the cache directory has mode 0755"},
 	{Name: "results-readable", Cases: []string{"SEC-03"}, Daemon: resultsCached(0o644, false),
 		Fault: "results are cached beside the records, with mode 0644"},
 	{Name: "records-of-nobody", Cases: []string{"SEC-03"}, Daemon: afterWriting(func(a *seam.Assembly, rec *ledger.Record) {

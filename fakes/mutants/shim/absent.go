@@ -3,6 +3,7 @@
 package shim
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 	"github.com/thicket-cni/thicket/fakes/mutants/seam"
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/daemon"
 )
 
 // The profiles shim and ready: the shim without a daemon.
@@ -54,6 +57,8 @@ var absentMutants = []mutant.Mutant{
 	{Name: "pending-ignored", Cases: []string{"SHIM-07"}, Daemon: func(a *seam.Assembly) {
 		a.Config.PendingDir = filepath.Join(a.Config.CNIDir, "later")
 	}, Fault: "the daemon does not look for DELs that shims have recorded"},
+	{Name: "pending-forgotten-early", Cases: []string{"SHIM-07"}, Daemon: pendingForgottenEarly,
+		Fault: "the record of a DEL is removed before the DEL has succeeded"},
 	{Name: "pending-kept", Cases: []string{"SHIM-07"}, Daemon: seam.PendingKept,
 		Fault: "the record of a DEL that was carried out stays"},
 	{Name: "shim-status-waits", Cases: []string{"SHIM-08"}, Shim: seam.ShimWith(func(s *skel.CNIFuncs) { s.Status = waitThen(s.Status) }),
@@ -89,4 +94,17 @@ func waitThen(next seam.Command) seam.Command {
 		_ = seam.Poll(api.APIReadyPollDuration, 3*time.Second, api.CheckAPIReadyNow)(seam.RunDirOf(args.StdinData))
 		return next(args)
 	}
+}
+
+// pendingForgottenEarly removes what led to a DEL before it is carried out.
+func pendingForgottenEarly(a *seam.Assembly) {
+	a.OnDel(func(ctx context.Context, r *attach.Request, next daemon.Engine, _ attach.Options) error {
+		files, _ := api.PendingFiles(a.Config.PendingDir)
+		for _, f := range files {
+			if req, err := api.ReadPending(f); err == nil && req.Env["CNI_CONTAINERID"] == r.ContainerID {
+				_ = os.Remove(f)
+			}
+		}
+		return next.Del(ctx, r)
+	})
 }

@@ -27,8 +27,10 @@ var mutants = []mutant.Mutant{
 		Fault: "the socket is open to its group"},
 	{Name: "socket-of-other-group", Cases: []string{"SOCK-02"}, Daemon: socketChown(0, 1),
 		Fault: "the socket belongs to another group than root"},
-	{Name: "socket-chmod-after-listen", Cases: []string{"SOCK-04"}, Daemon: lateChmod,
+	{Name: "socket-chmod-after-listen", Cases: []string{"SOCK-04"}, Daemon: lateChmod(0o777),
 		Fault: "the socket is made with the umask's mode and gets its own a moment later"},
+	{Name: "socket-group-for-a-moment", Cases: []string{"SOCK-04"}, Daemon: lateChmod(0o660),
+		Fault: "the socket is open to its group until its mode is set"},
 	{Name: "socket-stale-kept", Cases: []string{"SOCK-05"}, Unserved: true, Daemon: staleKept,
 		Fault: "a socket that a crashed daemon left keeps the next one from starting"},
 	{Name: "socket-stale-owner-kept", Cases: []string{"SOCK-05"}, Daemon: staleOwnerKept,
@@ -45,6 +47,8 @@ var mutants = []mutant.Mutant{
 		Fault: "a second daemon removes the first one's socket before it finds out that it must not start"},
 	{Name: "socket-old-removes-new", Cases: []string{"SOCK-11"}, Daemon: oldRemovesNew,
 		Fault: "a daemon that ends removes what lies at the socket's path, whosever it is"},
+	{Name: "configuration-old-removes-new", Cases: []string{"SOCK-11"}, Daemon: oldRemovesConfiguration,
+		Fault: "a daemon that ends removes the CNI configuration that a newer one has written"},
 }
 
 func alsoOnTCP(a *seam.Assembly) {
@@ -88,11 +92,20 @@ func socketChown(uid, gid int) func(*seam.Assembly) {
 
 // lateChmod leaves the wrong mode for as long as a busy machine may take from
 // listen to chmod.
-func lateChmod(a *seam.Assembly) {
-	a.OnListening(func() error {
-		err := os.Chmod(a.Socket(), 0o777)
-		time.Sleep(2 * time.Millisecond)
-		return errors.Join(err, os.Chmod(a.Socket(), 0o600))
+func lateChmod(mode os.FileMode) func(*seam.Assembly) {
+	return func(a *seam.Assembly) {
+		a.OnListening(func() error {
+			err := os.Chmod(a.Socket(), mode)
+			time.Sleep(2 * time.Millisecond)
+			return errors.Join(err, os.Chmod(a.Socket(), 0o600))
+		})
+	}
+}
+
+func oldRemovesConfiguration(a *seam.Assembly) {
+	a.OnEnd(func() error {
+		_ = os.Remove(filepath.Join(a.Config.CNIConfigDir, "00-multus.conf"))
+		return nil
 	})
 }
 
