@@ -48,6 +48,9 @@ func (e *Env) AttachTo(s *node.Sandbox, ifName string, variants ...string) *Atta
 	if e.prepares(prepareDevice) {
 		values.Device = e.device()
 	}
+	if e.prepares(prepareDHCP) {
+		e.plugIn(s, ifName)
+	}
 	if e.Behind {
 		a.Base = e.base(s, ifName)
 		values.PrevResult = string(node.MustJSON(a.Base))

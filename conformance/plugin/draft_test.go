@@ -70,7 +70,7 @@ features: [check]
 		{"{{.CNIVersion}}", "1.0.0", `write "cniVersion": "{{.CNIVersion}}"`},
 		{"  config: '", "  konfig: '", `is "config" meant?`},
 		{"features:", "versions: [newest]\nfeatures:", `"newest" is not a version of CNI`},
-		{"features:", "host: {prepare: [master]}\nfeatures:", `host.prepare: "master" is unknown; there are veth-master, device`},
+		{"features:", "host: {prepare: [master]}\nfeatures:", `host.prepare: "master" is unknown; there are veth-master, device, dhcp`},
 		{"features:", "daemon: {ready: /run/x}\nfeatures:", "daemon.ready is of no use without daemon.command"},
 		{"kind: Plugin", "kind: Plug", "want apiVersion"},
 	} {

@@ -32,6 +32,9 @@ func (e *Env) prepare() {
 		e.master = "m" + e.ID
 		e.veth(e.master, "mp"+e.ID)
 	}
+	if e.prepares(prepareDHCP) {
+		e.serveDHCP()
+	}
 	var err error
 	e.shared, err = renderAll("shared", e.Target.file.Shared, e.values())
 	Expect(err).NotTo(HaveOccurred())

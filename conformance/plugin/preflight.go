@@ -98,7 +98,8 @@ func (p *preflight) Sweep(context.Context, string) error { return nil }
 func (p *preflight) Close() error { return nil }
 
 // packages are the packages of Debian that have the tools.
-var packages = map[string]string{"nft": "nftables", "iptables": "iptables", "ipset": "ipset", "tc": "iproute2", "ip": "iproute2", "conntrack": "conntrack"}
+var packages = map[string]string{"nft": "nftables", "iptables": "iptables", "ipset": "ipset", "tc": "iproute2", "ip": "iproute2", "conntrack": "conntrack",
+	"dnsmasq": "dnsmasq-base"}
 
 // missingTools names a command that the target needs and that is not installed,
 // with the way out.

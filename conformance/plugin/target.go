@@ -123,8 +123,8 @@ type Values struct {
 	// Subnet is the network's own, such as 10.1.2.0/24.
 	Subnet string
 	// Master is an interface of the host that is up, when host.prepare has
-	// veth-master. Device is one that nobody uses, another for each attachment,
-	// when it has device.
+	// veth-master, and the bridge of a DHCP server when it has dhcp. Device is one
+	// that nobody uses, another for each attachment, when it has device.
 	Master, Device string
 	// StateDir is a directory for what the plugin keeps, Dir one for all else.
 	StateDir, Dir string

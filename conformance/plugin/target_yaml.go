@@ -70,7 +70,7 @@ type pluginKeys struct {
 }
 
 type hostKeys struct {
-	// Prepare is what the suite makes: veth-master, device.
+	// Prepare is what the suite makes: veth-master, device, dhcp.
 	Prepare []string `yaml:"prepare"`
 	// Needs are commands that have to be installed: nft, iptables.
 	Needs []string `yaml:"needs"`
@@ -128,7 +128,7 @@ func (o Override) Parse(data []byte, source string) (*Target, error) {
 
 // prepared are what host.prepare may name, bases what plugin.base may.
 var (
-	prepared = []string{prepareMaster, prepareDevice}
+	prepared = []string{prepareMaster, prepareDevice, prepareDHCP}
 	bases    = []string{baseVeth}
 	version  = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 )
@@ -136,6 +136,7 @@ var (
 const (
 	prepareMaster = "veth-master"
 	prepareDevice = "device"
+	prepareDHCP   = "dhcp"
 	baseVeth      = "veth"
 )
 
