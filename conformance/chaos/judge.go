@@ -30,7 +30,7 @@ func (s *slot) judge(o outcome, reasons kind, told bool) bool {
 		return true
 	}
 	s.notef("%s fails in %.2f s: %s", o.what, time.Since(o.began).Seconds(), o.text)
-	if !o.late && (s.timeline.since(o.began)&reasons != 0 || told && (o.code == 117 || o.code == 118)) {
+	if !o.late && (s.timeline.since(o.began)&reasons != 0 || told && o.scripted) {
 		s.count(o.what, verdictExcused)
 		return false
 	}

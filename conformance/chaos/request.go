@@ -31,6 +31,8 @@ type outcome struct {
 	code uint
 	// text says what came instead of a success.
 	text string
+	// scripted means that the answer tells of a delegate that was told to fail.
+	scripted bool
 	// late means that the client gave up waiting.
 	late bool
 }
@@ -61,6 +63,7 @@ func (c *chaos) shim(command string, env map[string]string, config []byte) outco
 	case o.late:
 		o.text = fmt.Sprintf("the shim did not end within %s", expect.RuntimeDeadline)
 	case err != nil:
+		o.scripted = bytes.Contains(stdout.Bytes(), []byte(scriptedFailure))
 		o.code, o.text = codeIn(stdout.Bytes()), fmt.Sprintf("%v, %s %s", err, shortened(stdout.Bytes()), shortened(stderr.Bytes()))
 	case command == "ADD" && !resultIn(stdout.Bytes()):
 		o.text = "success without a result: " + shortened(stdout.Bytes())

@@ -30,6 +30,9 @@ type network struct {
 	list  func(e *thick.Env) string
 }
 
+// scriptedFailure is what a delegate says that was told to fail.
+const scriptedFailure = "a failure that was scripted"
+
 // networks are those that a pod may select beside the default one, which is a
 // bridge.
 var networks = []network{
@@ -40,8 +43,8 @@ var networks = []network{
 	{name: "slow", list: scripted("slow", script.Fake{
 		Add: script.FakeStep{Veth: true, Delay: "300ms"}, Del: script.FakeStep{Veth: true, Delay: "200ms"}, Check: script.FakeStep{Delay: "100ms"}})},
 	{name: "failing", fails: true, list: scripted("failing", script.Fake{
-		Add: script.FakeStep{Veth: true, Error: types.NewError(117, "scripted failure of ADD", ""), Times: 1},
-		Del: script.FakeStep{Veth: true, Error: types.NewError(118, "scripted failure of DEL", ""), Times: 1}})},
+		Add: script.FakeStep{Veth: true, Error: types.NewError(117, scriptedFailure, "at ADD"), Times: 1},
+		Del: script.FakeStep{Veth: true, Error: types.NewError(118, scriptedFailure, "at DEL"), Times: 1}})},
 }
 
 // hotNetworks are those that are hot-plugged.
