@@ -22,8 +22,9 @@ const (
 	// hangWatch is how long other pods are attached beside hanging ones: long
 	// enough that each of those is ended, and begins anew, several times.
 	hangWatch = 15 * time.Second
-	// hangRounds is how often that is done at the least.
-	hangRounds = 20
+	// hangRounds is how often that is to be done, for which hangPatience is spent.
+	hangRounds   = 20
+	hangPatience = time.Minute
 )
 
 // hangingPods are how many pods' delegates hang. The first is none, with which
@@ -63,7 +64,7 @@ func (s *benchEnv) beside(ctx context.Context, namespace string, pods int) Laten
 	}
 	other := s.Sandbox()
 	var times []time.Duration
-	for began := time.Now(); len(times) < hangRounds || time.Since(began) < hangWatch; {
+	for began := time.Now(); time.Since(began) < hangWatch || len(times) < hangRounds && time.Since(began) < hangPatience; {
 		times = append(times, s.timeShim(ctx, "ADD", other))
 		s.timeShim(ctx, "DEL", other)
 	}

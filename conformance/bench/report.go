@@ -131,6 +131,8 @@ type Among struct {
 	// ResidentMiB is what it had when it was idle, PeakMiB the most that it had.
 	ResidentMiB float64 `json:"residentMiB"`
 	PeakMiB     float64 `json:"peakMiB"`
+	// Ended means that the daemon ended by itself, and nothing else is known.
+	Ended bool `json:"ended,omitempty"`
 	// ADD is one of a small definition.
 	ADD Latency `json:"add"`
 }
