@@ -146,7 +146,7 @@ func (a *Attachment) kept(command string, answer Answer) Answer {
 	return answer
 }
 
-// Add, Del and Check execute the command of that name.
+// Add executes ADD.
 func (a *Attachment) Add(ctx context.Context, options ...Option) Answer {
 	ginkgo.GinkgoHelper()
 	return a.Do(ctx, "ADD", options...)

@@ -84,7 +84,7 @@ func oneObject(data []byte) (map[string]any, error) {
 	if err := dec.Decode(&fields); err != nil {
 		return nil, fmt.Errorf("no JSON object on stdout: %w", err)
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // the decoder returns it as it is
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, fmt.Errorf("more than one JSON document on stdout")
 	}
 	return fields, nil
