@@ -87,6 +87,9 @@ type Settings struct {
 type Options struct {
 	Settings
 	Selection Selection
+	// Survey looks for features that the target has by what it answers and does not
+	// declare: Report.Target has them.
+	Survey bool
 	// Command makes the command that runs this program as a child: IsChild is
 	// true in it, and it must call RunChild with the same Settings.
 	Command func(ctx context.Context) *exec.Cmd
@@ -122,6 +125,10 @@ func (o *Options) options() (suite.Options, error) {
 	if t, ok := o.Target.(Target); ok {
 		settings := thick.Settings{Target: t, FakeDelegate: o.FakeDelegate, PluginDir: o.PluginDir, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
 		to.Setup, to.Services = settings, settings.Services(o.API)
+		if _, runs := t.(thick.LiveTarget); o.Survey && !runs {
+			survey := thick.Undeclared()
+			to.Survey = &survey
+		}
 	}
 	if t, ok := o.Target.(*Plugin); ok {
 		settings := plugin.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight}
@@ -146,12 +153,12 @@ func IsChild() bool { return suite.IsChild() }
 
 // RunChild runs the case that the parent asks for and ends the process.
 func RunChild(s Settings) {
-	options, err := (&Options{Settings: s}).options()
+	options, err := (&Options{Settings: s, Survey: true}).options()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
-	suite.RunChild(suite.Child{Settings: options.Settings, Catalog: options.Catalog})
+	suite.RunChild(suite.Child{Settings: options.Settings, Catalog: options.Catalog, Survey: options.Survey})
 }
 
 // Load reads a target file of any kind; its key kind says which.

@@ -20,6 +20,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance"
 	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
 	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/all"
 )
 
@@ -33,6 +34,7 @@ type runFlags struct {
 	seed      uint64
 	repeat    int
 	verbose   bool
+	strict    bool
 	flags     *pflag.FlagSet
 }
 
@@ -56,6 +58,7 @@ func runCommand() *cobra.Command {
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
+	c.Flags().BoolVar(&f.strict, "strict-features", false, "exit with 1 when the target has a feature, by what it answers, that it does not declare; without the flag that is said at the end of a whole run")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show all of failed cases: the daemon's log, the delegates' calls, the steps")
 	return c
 }
@@ -103,7 +106,7 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
 	r, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
-		Keep: f.keep, Rerun: f.rerun,
+		Keep: f.keep, Rerun: f.rerun, Survey: f.strict || f.whole(),
 		// The child is this command again, with the same flags.
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
 		Progress: func(done, of int, r report.CaseResult) {
@@ -122,7 +125,8 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 	if f.keep != "" {
 		fmt.Fprintf(out, "kept in %s: a directory for each case, with output.txt, result.json, and the case's own directory e-…\n", f.keep)
 	}
-	if n := r.Count(conformance.Must); n.Failed > 0 {
+	tellUndeclared(out, r)
+	if n := r.Count(conformance.Must); n.Failed > 0 || f.strict && len(r.Target.Undeclared) > 0 {
 		return errFailed
 	}
 	must, should := r.Count(conformance.Must), r.Count(conformance.Should)
@@ -130,6 +134,26 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 		return fmt.Errorf("no case was executed: all %d were skipped or do not apply", len(r.Cases))
 	}
 	return nil
+}
+
+// whole reports whether no case is left out.
+func (f *runFlags) whole() bool {
+	return len(f.selection.IDs) == 0 && len(f.selection.Profiles) == 0 && f.selection.Level == ""
+}
+
+// tellUndeclared says which features the target has and does not declare.
+func tellUndeclared(out io.Writer, r *report.Report) {
+	if r.Target.Unsurveyed != "" {
+		fmt.Fprintf(out, "\nwhether features are undeclared could not be found out: %s\n", r.Target.Unsurveyed)
+	}
+	var features []string
+	for _, feature := range r.Target.Undeclared {
+		features = append(features, fmt.Sprintf("%s (%s)", feature, thick.Features[feature]))
+	}
+	if len(features) > 0 {
+		fmt.Fprintf(out, "\nundeclared features: %s\n  The target has them, by what it answers, and its file does not name them: the cases that need them were left out.\n",
+			strings.Join(features, ", "))
+	}
 }
 
 // rerun is the command that judges a case alone and keeps everything: this one,

@@ -3,6 +3,7 @@
 package inprocess_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,5 +42,31 @@ func TestBinaryIsAll(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "3 passed, 0 failed, 0 skipped") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestUndeclaredFeatures judges the built binaries by a target file that names
+// fewer features than they have.
+func TestUndeclaredFeatures(t *testing.T) {
+	target, err := os.ReadFile(filepath.Join(root, "conformance/targets/thicket.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	absolute, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target = regexp.MustCompile(`(?m)^root: .*$`).ReplaceAll(target, []byte("root: "+absolute))
+	target = regexp.MustCompile(`(?m)^features: .*$`).ReplaceAll(target, []byte("features: [standalone, readyz, restart, kill, process, status]"))
+	path := filepath.Join(t.TempDir(), "target.yaml")
+	if err := os.WriteFile(path, target, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin/thicket-conformance"),
+		"run", "--target", path, "--only", "SOCK-01", "--strict-features").CombinedOutput()
+	var exit *exec.ExitError
+	want := "undeclared features: hotplug (the endpoint /delegate), gc (GC), nodeconf ("
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), want) {
+		t.Errorf("%v; %q is not in\n%s", err, want, out)
 	}
 }

@@ -147,6 +147,11 @@ type Report struct {
 		Name     string         `json:"name"`
 		Version  string         `json:"version"`
 		Features []spec.Feature `json:"features"`
+		// Undeclared are features that it has by what it answers and does not
+		// declare; Unsurveyed is why they could not be found out, "" when they were,
+		// or were not looked for.
+		Undeclared []spec.Feature `json:"undeclaredFeatures,omitempty"`
+		Unsurveyed string         `json:"unsurveyed,omitempty"`
 	} `json:"target"`
 	// Seed repeats the run's order.
 	Seed    uint64           `json:"seed"`

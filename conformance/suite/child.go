@@ -45,6 +45,8 @@ func IsChild() bool { return os.Getenv(envCase) != "" }
 type Child struct {
 	Settings
 	Catalog *Catalog
+	// Survey is that of Options.
+	Survey *Case
 }
 
 // RunChild runs the case or the task that the parent asks for, and ends the
@@ -73,6 +75,9 @@ func RunChild(c Child) {
 func (c *Child) answer(id string) (any, error) {
 	if task, ok := c.Tasks[id]; ok {
 		return task(c.Settings)
+	}
+	if c.Survey != nil && id == c.Survey.ID {
+		return RunSpec(c.Survey, c.Settings), nil
 	}
 	k, ok := c.Catalog.Find(id)
 	if !ok {

@@ -56,7 +56,7 @@ func Run(t *testing.T, o Options, reportDir string) {
 	name := runName(t)
 	if IsChild() {
 		if os.Getenv(envRun) == name {
-			RunChild(Child{Settings: o.Settings, Catalog: o.Catalog})
+			RunChild(Child{Settings: o.Settings, Catalog: o.Catalog, Survey: o.Survey})
 		}
 		t.Logf("this process was started for %q, so %q does nothing in it", os.Getenv(envRun), name)
 		return

@@ -50,6 +50,9 @@ type Options struct {
 	// Seed decides on the order of the cases. Long cases come first all the same.
 	// The report tells it; 0 chooses one.
 	Seed uint64
+	// Survey is a case that is no row: its notes are the features that the subject
+	// has and does not declare. Nil means that they are not looked for.
+	Survey *Case
 	// Keep is a directory for what the cases made: directories, logs, calls and
 	// configurations, each in a directory named by the case's id. Empty means that
 	// they are removed.
@@ -71,7 +74,23 @@ func Judge(ctx context.Context, o Options) (*report.Report, error) {
 		return nil, errors.Join(err, s.close())
 	}
 	s.each(ctx, func(i int) { s.keep(i, s.judge(ctx, i)) })
+	s.survey(ctx)
 	return s.end(ctx)
+}
+
+// survey looks for features that the subject has and does not declare.
+func (s *session) survey(ctx context.Context) {
+	if s.Survey == nil || ctx.Err() != nil || s.missing != "" {
+		return
+	}
+	r := s.judgeOnce(ctx, s.Survey, "", resultOf(s.Survey))
+	if r.State == report.Passed {
+		for _, feature := range r.Notes {
+			s.report.Target.Undeclared = append(s.report.Target.Undeclared, spec.Feature(feature))
+		}
+		return
+	}
+	s.report.Target.Unsurveyed = cmp.Or(r.Headline(), string(r.State))
 }
 
 // session is a run in progress.
