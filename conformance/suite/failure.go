@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,8 @@ var (
 	// errorText is the text of an error as Gomega shows it, with its type before
 	// it and its fields behind it.
 	errorText = regexp.MustCompile(`(?s)^(?:Unexpected error|Expected success, but got an error|The (?:function|matcher) passed to \w+ returned the following error):[^\n]*\n\s*<[^\n]*>:?\s*\n?(.*?)(?:\n\s+\{.*|\n\s+<.*|\noccurred|\nAt one point.*|\s*)$`)
-	valueType = regexp.MustCompile(`<[^<>"\n]*>: ?`)
+	valueType = regexp.MustCompile(`<[\w.*\[\]{}() ]+( \| [^<>"\n]*)?>:? ?`)
+	duration  = regexp.MustCompile(`<time\.Duration>: (-?\d+)`)
 	aboutBool = regexp.MustCompile(`^expected (false to be true|true to be false|true not to be true)$`)
 	// lateNode is how Ginkgo tells of what failed after the case's time was over.
 	lateNode = regexp.MustCompile(`^A .* timeout occurred and then the following failure was recorded[^\n]*\n`)
@@ -66,8 +68,11 @@ func takeApart(message, title string) failed {
 	f.worded = len(said) > 0 && strings.TrimSpace(said[0]) != ""
 	switch {
 	case f.worded:
-		f.headline = strings.TrimRight(strings.TrimSpace(said[0]), ":.;")
-		f.detail = strings.Join(said[1:], "\n")
+		f.headline, f.detail = strings.Join(strings.Fields(strings.Join(said, " ")), " "), ""
+		if len(f.headline) > maxHeadline/2 {
+			f.headline, f.detail = strings.TrimSpace(said[0]), strings.Join(said[1:], "\n")
+		}
+		f.headline = strings.TrimRight(f.headline, ":.;")
 		if seen != "" && !aboutBool.MatchString(seen) {
 			f.headline += ": " + seen
 		}
@@ -92,6 +97,10 @@ func compact(matcher string) (text string, isError bool) {
 	if m := errorText.FindStringSubmatch(matcher); m != nil {
 		return strings.Join(strings.Fields(m[1]), " "), true
 	}
+	matcher = duration.ReplaceAllStringFunc(matcher, func(m string) string {
+		n, _ := strconv.ParseInt(duration.FindStringSubmatch(m)[1], 10, 64)
+		return time.Duration(n).Round(time.Millisecond).String()
+	})
 	text = strings.Join(strings.Fields(valueType.ReplaceAllString(matcher, "")), " ")
 	if after, found := strings.CutPrefix(text, "Expected"); found {
 		text = "expected" + after

@@ -33,7 +33,12 @@ func TestHeadlines(t *testing.T) {
 		unworded  bool
 	}{
 		"described": {func(g Gomega) { g.Expect([]string{"a"}).To(Equal([]string{"b"}), "delegates of %s", "DEL") }, `delegates of DEL: expected ["a"] to equal ["b"]`, false},
-		"bool":      {func(g Gomega) { g.Expect(false).To(BeTrue(), "the answer came") }, "the answer came", false},
+		"duration": {func(g Gomega) {
+			g.Expect(3500*time.Millisecond).To(BeNumerically("<", 3*time.Second), "the time of ADD")
+		}, "the time of ADD: expected 3.5s to be < 3s", false},
+		"nested": {func(g Gomega) { g.Expect([]any{map[string]any{"a": "b"}}).To(BeEmpty(), "attachments") }, `attachments: expected [ {"a": "b"}, ] to be empty`, false},
+		"lines":  {func(g Gomega) { g.Expect(1).To(BeZero(), "the shim printed {\n  \"code\": 11\n}") }, `the shim printed { "code": 11 }: expected 1 to be zero-valued`, false},
+		"bool":   {func(g Gomega) { g.Expect(false).To(BeTrue(), "the answer came") }, "the answer came", false},
 		"late": {func(g Gomega) {
 			g.Eventually(func() int { return 1 }).WithTimeout(20*time.Millisecond).Should(Equal(2), "calls of delegates")
 		}, "calls of delegates: expected 1 to equal 2 (after 0.02", false},
