@@ -3,21 +3,25 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// cgroupPrefix begins the names of delegates' cgroups; the daemon's pid follows.
-const cgroupPrefix = "thicket-second-"
-
-var cgroupNumber atomic.Int64
+// cgroupPrefix begins the names of delegates' cgroups; a digest of the state
+// directory follows, because a pid means nothing in another pid namespace.
+func cgroupPrefix(state string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(state))
+	return fmt.Sprintf("thicket-second-%x-", h.Sum64())
+}
 
 // cgroupBase is this process' own group in the unified hierarchy, "" when there
 // is none that it may write.
@@ -39,12 +43,12 @@ func cgroupBase() string {
 }
 
 // newCgroup makes a group for one delegate; without one the directory is nil.
-func newCgroup() (path string, dir *os.File) {
+func newCgroup(prefix string) (path string, dir *os.File) {
 	base := cgroupBase()
 	if base == "" {
 		return "", nil
 	}
-	path = filepath.Join(base, fmt.Sprintf("%s%d-%d", cgroupPrefix, os.Getpid(), cgroupNumber.Add(1)))
+	path = filepath.Join(base, prefix+rand.Text())
 	if os.Mkdir(path, 0o755) != nil {
 		return "", nil
 	}
@@ -81,13 +85,10 @@ func removeCgroup(path string) {
 	}
 }
 
-// removeCgroups removes the empty groups of daemons that are dead.
-func removeCgroups() {
-	found, _ := filepath.Glob(filepath.Join(cgroupBase(), cgroupPrefix+"*"))
+// removeCgroups removes the empty groups of a daemon that is dead.
+func removeCgroups(prefix string) {
+	found, _ := filepath.Glob(filepath.Join(cgroupBase(), prefix+"*"))
 	for _, path := range found {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), cgroupPrefix), "-")
-		if n, err := strconv.Atoi(pid); err == nil && unix.Kill(n, 0) != nil {
-			_ = unix.Rmdir(path)
-		}
+		_ = unix.Rmdir(path)
 	}
 }

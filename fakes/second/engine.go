@@ -64,7 +64,7 @@ func newEngine(c *config) (*engine, error) {
 	if e.store, err = openStore(c.State, c.Store); err != nil {
 		return nil, err
 	}
-	e.runner = newRunner(c.Plugins, c.Limits.Delegate)
+	e.runner = newRunner(c.Plugins, c.State, c.Limits.Delegate)
 	e.cni = libcni.NewCNIConfigWithCacheDir([]string{c.Plugins}, e.cache, e.runner)
 	e.sweeper = libcni.NewCNIConfigWithCacheDir([]string{c.Plugins}, filepath.Join(c.State, "none"), e.runner)
 	e.succeed()
@@ -76,12 +76,12 @@ func newEngine(c *config) (*engine, error) {
 
 // succeed ends what delegates of a daemon before this one left, if it is dead.
 func (e *engine) succeed() {
-	removeCgroups()
 	_ = unix.Setpgid(0, 0) // fails for the leader of a session, which is one already
 	path := filepath.Join(e.conf.State, "process")
 	if data, err := readRegular(path, 64); err == nil && !broken("leaves-strays") {
 		if group, err := strconv.Atoi(string(data)); err == nil && unix.Kill(group, 0) != nil {
 			endStrays(group)
+			removeCgroups(e.runner.groups)
 		}
 	}
 	if err := replaceFile(path, []byte(strconv.Itoa(unix.Getpgrp())), false); err != nil {

@@ -37,15 +37,16 @@ const (
 // runner executes delegates for libcni.
 type runner struct {
 	version.PluginDecoder
-	dir   string
-	limit time.Duration
-	slots chan struct{}
+	dir    string
+	groups string
+	limit  time.Duration
+	slots  chan struct{}
 }
 
 var _ invoke.Exec = (*runner)(nil)
 
-func newRunner(dir string, limit time.Duration) *runner {
-	return &runner{dir: dir, limit: limit, slots: make(chan struct{}, delegatesAtOnce)}
+func newRunner(dir, state string, limit time.Duration) *runner {
+	return &runner{dir: dir, groups: cgroupPrefix(state), limit: limit, slots: make(chan struct{}, delegatesAtOnce)}
 }
 
 // FindInPath implements invoke.Exec: there is one directory, whatever a client
@@ -107,7 +108,7 @@ func (x *runner) ExecPlugin(ctx context.Context, path string, stdin []byte, envi
 	if broken("leaves-strays") {
 		cmd.SysProcAttr.Pdeathsig = 0
 	}
-	group, fd := newCgroup()
+	group, fd := newCgroup(x.groups)
 	if fd != nil {
 		defer func() { _ = fd.Close(); removeCgroup(group) }()
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(fd.Fd())
