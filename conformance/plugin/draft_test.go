@@ -64,7 +64,7 @@ features: [check]
 		{"  path: mine", "  path: yours", "yours: no such file or directory; build it, or correct the path (relative ones start from " + dir},
 		{"  path: mine", "  path: text", "text is not executable"},
 		{"  path: mine", "  path: .", "is a directory, not an executable"},
-		{"{{.Name}}", "{{.Nmae}}", "can't evaluate field Nmae"},
+		{"{{.Name}}", "{{.Network}}", "can't evaluate field Network"},
 		{`"type":"mine"}`, `"type":"mine"`, "does not render to a JSON object"},
 		{`,"type":"mine"`, ``, "its key type is missing"},
 		{"{{.CNIVersion}}", "1.0.0", `write "cniVersion": "{{.CNIVersion}}"`},
