@@ -164,8 +164,13 @@ func (s *store) of(container string) ([]*record, error) {
 // cannot be recorded.
 func (s *store) reserve(bytes int) error {
 	path := filepath.Join(s.dir, ".reserve")
-	defer func() { _ = os.Remove(path) }()
-	if err := os.WriteFile(path, make([]byte, bytes), 0o600); err != nil {
+	_ = os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(make([]byte, bytes))
+		err = errors.Join(err, f.Close(), os.Remove(path))
+	}
+	if err != nil {
 		return fmt.Errorf("no space to record the attachment: %w", err)
 	}
 	return nil
