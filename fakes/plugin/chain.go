@@ -149,8 +149,10 @@ func (c *call) chainDel() error {
 			return err
 		}
 	}
-	if c.has(chainRecordLast) && os.Remove(c.recordPath()+lastSuffix) != nil {
-		return nil
+	if c.has(chainRecordLast) {
+		if recorded := os.Remove(c.recordPath()+lastSuffix) == nil; !recorded {
+			return nil
+		}
 	}
 	mine := c.owner(prev)
 	if c.has(chainNoRestore) {
