@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/invoke"
@@ -43,7 +44,10 @@ type Options struct {
 	DeviceInfo devices.InfoDir
 	// Turns, unless nil, are taken by requests with large configurations.
 	Turns *Turns
-	Log   *slog.Logger
+	// SweepPatience is how long an ADD waits for a GC of its network before it ends
+	// that; zero means DefaultTimeLimit.
+	SweepPatience time.Duration
+	Log           *slog.Logger
 }
 
 // Engine carries out the requests. Its methods are safe for concurrent use.
@@ -95,6 +99,7 @@ func New(o Options) *Engine {
 		own:       ownNamespaces(),
 		info:      cmp.Or(o.DeviceInfo, devices.DefaultInfoDir),
 		turns:     o.Turns,
+		sweeps:    sweeps{patience: o.SweepPatience},
 		log:       o.Log,
 	}
 }

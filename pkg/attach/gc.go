@@ -242,7 +242,7 @@ func (e *Engine) sweep(ctx context.Context, name, config string, valid map[types
 	if err != nil {
 		return err
 	}
-	known, end, err := e.sweeps.start(ctx, name, valid)
+	ctx, known, end, err := e.sweeps.start(ctx, name, valid)
 	if err != nil {
 		return err
 	}

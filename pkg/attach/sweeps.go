@@ -3,8 +3,11 @@
 package attach
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -14,8 +17,13 @@ import (
 // sweeps keep GC and ADD apart without a lock that is held while a delegate
 // runs (SEC-11): a delegate's GC deletes every attachment that it is not told of.
 // What an ADD has begun is told to every sweep that starts later; an ADD that
-// began during a sweep of its own network waits for that one sweep.
+// began during a sweep of its own network waits for that one sweep, and ends it
+// when it has waited for too long: a tenant's definition may have the default
+// network's name, and plugins that hang one after the other.
 type sweeps struct {
+	// patience is how long an ADD waits; zero means DefaultTimeLimit.
+	patience time.Duration
+
 	mu sync.Mutex
 	// underway counts GCs, from before they read the ledger.
 	underway int
@@ -28,8 +36,12 @@ type sweeps struct {
 // sweep is one network's GC.
 type sweep struct {
 	valid map[types.GCAttachment]bool
+	stop  context.CancelCauseFunc
 	done  chan struct{}
 }
+
+// errAwaited ends a sweep that keeps an ADD waiting.
+var errAwaited = errors.New("a pod has waited for it too long")
 
 // open is called before a GC reads the ledger, and the function that it returns
 // when it has ended.
@@ -72,6 +84,8 @@ func (s *sweeps) await(ctx context.Context, network string, at types.GCAttachmen
 	if now == nil || now.valid[at] {
 		return nil
 	}
+	late := time.AfterFunc(cmp.Or(s.patience, DefaultTimeLimit), func() { now.stop(errAwaited) })
+	defer late.Stop()
 	select {
 	case <-now.done:
 		return nil // a later one knows of it
@@ -81,8 +95,9 @@ func (s *sweeps) await(ctx context.Context, network string, at types.GCAttachmen
 }
 
 // start begins the sweep of a network with what is valid for it, and waits for
-// one that another GC runs.
-func (s *sweeps) start(ctx context.Context, network string, valid map[types.GCAttachment]bool) (known map[types.GCAttachment]bool, end func(), err error) {
+// one that another GC runs. The sweep has to keep to the context that it returns.
+func (s *sweeps) start(ctx context.Context, network string, valid map[types.GCAttachment]bool) (
+	sweeping context.Context, known map[types.GCAttachment]bool, end func(), err error) {
 	for {
 		s.mu.Lock()
 		other := s.running[network]
@@ -93,7 +108,7 @@ func (s *sweeps) start(ctx context.Context, network string, valid map[types.GCAt
 		select {
 		case <-other.done:
 		case <-ctx.Done():
-			return nil, nil, cniError(context.Cause(ctx), "waiting for another GC of network "+network)
+			return nil, nil, nil, cniError(context.Cause(ctx), "waiting for another GC of network "+network)
 		}
 	}
 	defer s.mu.Unlock()
@@ -104,12 +119,14 @@ func (s *sweeps) start(ctx context.Context, network string, valid map[types.GCAt
 	for _, at := range s.begun[network] {
 		known[at] = true
 	}
-	this := &sweep{valid: known, done: make(chan struct{})}
+	sweeping, stop := context.WithCancelCause(ctx)
+	this := &sweep{valid: known, stop: stop, done: make(chan struct{})}
 	if s.running == nil {
 		s.running = map[string]*sweep{}
 	}
 	s.running[network] = this
-	return known, func() {
+	return sweeping, known, func() {
+		stop(nil)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.running, network)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -26,7 +27,7 @@ func TestSweepsKnowWhatBegan(t *testing.T) {
 		begin("before") // the ledger's list has it
 		closed := s.open()
 		begin("between")
-		valid, end, err := s.start(t.Context(), "n", map[types.GCAttachment]bool{at("before"): true})
+		_, valid, end, err := s.start(t.Context(), "n", map[types.GCAttachment]bool{at("before"): true})
 		if err != nil || !valid[at("before")] || !valid[at("between")] || len(valid) != 2 {
 			t.Fatalf("valid are %v, %v", valid, err)
 		}
@@ -56,7 +57,7 @@ func TestSweepsKnowWhatBegan(t *testing.T) {
 		if err := <-waited; err != nil {
 			t.Error(err)
 		}
-		valid, end, err = s.start(t.Context(), "n", nil)
+		_, valid, end, err = s.start(t.Context(), "n", nil)
 		if err != nil || !valid[at("during")] {
 			t.Errorf("the next sweep does not know of it: %v, %v", valid, err)
 		}
@@ -64,6 +65,31 @@ func TestSweepsKnowWhatBegan(t *testing.T) {
 		closed()
 		if s.begun != nil || len(s.running) != 0 {
 			t.Errorf("left: %v, %v", s.begun, s.running)
+		}
+	})
+}
+
+// TestAnADDEndsASweepThatLasts: plugins may hang one after the other (SEC-11).
+func TestAnADDEndsASweepThatLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sweeps{patience: time.Minute}
+		sweeping, _, end, err := s.start(t.Context(), "n", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			<-sweeping.Done()
+			if cause := context.Cause(sweeping); !errors.Is(cause, errAwaited) {
+				t.Error(cause)
+			}
+			end()
+		}()
+		began := time.Now()
+		if err := s.await(t.Context(), "n", types.GCAttachment{ContainerID: "c", IfName: "eth0"}); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(began); waited != time.Minute {
+			t.Errorf("it waited for %s", waited)
 		}
 	})
 }

@@ -129,8 +129,8 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		Planner: d.planner,
 		Ledger:  store, Turns: turns,
 		Exec: o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
-		DeviceInfo: devices.InfoDir(c.DeviceInfoDir),
-		Log:        o.Log,
+		DeviceInfo: devices.InfoDir(c.DeviceInfoDir), SweepPatience: time.Duration(c.DelegateTimeout),
+		Log: o.Log,
 	})
 	d.metrics = newMetrics(gate, d.engine, from, store.Count)
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {

@@ -5,12 +5,15 @@ package security
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/invoke"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 	"github.com/thicket-cni/thicket/fakes/mutants/seam"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/daemon"
 )
 
 // The profile security: delegates that hang and spend everybody's slots.
@@ -19,6 +22,36 @@ var fairnessMutants = []mutant.Mutant{
 		Fault: "a DEL that waits for a slot goes before everything else, however often it has hung"},
 	{Name: "slots-first-come", Cases: []string{"SEC-11"}, Daemon: slots(false),
 		Fault: "slots are given in the order of asking, to one that always hangs too"},
+	{Name: "gc-locks-node", Cases: []string{"SEC-11"}, Daemon: gcLocks,
+		Fault: "nothing is attached or deleted while GC's delegates run"},
+	{Name: "gc-ended-by-nobody", Cases: []string{"SEC-11"}, Daemon: func(a *seam.Assembly) {
+		a.Hook(func(h *seam.Hooks, _ daemon.Engine, o attach.Options) {
+			o.SweepPatience = time.Hour
+			h.Engine = daemon.NewEngine(o)
+		})
+	}, Fault: "an ADD waits for a GC of its network's name for as long as all its plugins hang"},
+}
+
+// gcLocks has GC keep everybody else out.
+func gcLocks(a *seam.Assembly) {
+	var collecting sync.RWMutex
+	a.Hook(func(h *seam.Hooks, next daemon.Engine, _ attach.Options) {
+		h.Gc = func(ctx context.Context, r *attach.Request) error {
+			collecting.Lock()
+			defer collecting.Unlock()
+			return next.GC(ctx, r)
+		}
+		h.OnAdd = func(ctx context.Context, r *attach.Request) (*types100.Result, error) {
+			collecting.RLock()
+			defer collecting.RUnlock()
+			return next.Add(ctx, r)
+		}
+		h.OnDel = func(ctx context.Context, r *attach.Request) error {
+			collecting.RLock()
+			defer collecting.RUnlock()
+			return next.Del(ctx, r)
+		}
+	})
 }
 
 // slots lets delegates in without regard to what they run for.
