@@ -47,6 +47,12 @@ const (
 	// FeatureChain means that the daemon attaches every pod to an auxiliary chain
 	// of plugins (Multus' auxiliaryCNIChainName).
 	FeatureChain spec.Feature = "chain"
+	// FeatureShimLog means that the shim's configuration has Multus' logging keys:
+	// logFile, logLevel, logToStderr.
+	FeatureShimLog spec.Feature = "shim-log"
+	// FeatureClient means that the target has the API's client functions: those of
+	// the target file's client, or, of a target without, package api's are its own.
+	FeatureClient spec.Feature = "client"
 	// FeatureMultusConfig means that the daemon's configuration has Multus' keys.
 	FeatureMultusConfig spec.Feature = "multus-config"
 	// FeatureNodeNetworks means that the daemon's configuration names the default
@@ -70,7 +76,7 @@ const (
 // Optional are the features that a thick plugin need not have to be complete:
 // another plugin's configuration, or ways of a cluster that not every cluster
 // has. A case about one of them does not apply to a target without it.
-var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation}
+var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation, FeatureShimLog, FeatureClient}
 
 // Features are all of them, with the words by which a skip names each.
 var Features = map[spec.Feature]string{
@@ -90,6 +96,8 @@ var Features = map[spec.Feature]string{
 	FeatureDevices:      "the devices of pods, from a kubelet whose socket can be named",
 	FeatureNodeConf:     "writing the node's CNI configuration",
 	FeatureChain:        "an auxiliary chain of plugins",
+	FeatureShimLog:      "Multus' logging keys in the shim's configuration",
+	FeatureClient:       "client functions of its own",
 	FeatureMultusConfig: "Multus' configuration of the daemon",
 	FeatureNodeNetworks: "a configuration that names the default network and networks for every pod",
 	FeaturePodDefault:   "a default network of a pod's own",

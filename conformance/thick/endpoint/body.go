@@ -67,7 +67,9 @@ func endpointNotJSON(ctx context.Context, e *thick.Env) {
 // endpointUnknownFields is EP-12. The bodies are written by hand: the names
 // must be the API's, not those that both sides happen to share.
 func endpointUnknownFields(ctx context.Context, e *thick.Env) {
-	e.DefaultNetwork(e.FakeList("default", script.Fake{Capabilities: map[string]bool{"portMappings": true}}))
+	e.DefaultNetwork(e.FakeList("default", script.Fake{
+		Capabilities: map[string]bool{"portMappings": true}, Add: script.FakeStep{Veth: true}, Del: script.FakeStep{Veth: true},
+	}))
 	e.Start(ctx)
 	s := e.Sandbox()
 	e.NoteAddOf(s.ID)

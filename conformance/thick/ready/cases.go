@@ -11,7 +11,7 @@ import (
 
 var cases = []thick.Case{
 	{
-		ID: "READY-01", Level: spec.Must, Source: "API", Body: readyCheckedNow,
+		ID: "READY-01", Level: spec.Must, Source: "API", Needs: []spec.Feature{thick.FeatureClient}, Body: readyCheckedNow,
 		Title: "CheckAPIReadyNow: nil when ready; without a daemon an error within 1 s that names the socket",
 	},
 	{
@@ -19,16 +19,16 @@ var cases = []thick.Case{
 		Title: "WaitUntilAPIReady returns within two poll periods after the daemon became ready",
 	},
 	{
-		ID: "READY-03", Level: spec.Must, Source: "API", Body: readyGivesUp,
+		ID: "READY-03", Level: spec.Must, Source: "API", Needs: []spec.Feature{thick.FeatureClient}, Body: readyGivesUp,
 		Slow: 61 * time.Second, Waits: true, Timeout: 90 * time.Second,
 		Title: "WaitUntilAPIReady gives up after APIReadyPollTimeout, not before and at most a second later",
 	},
 	{
-		ID: "READY-04", Level: spec.Must, Source: "#1221", Body: readySocketRecreated,
+		ID: "READY-04", Level: spec.Must, Source: "#1221", Needs: []spec.Feature{thick.FeatureClient}, Body: readySocketRecreated,
 		Title: "WaitUntilAPIReady survives the socket being removed and re-created while it waits",
 	},
 	{
-		ID: "READY-05", Level: spec.Must, Source: "OPS", Body: readySilentPeer,
+		ID: "READY-05", Level: spec.Must, Source: "OPS", Needs: []spec.Feature{thick.FeatureClient}, Body: readySilentPeer,
 		Title: "A peer that accepts and never answers does not hold the check past its deadline",
 	},
 	{

@@ -118,6 +118,9 @@ func shimStdoutOnly(ctx context.Context, e *thick.Env) {
 		{keys: map[string]any{"logFile": unusable, "logLevel": "debug"}},
 		{keys: map[string]any{"logFile": filepath.Join(e.Dir, "a-directory.log"), "logLevel": "debug"}},
 	} {
+		if len(row.keys) > 0 && !e.Supports(thick.FeatureShimLog) {
+			continue
+		}
 		ginkgo.By(string(node.MustJSON(row.keys)))
 		runs := shimRuns(ctx, e, thick.ShimConfig(func(config map[string]any) {
 			for key, value := range row.keys {

@@ -128,7 +128,7 @@ func shimErrorAsItCame(ctx context.Context, e *thick.Env) {
 
 // unusableConfigs are configurations with the key that the error must name,
 // "" for those that have none. They are made from a usable one.
-func unusableConfigs(good map[string]any) map[string]struct{ config, key string } {
+func unusableConfigs(good map[string]any, logging bool) map[string]struct{ config, key string } {
 	all := map[string]struct{ config, key string }{}
 	raw := func(what, config, key string) { all[what] = struct{ config, key string }{config, key} }
 	raw("nothing", "", "")
@@ -145,9 +145,11 @@ func unusableConfigs(good map[string]any) map[string]struct{ config, key string 
 	with("socket directory: a list", "daemonSocketDir", []string{"/run/multus"})
 	with("socket directory: an object", "daemonSocketDir", map[string]any{})
 	with("socket directory: longer than an address", "daemonSocketDir", "/"+strings.Repeat("d", 200))
-	with("log file: a boolean", "logFile", true)
-	with("log level: a number", "logLevel", 5)
-	with("log to stderr: a text", "logToStderr", "yes")
+	if logging {
+		with("log file: a boolean", "logFile", true)
+		with("log level: a number", "logLevel", 5)
+		with("log to stderr: a text", "logToStderr", "yes")
+	}
 	with("name: a number", "name", 5)
 	with("name: with a slash", "name", "a/b")
 	with("name: empty", "name", "")
@@ -164,7 +166,7 @@ func shimBadConfiguration(ctx context.Context, e *thick.Env) {
 	s := e.Sandbox()
 	var good map[string]any
 	Expect(json.Unmarshal(e.Request("ADD", s).Config, &good)).To(Succeed())
-	configs := unusableConfigs(good)
+	configs := unusableConfigs(good, e.Supports(thick.FeatureShimLog))
 	for _, what := range slices.Sorted(maps.Keys(configs)) {
 		for _, command := range []string{"ADD", "CHECK", "DEL"} {
 			run := e.Shim(ctx, command, s, thick.ShimConfigBytes([]byte(configs[what].config)))
