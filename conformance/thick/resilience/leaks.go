@@ -41,7 +41,7 @@ const (
 	// Every leakFurther-th sandbox asks for a further network: a leak of each
 	// delegate still shows, and delegates are most of the time that the case takes.
 	leakFurther = 3
-	// leakSmall is how many requests follow that run no delegate. A goroutine that
+	// leakSmall is how many requests come first that run no delegate. A goroutine that
 	// each leaves behind keeps some 50 MiB in the end.
 	leakSmall = 20000
 	// leakMemory is how many bytes a daemon's own memory may grow by meanwhile: a
@@ -73,6 +73,9 @@ func resilienceNoLeaks(ctx context.Context, e *thick.Env) {
 	}
 	idle := held(d)
 	attachInParallel(ctx, e, sandboxes, leakWarmUp)
+	if e.Supports(thick.FeatureProcess) {
+		smallRequests(ctx, e, d)
+	}
 	before := settled(d, idle)
 	began := time.Now()
 	attachInParallel(ctx, e, sandboxes, leakPairs)
@@ -87,9 +90,6 @@ func resilienceNoLeaks(ctx context.Context, e *thick.Env) {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of a sandbox after its last DEL")
 	}
 	Expect(e.HostLeftovers()).To(BeEmpty(), "what is left of the sandbox")
-	if e.Supports(thick.FeatureProcess) {
-		smallRequests(ctx, e, d)
-	}
 }
 
 // smallRequests asks for CHECKs of a container that nobody knows: what is seen
