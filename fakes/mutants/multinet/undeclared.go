@@ -32,9 +32,11 @@ func undeclaredMutants() []mutant.Mutant {
 			}
 		}), Fault: "the error names neither network nor capability"},
 	}
-	for capability, key := range map[string]string{
-		"ips": "ips", "mac": "mac", "portMappings": "portMappings", "bandwidth": "bandwidth", "infinibandGUID": "infiniband-guid",
-	} {
+	for _, capability := range []string{"ips", "mac", "portMappings", "bandwidth", "infinibandGUID"} {
+		key := capability
+		if capability == "infinibandGUID" {
+			key = "infiniband-guid"
+		}
 		all = append(all, mutant.Mutant{
 			Name: "undeclared-" + strings.ToLower(capability) + "-dropped", Cases: net18,
 			Fault: "what a selection asks for by " + key + " is dropped where no plugin declares " + capability,
