@@ -79,6 +79,8 @@ func securityKept(ctx context.Context, e *thick.Env) {
 		expectEnds(d)
 		unplant(planted)
 	}
+	// A command that lists records may fail while a directory of theirs is a pipe.
+	e.ListRecords = nil
 	for _, dir := range keptDirectories(e) {
 		ginkgo.By("a pipe in place of " + dir)
 		expectPipeBorne(ctx, e, dir)
