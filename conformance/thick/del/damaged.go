@@ -6,7 +6,6 @@ import (
 	"context"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/onsi/ginkgo/v2"
@@ -157,9 +156,9 @@ func attachmentsOf(calls []script.Call) []string {
 func keptAside(e *thick.Env, contents []string) []string {
 	ginkgo.GinkgoHelper()
 	var kept []string
-	Expect(filepath.WalkDir(e.CacheDir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
+	Expect(node.Walk(e.CacheDir, func(path string, entry fs.DirEntry) error {
+		if !entry.Type().IsRegular() {
+			return nil
 		}
 		content, err := os.ReadFile(path)
 		if err == nil && slices.Contains(contents, string(content)) {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/onsi/ginkgo/v2"
@@ -37,11 +36,14 @@ func WatchKept(e *thick.Env) *Kept {
 func filesBelow(dir string) map[string]string {
 	ginkgo.GinkgoHelper()
 	all := map[string]string{}
-	Expect(filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
+	Expect(node.Walk(dir, func(path string, entry fs.DirEntry) error {
+		if !entry.Type().IsRegular() {
+			return nil
 		}
-		all[path], err = thick.Stamp(path)
+		stamp, err := thick.Stamp(path)
+		if err == nil {
+			all[path] = stamp
+		}
 		return err
 	})).To(Succeed())
 	return all

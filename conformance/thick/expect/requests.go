@@ -111,17 +111,21 @@ func Naming(a *thick.Answer, variable, what string) {
 func Contents(e *thick.Env) map[string]string {
 	ginkgo.GinkgoHelper()
 	all := map[string]string{}
-	Expect(filepath.WalkDir(e.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == filepath.Join(e.Dir, "daemon.log") {
-			return err
+	Expect(node.Walk(e.Dir, func(path string, entry fs.DirEntry) error {
+		if path == filepath.Join(e.Dir, "daemon.log") {
+			return nil
 		}
 		all[path] = entry.Type().String()
 		if !entry.Type().IsRegular() || path == filepath.Join(e.Dir, "netns", entry.Name()) {
 			return nil
 		}
 		data, err := os.ReadFile(path)
+		if err != nil {
+			delete(all, path)
+			return err
+		}
 		all[path] += " " + string(data)
-		return err
+		return nil
 	})).To(Succeed())
 	return all
 }

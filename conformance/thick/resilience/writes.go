@@ -5,7 +5,6 @@ package resilience
 import (
 	"context"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -86,11 +85,11 @@ func watchCache(e *thick.Env) *fsnotify.Watcher {
 	ginkgo.GinkgoHelper()
 	w, err := fsnotify.NewWatcher()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(filepath.WalkDir(e.CacheDir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			err = w.Add(path)
+	Expect(node.Walk(e.CacheDir, func(path string, entry fs.DirEntry) error {
+		if !entry.IsDir() {
+			return nil
 		}
-		return err
+		return w.Add(path)
 	})).To(Succeed())
 	return w
 }

@@ -92,11 +92,11 @@ func securityKept(ctx context.Context, e *thick.Env) {
 func plantOdd(e *thick.Env, odd func(path string) error) (planted []string) {
 	ginkgo.GinkgoHelper()
 	dirs := []string{e.RunDir}
-	Expect(filepath.WalkDir(e.CacheDir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
+	Expect(node.Walk(e.CacheDir, func(path string, entry fs.DirEntry) error {
+		if entry.IsDir() {
 			dirs = append(dirs, path)
 		}
-		return err
+		return nil
 	})).To(Succeed())
 	results := filepath.Join(e.CacheDir, "results")
 	if err := os.Mkdir(results, 0o700); !errors.Is(err, fs.ErrExist) {

@@ -33,9 +33,9 @@ func watchNames(root string) func() []string {
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	Expect(err).NotTo(HaveOccurred())
 	dirs := map[int32]string{}
-	Expect(filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return err
+	Expect(node.Walk(root, func(path string, entry fs.DirEntry) error {
+		if !entry.IsDir() {
+			return nil
 		}
 		wd, err := unix.InotifyAddWatch(fd, path, unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_ONLYDIR)
 		dirs[int32(wd)] = path

@@ -70,10 +70,7 @@ func recordDirs(ctx context.Context, e *thick.Env) []string {
 // lies below it.
 func expectPrivateRecords(e *thick.Env, after string) {
 	ginkgo.GinkgoHelper()
-	Expect(filepath.WalkDir(e.CacheDir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
+	Expect(node.Walk(e.CacheDir, func(path string, entry fs.DirEntry) error {
 		var st syscall.Stat_t
 		if err := syscall.Lstat(path, &st); err != nil {
 			return err
