@@ -53,7 +53,9 @@ var mutants = []mutant.Mutant{
 	{Name: "hot-failure-ends-sandbox", Cases: []string{"HOT-08"}, Daemon: onHotAdd(func(ctx context.Context, r *attach.Request, sel *network.Selection, next daemon.Engine, _ attach.Options) (*types100.Result, error) {
 		result, err := next.HotAdd(ctx, r, sel)
 		if err != nil {
-			err = errors.Join(err, next.Del(ctx, r))
+			sandbox := *r
+			sandbox.Interface = "eth0"
+			err = errors.Join(err, next.Del(ctx, &sandbox))
 		}
 		return result, err
 	}), Fault: "a hot-plug that fails deletes the whole sandbox"},

@@ -3,6 +3,7 @@
 package resilience
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"time"
@@ -36,17 +37,20 @@ func removedAtStart(a *seam.Assembly) {
 	})
 }
 
-// editFought remembers the daemon's file and puts it back whenever it is gone.
+// editFought writes a file of its own from the first plugin of another program's
+// list whenever its own is gone.
 func editFought(a *seam.Assembly) {
 	a.OnListening(func() error {
 		path := filepath.Join(a.Config.CNIConfigDir, nodeConfFile)
 		go func() {
-			var last []byte
 			for range time.Tick(5 * time.Millisecond) {
-				if now, err := os.ReadFile(path); err == nil {
-					last = now
-				} else if last != nil {
-					_ = replaceFile(path, last)
+				var list struct{ Plugins []json.RawMessage }
+				chained, err := os.ReadFile(path + "list")
+				if err != nil || json.Unmarshal(chained, &list) != nil || len(list.Plugins) == 0 {
+					continue
+				}
+				if _, err := os.Lstat(path); err != nil {
+					_ = replaceFile(path, list.Plugins[0])
 				}
 			}
 		}()
