@@ -106,6 +106,9 @@ func runDaemon(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseLink(filepath.Join(e.cache, "results")); err != nil {
+		return err
+	}
 	listener, socket, err := listen(filepath.Join(conf.Run, "multus.sock"))
 	if err != nil {
 		return err
@@ -123,6 +126,15 @@ func runDaemon(ctx context.Context, arguments []string) error {
 	<-caring
 	socket.remove()
 	_ = s.http.Close()
+	return nil
+}
+
+// refuseLink fails when libcni's directory is a symlink: libcni would write and
+// remove what it leads to.
+func refuseLink(dir string) error {
+	if info, err := os.Lstat(dir); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		return fmt.Errorf("%s is a symlink; want a directory: put it back and start again", dir)
+	}
 	return nil
 }
 
