@@ -103,7 +103,11 @@ func (x *runner) ExecPlugin(ctx context.Context, path string, stdin []byte, envi
 	defer cancel()
 	out := &limited{full: cancel}
 	cmd := exec.Command(path) //nolint:noctx // it is ended together with what it started
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.WaitDelay = environ, bytes.NewReader(stdin), out, 2*time.Second
+	cmd.Env = environ
+	if !broken("runs-anything") {
+		cmd.Env = append(slices.Clone(environ), delegateMark+"=1")
+	}
+	cmd.Stdin, cmd.Stdout, cmd.WaitDelay = bytes.NewReader(stdin), out, 2*time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if broken("leaves-strays") {
 		cmd.SysProcAttr.Pdeathsig = 0

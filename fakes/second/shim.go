@@ -45,7 +45,25 @@ type shim struct {
 	env map[string]string
 }
 
+// delegateMark is in the environment of every delegate. A shim that has it was
+// executed by a delegate, a script for example, and would lead back to the daemon.
+const delegateMark = "CNI_DELEGATE_OF_SECOND"
+
+// ofDelegate stands for a shim that a delegate executes: it serves nothing, and
+// has nothing to delete.
+func ofDelegate() skel.CNIFuncs {
+	refuse := func(*skel.CmdArgs) error {
+		return types.NewError(types.ErrInvalidNetworkConfig, "the shim is not a delegate", "a delegate of thicket-second executed it")
+	}
+	nothing := func(*skel.CmdArgs) error { return nil }
+	return skel.CNIFuncs{Add: refuse, Check: refuse, Status: refuse, Del: nothing, GC: nothing}
+}
+
 func runShim() {
+	if os.Getenv(delegateMark) != "" {
+		skel.PluginMainFuncs(ofDelegate(), cniversion.All, "thicket-second "+release)
+		return
+	}
 	fault = faultOfShim()
 	s := &shim{env: map[string]string{}}
 	for _, pair := range os.Environ() {
