@@ -72,7 +72,7 @@ root:
 # What a machine without a C compiler cannot have is reported with what was skipped.
 NO_RACE := {"Action":"output","Package":"race","Test":"race detector","Output":"no C compiler was found: apt-get install gcc libc6-dev"}\n{"Action":"skip","Package":"race","Test":"race detector"}\n
 
-# The order of the suite's cases; empty is another one each time.
+# The order of the suite's cases, and what chaos does; empty is another one each time.
 SEED ?=
 
 .PHONY: test
@@ -119,12 +119,11 @@ bench-memory: root build k8s ## measure the daemon's memory with an API server o
 	@$(BIN)/thicket-conformance bench --target conformance/targets/thicket-kubernetes.yaml --scenarios idle
 
 CHAOSTIME ?= 10m
-SEED ?= 0
 
 .PHONY: chaos
 chaos: root build ## 30 pods come and go for CHAOSTIME (10m) while the daemon is killed, stopped and cannot write; SEED repeats a run's choices
 	@mkdir -p report
-	@$(BIN)/thicket-conformance chaos --target $(or $(CHAOSTARGET),conformance/targets/thicket.yaml) --time $(CHAOSTIME) --seed $(SEED) --json report/chaos.json
+	@$(BIN)/thicket-conformance chaos --target $(or $(CHAOSTARGET),conformance/targets/thicket.yaml) --time $(CHAOSTIME) --seed $(or $(SEED),0) --json report/chaos.json
 
 FUZZTIME ?= 30s
 
