@@ -110,9 +110,18 @@ func (c *chaos) end(how string, random *rand.Rand) error {
 	return c.serve()
 }
 
+// shimPatience is how long a shim waits at least for a daemon that accepts and does
+// not answer. After that it may take it for one that is not there: STATUS fails,
+// and DEL is kept for later (SHIM-07).
+const shimPatience = 500 * time.Millisecond
+
 // pause stops the daemon for a while.
 func (c *chaos) pause(d time.Duration) error {
-	over := c.timeline.begin(stopped, fmt.Sprintf("SIGSTOP for %s", d.Round(time.Millisecond)))
+	means := stopped
+	if d > shimPatience {
+		means = away
+	}
+	over := c.timeline.begin(means, fmt.Sprintf("SIGSTOP for %s", d.Round(time.Millisecond)))
 	defer over()
 	c.did("SIGSTOP and SIGCONT")
 	pid := c.now().PID()

@@ -13,9 +13,9 @@ import (
 type kind int
 
 const (
-	// away means that the daemon is not there, or ends.
+	// away means that the daemon is not there, ends, or seems not to be there.
 	away kind = 1 << iota
-	// stopped means that the daemon is there and does nothing. It is a reason to
+	// stopped means that the daemon does nothing for a moment. It is a reason to
 	// be late, and none to fail.
 	stopped
 	// readOnly means that the daemon's directory cannot be written. What changes
