@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/thicket-cni/thicket/conformance/target"
@@ -55,7 +56,7 @@ func keysOf(name string) []string {
 func suggestion(word string, known []string) string {
 	nearest, least := "", len(word)/2+1
 	for _, k := range known {
-		if d := distance(word, k); d < least {
+		if d := levenshtein.ComputeDistance(word, k); d < least {
 			nearest, least = k, d
 		}
 	}
@@ -63,26 +64,4 @@ func suggestion(word string, known []string) string {
 		return fmt.Sprintf("; is %q meant?", nearest)
 	}
 	return "; there are " + strings.Join(known, ", ")
-}
-
-// distance is the number of letters to insert, remove or replace to make one word
-// of another.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

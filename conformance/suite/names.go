@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Pick returns the names that are asked for, in the order of all. Each one asked
@@ -43,34 +45,15 @@ func example(all []string) string {
 	return first + "*"
 }
 
-// nearest says which name is most like the one asked for, "" when there is none.
+// nearest says which name is most like the one asked for, in whatever case it is;
+// "" when there is none.
 func nearest(asked string, all []string) string {
 	if len(all) == 0 {
 		return ""
 	}
-	best := slices.MinFunc(all, func(a, b string) int { return distance(asked, a) - distance(asked, b) })
+	distance := func(name string) int {
+		return levenshtein.ComputeDistance(strings.ToUpper(asked), strings.ToUpper(name))
+	}
+	best := slices.MinFunc(all, func(a, b string) int { return distance(a) - distance(b) })
 	return fmt.Sprintf("; the nearest is %s", best)
-}
-
-// distance is how many letters have to be put in, taken out or changed to make
-// one name of the other, in whatever case they are (Levenshtein's distance).
-func distance(a, b string) int {
-	a, b = strings.ToUpper(a), strings.ToUpper(b)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

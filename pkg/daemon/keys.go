@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // multusKeys are keys of Multus' configuration that have no effect here: they
@@ -51,28 +53,10 @@ func configKeys() []string {
 
 // nearest returns the candidate with the smallest edit distance to word.
 func nearest(word string, candidates []string) string {
+	distance := func(candidate string) int {
+		return levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(candidate))
+	}
 	return slices.MinFunc(candidates, func(a, b string) int {
-		return distance(strings.ToLower(word), strings.ToLower(a)) - distance(strings.ToLower(word), strings.ToLower(b))
+		return distance(a) - distance(b)
 	})
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
