@@ -13,9 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/target"
 )
 
 // judged are the versions of CNI by which a plugin is judged, of those that it
@@ -184,27 +184,11 @@ func (t *Target) HasVariant(name string) bool { return t.file.Plugin.Variants[na
 
 // render replaces what a template refers to.
 func render(key, text string, v Values) (string, error) {
-	tmpl, err := template.New(key).Option("missingkey=error").Parse(text)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
-	}
-	var out strings.Builder
-	if err := tmpl.Execute(&out, v); err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
-	}
-	return out.String(), nil
+	return target.Render(key, text, v, nil)
 }
 
 func renderAll(key string, texts []string, v Values) ([]string, error) {
-	var all []string
-	for _, text := range texts {
-		out, err := render(key, text, v)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, out)
-	}
-	return all, nil
+	return target.RenderAll(key, texts, v, nil)
 }
 
 // resolve makes the paths of executables absolute and looks for them.

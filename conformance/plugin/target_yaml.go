@@ -21,7 +21,7 @@ import (
 
 // TargetAPIVersion and TargetKind head every target file of a plugin.
 const (
-	TargetAPIVersion = "conformance.thicket-cni.io/v1alpha1"
+	TargetAPIVersion = target.APIVersion
 	TargetKind       = "Plugin"
 )
 

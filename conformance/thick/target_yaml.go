@@ -53,7 +53,7 @@ func (t *yamlTarget) place(f target.PlacedFile, p Paths) error {
 
 // TargetAPIVersion and TargetKind head every target file.
 const (
-	TargetAPIVersion = "conformance.thicket-cni.io/v1alpha1"
+	TargetAPIVersion = target.APIVersion
 	TargetKind       = "Target"
 )
 
@@ -284,15 +284,7 @@ var functions = template.FuncMap{
 }
 
 func (t *yamlTarget) render(key, text string, p Paths) (string, error) {
-	tmpl, err := template.New(key).Funcs(functions).Option("missingkey=error").Parse(text)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
-	}
-	var out strings.Builder
-	if err := tmpl.Execute(&out, p); err != nil {
-		return "", fmt.Errorf("%s: %w", key, err)
-	}
-	return out.String(), nil
+	return target.Render(key, text, p, functions)
 }
 
 func (t *yamlTarget) renderJSON(key, text string, p Paths) ([]byte, error) {
@@ -308,15 +300,7 @@ func (t *yamlTarget) renderJSON(key, text string, p Paths) ([]byte, error) {
 }
 
 func (t *yamlTarget) renderAll(key string, texts []string, p Paths) ([]string, error) {
-	var all []string
-	for _, text := range texts {
-		out, err := t.render(key, text, p)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, out)
-	}
-	return all, nil
+	return target.RenderAll(key, texts, p, functions)
 }
 
 // Name implements Target.
