@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -67,7 +66,7 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 		return fmt.Errorf("--target %s: bench measures thick plugins", f.target)
 	}
 	measured := bench.Settings{
-		Settings: thick.Settings{Target: target, FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets},
+		Settings: f.thick(target),
 		Nop:      f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
 	}
 	for _, s := range f.scenarios {
@@ -107,14 +106,8 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 }
 
 func (f *benchFlags) write(report *bench.Report) error {
-	if f.json != "" {
-		data, err := json.MarshalIndent(report, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(f.json, append(data, '\n'), 0o644); err != nil { //nolint:gosec // a report is to be read
-			return err
-		}
+	if err := writeJSON(f.json, report); err != nil {
+		return err
 	}
 	if f.html == "" {
 		return nil

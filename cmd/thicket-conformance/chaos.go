@@ -4,13 +4,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,15 +42,12 @@ func chaosCommand() *cobra.Command {
 		RunE:    func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
 	}
 	f.register(c)
-	beside := besideSelf()
 	c.Flags().DurationVar(&f.time, "time", 10*time.Minute, "how long the daemon is disturbed")
 	c.Flags().IntVar(&f.slots, "slots", 30, "how many pods there are at once")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "what the slots and the disturbances are drawn by; 0 is another one each time. The same seed makes the same choices, but not the same timing")
 	c.Flags().StringVar(&f.json, "json", "", "write the report to this `file`")
 	c.Flags().StringVar(&f.mutant, "mutant", "", "in place of --target: a daemon of Thicket with one deliberate fault, by its `name`, to show that chaos can fail")
-	c.Flags().StringVar(&f.binary, "mutants", filepath.Join(beside, "thicket-mutants"), "the program of the mutants, a `file`")
-	c.Flags().StringVar(&f.shim, "shim", filepath.Join(beside, "thicket-shim"), "the shim of mutants, a `file`")
-	c.Flags().StringVar(&f.installer, "installer", filepath.Join(beside, "thicketd"), "the installer of mutants, a `file`")
+	f.registerPrograms(c.Flags())
 	return c
 }
 
@@ -79,8 +74,7 @@ func (f *chaosFlags) run(ctx context.Context, out, progress io.Writer) error {
 	if !ok {
 		return fmt.Errorf("--target %s: chaos is for thick plugins", f.target)
 	}
-	s := chaos.Settings{For: f.time, Slots: f.slots, Seed: f.seed,
-		Settings: thick.Settings{Target: target, FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}}
+	s := chaos.Settings{For: f.time, Slots: f.slots, Seed: f.seed, Settings: f.thick(target)}
 	if conformance.IsChild() {
 		suite.RunChild(suite.Child{Settings: suite.Settings{Subject: target, Tasks: map[string]suite.Task{
 			chaos.Task: func(c suite.Settings) (any, error) { return chaos.Judge(s, c.WorkDir) },
@@ -97,14 +91,8 @@ func (f *chaosFlags) run(ctx context.Context, out, progress io.Writer) error {
 		return err
 	}
 	report.Print(out)
-	if f.json != "" {
-		data, err := json.MarshalIndent(report, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(f.json, append(data, '\n'), 0o644); err != nil { //nolint:gosec // a report is to be read
-			return err
-		}
+	if err := writeJSON(f.json, report); err != nil {
+		return err
 	}
 	if !report.Sound() {
 		return errFailed

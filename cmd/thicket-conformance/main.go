@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/inprocess"
+	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/pkg/buildinfo"
 )
 
@@ -96,6 +98,11 @@ func (f *targetFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.plugins, "plugins", filepath.Join(beside, "cni"), "the real plugins (bridge, host-local, …), a `directory`")
 }
 
+// thick are the settings of a target that is a thick plugin.
+func (f *targetFlags) thick(target thick.Target) thick.Settings {
+	return thick.Settings{Target: target, FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
+}
+
 // names reports whether a flag is one of those that name a target and what its
 // cases need.
 func (f *targetFlags) names(flag string) bool {
@@ -109,6 +116,18 @@ func besideSelf() string {
 		return "."
 	}
 	return filepath.Dir(self)
+}
+
+// writeJSON writes a report to a file; an empty path means none.
+func writeJSON(path string, report any) error {
+	if path == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o644) //nolint:gosec // a report is to be read
 }
 
 func (f *targetFlags) settings() (conformance.Settings, error) {

@@ -64,11 +64,9 @@ func mutantsCommand() *cobra.Command {
 	beside := besideSelf()
 	flags := c.Flags()
 	_ = flags.MarkHidden("target")
-	flags.StringVar(&f.binary, "mutants", filepath.Join(beside, "thicket-mutants"), "the program of the mutants, a `file`")
 	flags.StringVar(&f.second, "second", filepath.Join(beside, "thicket-second"), "the program of the second implementation's mutants, a `file`")
 	flags.StringVar(&f.thin, "thin", filepath.Join(beside, "thin-plugin"), "the program of the CNI plugins that are mutants, a `file`")
-	flags.StringVar(&f.shim, "shim", filepath.Join(beside, "thicket-shim"), "the shim of mutants that are daemons, a `file`")
-	flags.StringVar(&f.installer, "installer", filepath.Join(beside, "thicketd"), "the installer of mutants that are not, a `file`")
+	f.registerPrograms(flags)
 	flags.StringSliceVar(&f.choice.Names, "only", nil, "only these mutants, by `name` or pattern")
 	flags.StringSliceVar(&f.choice.IDs, "ids", nil, "only the mutants that these cases claim, by `id` or pattern, such as SOCK-*")
 	flags.StringVar(&f.report, "report", "", "write mutants.json into this `directory`")
@@ -79,6 +77,14 @@ func mutantsCommand() *cobra.Command {
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show why each case failed, and the daemon's log of what went wrong")
 	f.registerHidden(flags)
 	return c
+}
+
+// registerPrograms adds the flags that name what a mutant of Thicket is made of.
+func (f *mutantsFlags) registerPrograms(flags *pflag.FlagSet) {
+	beside := besideSelf()
+	flags.StringVar(&f.binary, "mutants", filepath.Join(beside, "thicket-mutants"), "the program of the mutants, a `file`")
+	flags.StringVar(&f.shim, "shim", filepath.Join(beside, "thicket-shim"), "the shim of mutants that are daemons, a `file`")
+	flags.StringVar(&f.installer, "installer", filepath.Join(beside, "thicketd"), "the installer of mutants that are not, a `file`")
 }
 
 // The flags that a child process gets beside those of the command itself.

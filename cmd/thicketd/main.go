@@ -53,21 +53,11 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == "install" {
-		return install(args[1:], stdout, stderr)
+	subcommands := map[string]func(args []string, stdout, stderr io.Writer) error{"install": install, "uninstall": uninstall, "records": records}
+	if len(args) > 0 && subcommands[args[0]] != nil {
+		return subcommands[args[0]](args[1:], stdout, stderr)
 	}
-	if len(args) > 0 && args[0] == "uninstall" {
-		return uninstall(args[1:], stdout, stderr)
-	}
-	if len(args) > 0 && args[0] == "records" {
-		return records(args[1:], stdout, stderr)
-	}
-	flags := flag.NewFlagSet("thicketd", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("thicketd", usage, stderr)
 	file := flags.String("config", defaultConfigFile, "the configuration, a JSON `file`")
 	check := flags.Bool("check-config", false, "read the configuration, print what is wrong with it, and end")
 	list := flags.Bool("ledger-list", false, "print the recorded sandboxes as a table and end")
@@ -97,6 +87,18 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	return serve(config)
+}
+
+// newFlags makes the flags of a command, whose help is the usage and then the
+// flags.
+func newFlags(name, usage string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	return flags
 }
 
 // silent keeps the flag package's errors from being printed twice.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -31,19 +30,14 @@ Flags:
 // records lists what is recorded, without a configuration: a node whose daemon
 // is gone can be asked, too.
 func records(args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("thicketd records", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, recordsUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("thicketd records", recordsUsage, stderr)
 	cniDir := flags.String("cni-dir", "/var/lib/cni/multus", "the `directory` of the records (cniDir)")
 	pendingDir := flags.String("pending-dir", "", "the `directory` of DELs for later (default: pending in that of the records)")
 	if err := flags.Parse(args); err != nil {
 		return silent(err)
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("records: %q is not a flag; see thicketd records --help", flags.Arg(0))
+		return fmt.Errorf("records: unknown flag %q; see thicketd records --help", flags.Arg(0))
 	}
 	if *pendingDir == "" {
 		*pendingDir = api.PendingDir(*cniDir)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"debug/buildinfo"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -38,12 +37,7 @@ Flags:
 // uninstall takes the configuration and the plugins away, in this order: a
 // runtime must not find a configuration whose plugin is missing (RES-10).
 func uninstall(args []string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("thicketd uninstall", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprint(stderr, uninstallUsage)
-		flags.PrintDefaults()
-	}
+	flags := newFlags("thicketd uninstall", uninstallUsage, stderr)
 	dest := flags.String("dest", "", "the runtime's plugin `directory`, such as /opt/cni/bin")
 	confDir := flags.String("conf-dir", "/etc/cni/net.d", "the runtime's configuration `directory` (cniConfigDir)")
 	stay := flags.Bool("stay", false, "afterwards wait for SIGTERM, as the container of a DaemonSet has to")
@@ -52,7 +46,7 @@ func uninstall(args []string, stdout, stderr io.Writer) error {
 	}
 	switch {
 	case flags.NArg() > 0:
-		return fmt.Errorf("uninstall: %q is not a flag; see thicketd uninstall --help", flags.Arg(0))
+		return fmt.Errorf("uninstall: unknown flag %q; see thicketd uninstall --help", flags.Arg(0))
 	case *dest == "":
 		return errors.New("uninstall: --dest is missing; name the runtime's plugin directory, such as /opt/cni/bin")
 	}
