@@ -23,7 +23,7 @@ type Config struct {
 	// Settings.
 	FakeDelegate, PluginDir      string
 	Kubeconfig, KubernetesAssets string
-	// NoPreflight is that of Settings.
+	// NoPreflight is the one of Settings.
 	NoPreflight bool
 	// Parallel and Seed are those of Options.
 	Parallel int

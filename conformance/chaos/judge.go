@@ -59,7 +59,7 @@ func (c *chaos) count(what string, v verdict) {
 // storyLines bounds what a violation tells of the daemon's log.
 const storyLines = 15
 
-// violate notes that something is that must not be, and returns false.
+// violate notes a state that must not be, and returns false.
 func (s *slot) violate(format string, args ...any) bool {
 	s.violatedBy(&past{s.box, s.entered, slices.Clone(s.story)}, format, args...)
 	return false

@@ -27,7 +27,7 @@ type outcome struct {
 	what  string
 	began time.Time
 	ok    bool
-	// code is that of the CNI error, 0 where none came.
+	// code is the CNI error's, 0 where none came.
 	code uint
 	// text says what came instead of a success.
 	text string

@@ -25,7 +25,7 @@ type Attachment struct {
 	Config map[string]any
 	// Base is the previous plugin's result, which ADD gets; nil without one.
 	Base map[string]any
-	// Result is that of the last ADD that succeeded, which later commands get as
+	// Result is what the last successful ADD returned, which later commands get as
 	// prevResult; nil before.
 	Result *Result
 

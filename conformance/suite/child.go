@@ -45,7 +45,7 @@ func IsChild() bool { return os.Getenv(envCase) != "" }
 type Child struct {
 	Settings
 	Catalog *Catalog
-	// Survey is that of Options.
+	// Survey is the one of Options.
 	Survey *Case
 }
 

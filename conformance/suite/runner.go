@@ -50,7 +50,7 @@ type Options struct {
 	// Seed decides on the order of the cases. Long cases come first all the same.
 	// The report tells it; 0 chooses one.
 	Seed uint64
-	// Survey is a case that is no row: its notes are the features that the subject
+	// Survey is a case beside the rows: its notes are the features that the subject
 	// has and does not declare. Nil means that they are not looked for.
 	Survey *Case
 	// Keep is a directory for what the cases made: directories, logs, calls and

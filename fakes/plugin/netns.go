@@ -21,7 +21,7 @@ type namespace struct {
 
 // openNamespace opens what CNI_NETNS names. A missing one, and something else
 // than a network namespace, means that there is no container (code 3). The
-// plugin's own is refused: it is no container's.
+// plugin's own is refused: it belongs to no container.
 func (c *call) openNamespace() (*namespace, error) {
 	// What hangs when it is opened, such as a FIFO, is not a namespace.
 	fd, err := unix.Open(c.env.netns, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)

@@ -10,7 +10,7 @@ import (
 )
 
 // vethCheck compares what the result says of this plugin's interfaces with what
-// the kernel has. What later plugins added is no difference (CNI §2).
+// the kernel has. What later plugins added does not count as a difference (CNI §2).
 func (c *call) vethCheck() error {
 	switch c.fault {
 	case checkUnimplemented:

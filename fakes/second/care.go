@@ -182,7 +182,7 @@ func (e *engine) careOnce(ctx context.Context, next map[string]time.Time) {
 }
 
 // despool carries out one DEL that a shim left, and forgets it when it is done.
-// What is no such DEL is set aside, one file for all that are damaged.
+// What is not such a DEL is set aside, one file for all that are damaged.
 func (e *engine) despool(ctx context.Context, path string) error {
 	data, err := readRegular(path, largestSpooled)
 	var req request

@@ -22,7 +22,7 @@ var delCases = []plugin.Case{
 	{ID: "PLUG-14", Level: spec.Must, Source: "CNI §2 DEL, plugins#685, sriov-cni#164, cilium#40843",
 		Title: "DEL with CNI_NETNS unset, empty or gone succeeds and releases the address", Body: delWithoutNamespace},
 	{ID: "PLUG-15", Level: spec.Should, Source: "CNI §2 DEL, nerdctl#1872, CRIO#438",
-		Title: "The same when CNI_NETNS is a file that is no namespace; and host resources (masquerade rules, links) go too", Body: delWithFile},
+		Title: "The same when CNI_NETNS is a file but not a namespace; and host resources (masquerade rules, links) go too", Body: delWithFile},
 	{ID: "PLUG-16", Level: spec.Must, Source: "CNI §2 DEL",
 		Title: "DEL touches no other attachment, neither of the same container nor of others", Body: delAlone},
 }

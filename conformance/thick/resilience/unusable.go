@@ -150,10 +150,7 @@ func keptAsideIsBounded(ctx context.Context, e *thick.Env, d *thick.Daemon) {
 
 func bytesBelow(dir string) int64 {
 	var total int64
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // it went meanwhile
-		}
+	_ = node.Walk(dir, func(_ string, entry fs.DirEntry) error {
 		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
 			total += info.Size()
 		}
