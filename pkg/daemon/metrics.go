@@ -101,11 +101,12 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	within := portTimeout
 	if d.config.EnablePprof {
 		within = profileTimeout
-		mux.Handle("/debug/pprof/", readPromptly(pprof.Index))
-		mux.Handle("/debug/pprof/cmdline", readPromptly(pprof.Cmdline))
-		mux.Handle("/debug/pprof/profile", readPromptly(pprof.Profile))
-		mux.Handle("/debug/pprof/symbol", readPromptly(pprof.Symbol))
-		mux.Handle("/debug/pprof/trace", readPromptly(pprof.Trace))
+		profiles := newOneProfile()
+		mux.Handle("/debug/pprof/", profiles.handle(pprof.Index))
+		mux.Handle("/debug/pprof/cmdline", profiles.handle(pprof.Cmdline))
+		mux.Handle("/debug/pprof/profile", profiles.handle(pprof.Profile))
+		mux.Handle("/debug/pprof/symbol", profiles.handle(pprof.Symbol))
+		mux.Handle("/debug/pprof/trace", profiles.handle(pprof.Trace))
 	}
 	address := net.JoinHostPort(d.config.MetricsAddress, strconv.Itoa(d.config.MetricsPort))
 	if err := d.servePort(ctx, address, mux, within); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {

@@ -47,6 +47,27 @@ func (d *Daemon) servePort(ctx context.Context, address string, handler http.Han
 	return server.Serve(&boundedListener{Listener: l})
 }
 
+// oneProfile lets one request at a time through to handlers that share it, and
+// answers 503 to the others. A profile costs processor time that any process of
+// the node may ask for, 500 at once seen to keep the metrics from being answered
+// (SEC-14).
+type oneProfile struct{ taken chan struct{} }
+
+func newOneProfile() *oneProfile { return &oneProfile{make(chan struct{}, 1)} }
+
+func (o *oneProfile) handle(next http.HandlerFunc) http.Handler {
+	prompt := readPromptly(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case o.taken <- struct{}{}:
+			defer func() { <-o.taken }()
+			prompt.ServeHTTP(w, r)
+		default:
+			http.Error(w, "another profile is being taken; try again when it is done", http.StatusServiceUnavailable)
+		}
+	})
+}
+
 // readPromptly ends an answer whose client reads nothing for portTimeout, however
 // long the answer may take as a whole: the runtime keeps what it has traced in
 // memory until somebody takes it.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 )
@@ -68,5 +69,32 @@ func dialWhenServed(t *testing.T, address string) (net.Conn, error) {
 			return conn, err
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestOneProfileAtATime asks for a profile while another one is being taken.
+func TestOneProfileAtATime(t *testing.T) {
+	profiles := newOneProfile()
+	begun, end := make(chan struct{}), make(chan struct{})
+	long := profiles.handle(func(http.ResponseWriter, *http.Request) { close(begun); <-end })
+	short := profiles.handle(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "profile") })
+	ask := func() int {
+		w := httptest.NewRecorder()
+		short.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/heap", http.NoBody))
+		return w.Code
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		long.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/debug/pprof/profile", http.NoBody))
+	}()
+	<-begun
+	if code := ask(); code != http.StatusServiceUnavailable {
+		t.Errorf("beside another profile: status %d, not 503", code)
+	}
+	close(end)
+	<-done
+	if code := ask(); code != http.StatusOK {
+		t.Errorf("after it: status %d, not 200", code)
 	}
 }
