@@ -36,6 +36,7 @@ Usage:
   thicketd records [--cni-dir DIR]           print what is recorded, a container and an interface in each line, and end
   thicketd install --dest DIR [--shim FILE]  put the shim (and thicket-passthrough beside it) into the runtime's plugin directory
   thicketd uninstall --dest DIR [--conf-dir DIR]  take the generated configuration and these plugins away
+  thicketd approve [--kubeconfig FILE]       approve the certificates that nodes ask for themselves, until SIGTERM
   thicketd --version
 
 Flags:
@@ -53,7 +54,7 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
-	subcommands := map[string]func(args []string, stdout, stderr io.Writer) error{"install": install, "uninstall": uninstall, "records": records}
+	subcommands := map[string]func(args []string, stdout, stderr io.Writer) error{"install": install, "uninstall": uninstall, "records": records, "approve": approve}
 	if len(args) > 0 && subcommands[args[0]] != nil {
 		return subcommands[args[0]](args[1:], stdout, stderr)
 	}

@@ -71,6 +71,27 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestApprover: the approver may decide on requests of one signer and do nothing
+// else, and starts where no pod network is yet.
+func TestApprover(t *testing.T) {
+	g := NewWithT(t)
+	const file = "per-node-certificate/approver.yaml"
+	role := one[rbacv1.ClusterRole](t, file, "ClusterRole")
+	for _, rule := range role.Rules {
+		g.Expect(rule.APIGroups).To(Equal([]string{"certificates.k8s.io"}))
+		g.Expect(slices.Concat(rule.Resources, rule.Verbs)).NotTo(ContainElement(ContainSubstring("*")), "%v", rule)
+		if slices.Contains(rule.Verbs, "approve") {
+			g.Expect(rule.ResourceNames).To(Equal([]string{"kubernetes.io/kube-apiserver-client"}))
+		}
+	}
+	pod := one[appsv1.Deployment](t, file, "Deployment").Spec.Template.Spec
+	g.Expect(pod.HostNetwork).To(BeTrue())
+	g.Expect(pod.Containers).To(HaveLen(1))
+	g.Expect(pod.Containers[0].Image).To(Equal("thicket"), "overlays name the image by this name")
+	g.Expect(pod.Containers[0].Command).To(Equal([]string{"/thicketd", "approve"}))
+	g.Expect(pod.ServiceAccountName).To(Equal(one[corev1.ServiceAccount](t, file, "ServiceAccount").Name))
+}
+
 // TestDefinitions: the cluster's definitions are those that the suite makes.
 func TestDefinitions(t *testing.T) {
 	g := NewWithT(t)
