@@ -3,19 +3,17 @@
 package plugin
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/strict"
 	"github.com/thicket-cni/thicket/conformance/target"
 )
 
@@ -109,10 +107,8 @@ type Override struct {
 // Parse is the function Parse with the override.
 func (o Override) Parse(data []byte, source string) (*Target, error) {
 	t := &Target{source: source}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&t.file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, explain(source, err)
+	if err := strict.Decode(data, &t.file); err != nil {
+		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	t.file.Name, t.file.Plugin.Path = cmp.Or(o.Name, t.file.Name), cmp.Or(o.Path, t.file.Plugin.Path)
 	if err := target.Expand(&t.file, data); err != nil {
@@ -172,7 +168,7 @@ func (t *Target) validate() error {
 	}
 	for _, feature := range f.Features {
 		if Features[feature] == "" {
-			return fmt.Errorf("features: %q is unknown%s", feature, suggestion(string(feature), featureNames()))
+			return fmt.Errorf("features: %q is unknown%s", feature, strict.Suggestion(feature, slices.Sorted(maps.Keys(Features))))
 		}
 	}
 	if f.Daemon.Ready != "" && len(f.Daemon.Command) == 0 {

@@ -3,13 +3,12 @@
 package thick
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,10 +16,9 @@ import (
 	"strings"
 	"text/template"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/strict"
 	"github.com/thicket-cni/thicket/conformance/target"
 )
 
@@ -149,10 +147,8 @@ type Override struct {
 // Parse is ParseTarget with the override.
 func (o Override) Parse(data []byte, source, root string) (Target, error) {
 	t := &yamlTarget{source: source}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
 	// An empty file is one without an apiVersion, which validate explains.
-	if err := dec.Decode(&t.file); err != nil && !errors.Is(err, io.EOF) {
+	if err := strict.Decode(data, &t.file); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
 	}
 	o.apply(&t.file)
@@ -208,7 +204,7 @@ func (t *yamlTarget) validate() error {
 	for _, feature := range f.Features {
 		switch {
 		case Features[feature] == "":
-			return fmt.Errorf("feature %q is unknown", feature)
+			return fmt.Errorf("feature %q is unknown%s", feature, strict.Suggestion(feature, slices.Sorted(maps.Keys(Features))))
 		case feature == FeatureInstall && len(f.Install) == 0:
 			return errors.New("feature install needs the key install: the installer's command")
 		case feature == FeatureKubernetes && slices.Contains(f.Features, FeatureStandalone):

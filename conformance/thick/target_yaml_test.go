@@ -53,7 +53,9 @@ func TestLoadTarget(t *testing.T) {
 		t.Errorf("an absolute root: %v", err)
 	}
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown key":          {"kind:", "colour: red\nkind:", "colour"},
+		"unknown key":          {"kind:", "colour: red\nkind:", `line 2: the key "colour" is unknown`},
+		"misspelt key":         {"  command:", "  comand:", `line 7: the key "comand" is unknown; is "command" meant?`},
+		"misspelt feature":     {"[kill]", "[kil]", `feature "kil" is unknown; is "kill" meant?`},
 		"api version":          {"v1alpha1", "v9", "v1alpha1"},
 		"no name":              {"name: x", "name: ''", "name"},
 		"no shim":              {"shim: {path: shim,", "shim: {path: '',", "shim.path"},
