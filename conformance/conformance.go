@@ -44,6 +44,10 @@ type (
 	Report = report.Report
 	// CaseResult is one case of a Report.
 	CaseResult = report.CaseResult
+	// Waivers are failures that are known, and do not gate until a day.
+	Waivers = report.Waivers
+	// Implementation says whose a target is, for a report that is published.
+	Implementation = report.Implementation
 	// Level says what a failed case means.
 	Level = spec.Level
 	// Feature is an ability that a target may have.
@@ -99,6 +103,10 @@ type Options struct {
 	Rerun    func(id string) string
 	Seed     uint64
 	Progress func(done, of int, r CaseResult)
+	// Waivers, Baseline and Implementation are those of suite.Options.
+	Waivers        *Waivers
+	Baseline       *Report
+	Implementation Implementation
 	// API is the API server that several runs share; nil means one of this run's own.
 	API *kube.API
 }
@@ -118,6 +126,7 @@ func (o *Options) options() (suite.Options, error) {
 	to := suite.Options{
 		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
 		Command: o.Command, Parallel: o.Parallel, Keep: o.Keep, Rerun: o.Rerun, Seed: o.Seed, Progress: o.Progress,
+		Waivers: o.Waivers, Baseline: o.Baseline, Implementation: o.Implementation,
 	}
 	if _, err := os.Stat(cmp.Or(o.Kubeconfig, os.DevNull)); err != nil { // also for a target that has no use for it
 		return to, fmt.Errorf("the kubeconfig: %w", err)

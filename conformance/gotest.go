@@ -3,9 +3,11 @@
 package conformance
 
 import (
+	"cmp"
 	"os"
 	"testing"
 
+	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
@@ -28,6 +30,15 @@ type Config struct {
 	// Parallel and Seed are those of Options.
 	Parallel int
 	Seed     uint64
+	// Waivers is a waivers file, whose failures are skipped with the reason until
+	// they expire; empty for the file that the environment variable WAIVERS names,
+	// or none. Selection.Skip leaves cases out.
+	Waivers string
+	// Baseline is an earlier report.json: only what got worse fails. Empty for the
+	// one that the environment variable BASELINE names, or none.
+	Baseline string
+	// Implementation says whose the target is, for the report.
+	Implementation Implementation
 	// ReportDir is where the reports are written; empty for the directory that
 	// the environment variable REPORT names, or nowhere.
 	ReportDir string
@@ -52,18 +63,32 @@ func Run(t *testing.T, c Config) {
 	}
 	settings := Settings{Target: c.Target, Profiles: c.Profiles, Setup: c.Setup, NoPreflight: c.NoPreflight, FakeDelegate: c.FakeDelegate, PluginDir: c.PluginDir,
 		Kubeconfig: c.Kubeconfig, KubernetesAssets: c.KubernetesAssets}
-	if c.KeepDir == "" {
-		c.KeepDir = os.Getenv("KEEP")
+	options := Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed, Implementation: c.Implementation,
+		Keep: cmp.Or(c.KeepDir, os.Getenv("KEEP"))}
+	err := options.read(cmp.Or(c.Waivers, os.Getenv("WAIVERS")), cmp.Or(c.Baseline, os.Getenv("BASELINE")))
+	if err != nil {
+		t.Fatal(err)
 	}
-	o, err := (&Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed, Keep: c.KeepDir}).options()
+	o, err := options.options()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s, ok := o.Setup.(thick.Settings); ok && s.PluginDir == "" && !IsChild() {
 		thick.WithoutPlugins()
 	}
-	if c.ReportDir == "" {
-		c.ReportDir = os.Getenv("REPORT")
+	suite.Run(t, o, cmp.Or(c.ReportDir, os.Getenv("REPORT")))
+}
+
+// read reads a waivers file and a baseline, each unless its path is empty or this
+// is a child, which need not see them.
+func (o *Options) read(waivers, baseline string) (err error) {
+	if waivers != "" && !IsChild() {
+		if o.Waivers, err = report.ReadWaivers(waivers); err != nil {
+			return err
+		}
 	}
-	suite.Run(t, o, c.ReportDir)
+	if baseline != "" && !IsChild() {
+		o.Baseline, err = report.ReadReport(baseline)
+	}
+	return err
 }

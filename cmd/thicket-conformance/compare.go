@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 
 func compareCommand() *cobra.Command {
 	var html string
+	var gate bool
 	c := &cobra.Command{
 		Use:     "compare A.json B.json …",
 		Short:   "Set reports of several implementations side by side",
@@ -41,9 +43,31 @@ func compareCommand() *cobra.Command {
 					return fmt.Errorf("the page: %w", err)
 				}
 			}
-			return compared.WriteText(c.OutOrStdout())
+			if err := compared.WriteText(c.OutOrStdout()); err != nil || !gate {
+				return err
+			}
+			return regressed(c.OutOrStdout(), compared)
 		},
 	}
 	c.Flags().StringVar(&html, "html", "", "write one self-contained page into this `file`")
+	c.Flags().BoolVar(&gate, "fail-on-regression", false, "exit with 1 when a MUST of a later report is worse than in the first one")
 	return c
+}
+
+// regressed says what is worse in the later reports than in the first, and fails
+// when a MUST is.
+func regressed(out io.Writer, c *report.Comparison) (err error) {
+	for i, r := range c.Reports[1:] {
+		r.Hold(c.Reports[0])
+		worse := r.Regressions()
+		if len(worse) == 0 {
+			fmt.Fprintf(out, "\n%s: nothing is worse than in %s\n", c.Names[i+1], c.Names[0])
+			continue
+		}
+		fmt.Fprintf(out, "\n%s: worse than in %s: %s\n", c.Names[i+1], c.Names[0], ids(worse))
+		if len(r.Gating()) > 0 {
+			err = errFailed
+		}
+	}
+	return err
 }

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,16 +25,18 @@ import (
 
 type runFlags struct {
 	targetFlags
-	selection conformance.Selection
-	level     string
-	report    string
-	keep      string
-	parallel  int
-	seed      uint64
-	repeat    int
-	verbose   bool
-	strict    bool
-	flags     *pflag.FlagSet
+	gateFlags
+	selection      conformance.Selection
+	implementation conformance.Implementation
+	level          string
+	report         string
+	keep           string
+	parallel       int
+	seed           uint64
+	repeat         int
+	verbose        bool
+	strict         bool
+	flags          *pflag.FlagSet
 }
 
 func runCommand() *cobra.Command {
@@ -49,9 +50,11 @@ func runCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
 	f.register(c)
+	f.registerGate(c)
 	f.flags = c.Flags()
 	c.Flags().StringSliceVar(&f.selection.Profiles, "profiles", nil, "only these `profiles`: "+strings.Join(profileNames(), ", "))
 	c.Flags().StringSliceVar(&f.selection.IDs, "only", nil, "only these cases, by `id` or pattern, such as SOCK-*")
+	c.Flags().StringSliceVar(&f.selection.Skip, "skip", nil, "without these cases, by `id` or pattern; the report says so")
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep what the cases make in this `directory`: configurations, logs, calls, records; each case in one of its own")
@@ -59,6 +62,11 @@ func runCommand() *cobra.Command {
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
 	c.Flags().BoolVar(&f.strict, "strict-features", false, "exit with 1 when the target has a feature, by what it answers, that it does not declare; without the flag that is said at the end of a whole run")
+	c.Flags().StringVar(&f.implementation.Organization, "organization", "", "for the report: the `name` of the organization that makes the implementation")
+	c.Flags().StringVar(&f.implementation.Project, "project", "", "for the report: the implementation's own `name`")
+	c.Flags().StringVar(&f.implementation.URL, "url", "", "for the report: the implementation's `address`")
+	c.Flags().StringSliceVar(&f.implementation.Contact, "contact", nil, "for the report: `people` or teams to ask, as @owner/team or addresses")
+	c.Flags().StringVar(&f.implementation.Version, "implementation-version", "", "for the report: the implementation's `version`, in place of what the target tells")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "show all of failed cases: the daemon's log, the delegates' calls, the steps")
 	return c
 }
@@ -92,6 +100,9 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 	default:
 		return fmt.Errorf("--level %q is unknown; there are must and should", f.level)
 	}
+	if err := f.load(); err != nil {
+		return err
+	}
 	for i := range f.repeat {
 		if f.repeat > 1 {
 			fmt.Fprintf(out, "run %d of %d\n", i+1, f.repeat)
@@ -107,6 +118,7 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 	r, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
 		Keep: f.keep, Rerun: f.rerun, Survey: f.strict || f.whole(),
+		Waivers: f.known, Baseline: f.before, Implementation: f.implementation,
 		// The child is this command again, with the same flags.
 		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
 		Progress: func(done, of int, r report.CaseResult) {
@@ -126,11 +138,11 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 		fmt.Fprintf(out, "kept in %s: a directory for each case, with output.txt, result.json, and the case's own directory e-…\n", f.keep)
 	}
 	tellUndeclared(out, r)
-	if n := r.Count(conformance.Must); n.Failed > 0 || f.strict && len(r.Target.Undeclared) > 0 {
+	f.tell(out, r)
+	if len(r.Gating()) > 0 || f.strict && len(r.Target.Undeclared) > 0 {
 		return errFailed
 	}
-	must, should := r.Count(conformance.Must), r.Count(conformance.Should)
-	if must.Passed+should.Passed+should.Failed == 0 {
+	if n := r.Total(); n.Passed+n.Failed+n.Waived == 0 {
 		return fmt.Errorf("no case was executed: all %d were skipped or do not apply", len(r.Cases))
 	}
 	return nil
@@ -138,7 +150,8 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 
 // whole reports whether no case is left out.
 func (f *runFlags) whole() bool {
-	return len(f.selection.IDs) == 0 && len(f.selection.Profiles) == 0 && f.selection.Level == ""
+	s := f.selection
+	return len(s.IDs)+len(s.Profiles)+len(s.Skip) == 0 && s.Level == ""
 }
 
 // tellUndeclared says which features the target has and does not declare.
@@ -174,40 +187,4 @@ func quoted(word string) string {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// summarize prints what was skipped or does not apply and why, what failed, and the counts.
-func summarize(out io.Writer, r *report.Report, verbose bool) {
-	for _, c := range r.Cases {
-		for _, note := range c.Notes {
-			fmt.Fprintf(out, "\n%s: %s\n", c.ID, note)
-		}
-		if c.State == report.Skipped || c.State == report.NotApplicable {
-			fmt.Fprintf(out, "\n%s %s (%s): %s\n", c.State, c.ID, c.Title, c.Reason)
-		}
-	}
-	for _, c := range r.Cases {
-		if c.State != report.Failed {
-			continue
-		}
-		story := c.Brief()
-		if verbose {
-			story = c.Story()
-		}
-		fmt.Fprintf(out, "\nFAILED %s %s: %s\n  source: %s\n  %s\n%s", c.Level, c.ID, c.Title, c.Source, strings.ReplaceAll(c.Reason, "\n", "\n  "), story)
-	}
-	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seconds, r.Seed)
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "profile\tMUST passed\tfailed\tskipped\tn/a\tSHOULD passed\tfailed\tskipped\tn/a\t")
-	total := report.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}
-	for _, s := range append(r.Summary, total) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Profile, s.Must.Passed, s.Must.Failed, s.Must.Skipped, s.Must.NotApplicable,
-			s.Should.Passed, s.Should.Failed, s.Should.Skipped, s.Should.NotApplicable)
-	}
-	_ = t.Flush()
-	for _, line := range r.Conformance() {
-		fmt.Fprintf(out, "\n%s", line)
-	}
-	fmt.Fprintf(out, "\n%d passed, %d failed, %d skipped, %d not applicable\n", total.Must.Passed+total.Should.Passed,
-		total.Must.Failed+total.Should.Failed, total.Must.Skipped+total.Should.Skipped, total.Must.NotApplicable+total.Should.NotApplicable)
 }

@@ -18,8 +18,10 @@ type EditionSummary struct {
 	Should  Count  `json:"should"`
 }
 
-// Conforms reports whether no MUST failed, and one passed.
-func (s *EditionSummary) Conforms() bool { return s.Must.Failed == 0 && s.Must.Passed > 0 }
+// Conforms reports whether no MUST failed, excused or not, and one passed.
+func (s *EditionSummary) Conforms() bool {
+	return s.Must.Failed == 0 && s.Must.Waived == 0 && s.Must.Passed > 0
+}
 
 // summarizeEditions counts by profile, in the order in which they stand, and by
 // edition.
@@ -45,14 +47,8 @@ func (r *Report) summarizeEditions() []EditionSummary {
 func (r *Report) summarizeEdition(profile, edition string) EditionSummary {
 	s := EditionSummary{Profile: profile, Edition: edition}
 	for _, c := range r.CasesOf(profile) {
-		state, applies := c.State, len(c.Editions) == 0
-		for _, e := range c.Editions {
-			if e.Edition == edition {
-				state, applies = e.State, true
-			}
-		}
-		switch {
-		case !applies:
+		switch state := c.stateAt(edition); {
+		case state == Absent:
 		case c.Level == spec.Must:
 			s.Must.Add(state)
 		default:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ func page(w io.Writer, name string, data any) error {
 	t, err := template.New(name).Funcs(template.FuncMap{
 		"seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
 		"lower":   func(s any) string { return strings.ToLower(fmt.Sprint(s)) },
+		"join":    func(texts []string) string { return strings.Join(texts, ", ") },
 		"number":  func(id string) string { _, n, _ := strings.Cut(id, "-"); return n },
 		"ms":      func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) },
 	}).ParseFS(pages, "page.html.tmpl", name)
@@ -34,7 +36,7 @@ func page(w io.Writer, name string, data any) error {
 // WriteHTML writes the report as one self-contained page.
 func (r *Report) WriteHTML(w io.Writer) error {
 	total := ProfileSummary{Must: r.Count(spec.Must), Should: r.Count(spec.Should)}
-	return page(w, "report.html.tmpl", map[string]any{"Report": r, "Total": total, "Suite": r.Suite})
+	return page(w, "report.html.tmpl", map[string]any{"Report": r, "Total": total, "Publisher": r.Implementation.lines()})
 }
 
 func (r *Report) html() ([]byte, error) {
@@ -52,4 +54,10 @@ func (r *Report) CasesOf(profile string) []CaseResult {
 		}
 	}
 	return all
+}
+
+// lines are what a page says of the publisher beside the address.
+func (p *Publisher) lines() []string {
+	all := append([]string{p.Organization, p.Project}, p.Contact...)
+	return slices.DeleteFunc(all, func(text string) bool { return text == "" })
 }

@@ -4,21 +4,26 @@ package report
 
 import (
 	"encoding/xml"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2/reporters"
-
-	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
 // junitCase is one case. Exactly one of its Failure, Error and Skipped is set,
 // or none when it passed.
 func (r *Report) junitCase(c *CaseResult) reporters.JUnitTestCase {
 	test := reporters.JUnitTestCase{Name: c.ID + " " + c.Title, Classname: c.Profile, Status: string(c.State), Time: c.Seconds}
-	message := c.Headline()
+	message, excuse := c.Headline(), c.Excuse()
+	if excuse != "" {
+		message = strings.TrimSuffix(excuse+": "+message, ": ")
+	}
 	switch {
-	case c.State == Passed:
-	case c.State == Failed && c.Level == spec.Must:
+	case c.Gates():
 		test.Failure = &reporters.JUnitFailure{Message: message, Type: string(c.Level), Description: c.Reason + "\n" + c.Story()}
+	case c.State == Passed:
+	case excuse != "":
+		test.Skipped = &reporters.JUnitSkipped{Message: message}
+		test.SystemOut = c.Reason + "\n" + c.Story()
 	case c.State == Failed:
 		test.Skipped = &reporters.JUnitSkipped{Message: "a SHOULD that is not kept: " + message}
 		test.SystemOut = c.Reason + "\n" + c.Story()
@@ -31,8 +36,9 @@ func (r *Report) junitCase(c *CaseResult) reporters.JUnitTestCase {
 }
 
 // junit renders the report in the form that CI servers read: a test suite per
-// profile, a test case per case. A failed SHOULD does not gate, as the exit
-// status does not: CI servers show it as skipped, with what failed. A case that
+// profile, a test case per case. What does not gate the exit status does not gate
+// here: CI servers show a failed SHOULD, a waived failure and one that was in the
+// baseline as skipped, with what failed. A case that
 // an interrupted run did not come to is an error.
 func (r *Report) junit() ([]byte, error) {
 	all := reporters.JUnitTestSuites{Time: r.Seconds}

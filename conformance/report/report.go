@@ -5,6 +5,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -22,6 +23,9 @@ type State string
 const (
 	Passed State = "passed"
 	Failed State = "failed"
+	// Waived means that it failed, and that a waiver excuses the failure until a
+	// day. It does not gate, and is not counted as passed.
+	Waived State = "waived"
 	// Skipped means that the requirement holds for the subject, or would if it
 	// did more, and was not judged: the verdict has a gap.
 	Skipped State = "skipped"
@@ -29,6 +33,9 @@ const (
 	// subject rightly has not: the verdict has no gap.
 	NotApplicable State = "not-applicable"
 )
+
+// States are those that a case can have.
+var States = []State{Passed, Failed, Waived, Skipped, NotApplicable}
 
 // Failure says how a case came to fail: whether the requirement itself was not
 // kept, or something around it went wrong.
@@ -85,6 +92,14 @@ type CaseResult struct {
 	// Editions are the outcomes by which the case was judged one by one, such as
 	// the versions of a protocol; none for a case without.
 	Editions []EditionResult `json:"editions,omitempty"`
+	// Waivers are those of the case, when it failed: the ones that excuse it, and
+	// those that have expired.
+	Waivers []Waiver `json:"waivers,omitempty"`
+	// Before is the state of the case in the baseline, "absent" when it has none;
+	// empty in a run without a baseline. Worse means that the case, or one of its
+	// editions, got worse since.
+	Before State `json:"before,omitempty"`
+	Worse  bool  `json:"worse,omitempty"`
 	// Steps are what a case that failed did last, in the order in which it began.
 	Steps []StepResult `json:"steps,omitempty"`
 	// Rerun is the command that judges a case that failed alone, and keeps
@@ -104,6 +119,7 @@ type EditionResult struct {
 type Count struct {
 	Passed        int `json:"passed"`
 	Failed        int `json:"failed"`
+	Waived        int `json:"waived"`
 	Skipped       int `json:"skipped"`
 	NotApplicable int `json:"notApplicable"`
 }
@@ -115,11 +131,22 @@ func (c *Count) Add(s State) {
 		c.Passed++
 	case Failed:
 		c.Failed++
+	case Waived:
+		c.Waived++
 	case Skipped:
 		c.Skipped++
 	case NotApplicable:
 		c.NotApplicable++
 	}
+}
+
+// String is the count in words, those that are waived only where there are any.
+func (c Count) String() string {
+	waived := ""
+	if c.Waived > 0 {
+		waived = fmt.Sprintf("%d waived, ", c.Waived)
+	}
+	return fmt.Sprintf("%d passed, %d failed, %s%d skipped, %d not applicable", c.Passed, c.Failed, waived, c.Skipped, c.NotApplicable)
 }
 
 // ProfileSummary counts the cases of one profile.
@@ -132,7 +159,9 @@ type ProfileSummary struct {
 // SchemaVersion is the version of report.json that this package writes. It
 // changes when a reader of the older form would misread the newer one; new keys
 // alone do not change it.
-const SchemaVersion = 2
+//
+// 3 has the state waived.
+const SchemaVersion = 3
 
 // Report is what a run found.
 type Report struct {
@@ -153,6 +182,11 @@ type Report struct {
 		Undeclared []spec.Feature `json:"undeclaredFeatures,omitempty"`
 		Unsurveyed string         `json:"unsurveyed,omitempty"`
 	} `json:"target"`
+	// Implementation says whose the target is, for a report that is published.
+	Implementation Implementation `json:"implementation,omitzero"`
+	// Selection is what was left out; nil when the whole catalog was judged, as far
+	// as it judges this kind of target.
+	Selection *Selection `json:"selection,omitempty"`
 	// Seed repeats the run's order.
 	Seed    uint64           `json:"seed"`
 	Started time.Time        `json:"started"`
@@ -160,8 +194,45 @@ type Report struct {
 	Summary []ProfileSummary `json:"summary"`
 	// Editions count the cases of each edition of a profile.
 	Editions []EditionSummary `json:"editions,omitempty"`
-	Cases    []CaseResult     `json:"cases"`
+	// Waivers are those of the run, and what came of each.
+	Waivers []WaiverResult `json:"waivers,omitempty"`
+	// Baseline is the report against which the run was held.
+	Baseline *Baseline    `json:"baseline,omitempty"`
+	Cases    []CaseResult `json:"cases"`
 }
+
+// Publisher says whose an implementation is, after the reports of Gateway API.
+// All of it may be left out.
+type Publisher struct {
+	// Organization makes it, such as a company or a foundation's project.
+	Organization string `json:"organization,omitempty" yaml:"organization,omitempty"`
+	// Project is the implementation's own name.
+	Project string `json:"project,omitempty" yaml:"project,omitempty"`
+	// URL is where it is to be found.
+	URL string `json:"url,omitempty" yaml:"url,omitempty" jsonschema:"format=uri"`
+	// Contact are people or teams to ask: names of GitHub (@owner/team) or addresses.
+	Contact []string `json:"contact,omitempty" yaml:"contact,omitempty"`
+}
+
+// Implementation is what a run is told of the implementation.
+type Implementation struct {
+	Publisher `yaml:",inline"`
+	// Version takes the place of the version that the target tells.
+	Version string `json:"version,omitempty" yaml:"version,omitempty"`
+}
+
+// Selection is how the cases of a run were chosen: names and patterns.
+type Selection struct {
+	Profiles []string   `json:"profiles,omitempty" yaml:"profiles,omitempty"`
+	Only     []string   `json:"only,omitempty" yaml:"only,omitempty"`
+	Skip     []string   `json:"skip,omitempty" yaml:"skip,omitempty"`
+	Level    spec.Level `json:"level,omitempty" yaml:"level,omitempty"`
+	// Fast means that the cases that take long were left out.
+	Fast bool `json:"fast,omitempty" yaml:"fast,omitempty"`
+}
+
+// Version is the implementation's version.
+func (r *Report) Version() string { return cmp.Or(r.Implementation.Version, r.Target.Version) }
 
 // Summarize counts the cases, by profile in the order in which they stand.
 func (r *Report) Summarize() {
@@ -190,6 +261,15 @@ func (r *Report) Count(level spec.Level) Count {
 		if c.Level == level {
 			n.Add(c.State)
 		}
+	}
+	return n
+}
+
+// Total is how many cases ended how, of both levels.
+func (r *Report) Total() Count {
+	var n Count
+	for _, c := range r.Cases {
+		n.Add(c.State)
 	}
 	return n
 }

@@ -72,7 +72,7 @@ func TestReportFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p publishedReport
+	var p Published
 	if err := yaml.Unmarshal(text, &p); err != nil {
 		t.Fatal(err)
 	}

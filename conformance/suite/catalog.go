@@ -117,6 +117,15 @@ func (c *Catalog) Find(id string) (*Case, bool) {
 	return &c.cases[i], true
 }
 
+// ids are those of all cases.
+func (c *Catalog) ids() []string {
+	var ids []string
+	for _, k := range c.cases {
+		ids = append(ids, k.ID)
+	}
+	return ids
+}
+
 func prefix(id string) string {
 	p, _, _ := strings.Cut(id, "-")
 	return p
@@ -132,6 +141,8 @@ type Selection struct {
 	// Profiles and IDs keep only these, each when it is not empty. An id may be a
 	// pattern of path.Match, such as SOCK-*.
 	Profiles, IDs []string
+	// Skip leaves out these, ids or patterns, of what the others select.
+	Skip []string
 	// Level keeps only cases of this level, when it is not empty.
 	Level spec.Level
 	// Fast leaves out the cases that take long.
@@ -141,22 +152,22 @@ type Selection struct {
 // Select returns the selected cases in the catalog's order. An unknown profile
 // or id is an error that names the nearest known one.
 func (c *Catalog) Select(s Selection) ([]Case, error) {
-	var names, ids []string
+	var names []string
 	for _, p := range c.profiles {
 		names = append(names, p.Name)
-	}
-	for _, k := range c.cases {
-		ids = append(ids, k.ID)
 	}
 	if _, err := Pick("profile", s.Profiles, names); err != nil {
 		return nil, fmt.Errorf("%w; there are %s", err, strings.Join(names, ", "))
 	}
-	if _, err := Pick("case", s.IDs, ids); err != nil {
-		return nil, err
+	for _, asked := range [][]string{s.IDs, s.Skip} {
+		if _, err := Pick("case", asked, c.ids()); err != nil {
+			return nil, err
+		}
 	}
 	return slices.DeleteFunc(c.Cases(), func(k Case) bool {
 		return len(s.Profiles) > 0 && !named(s.Profiles, k.Profile) ||
 			len(s.IDs) > 0 && !named(s.IDs, k.ID) ||
+			named(s.Skip, k.ID) ||
 			s.Level != "" && s.Level != k.Level ||
 			s.Fast && k.Slow > 0
 	}), nil
@@ -183,6 +194,14 @@ func (c *Catalog) selectFor(s Selection, of Subject) ([]Case, error) {
 		return nil, fmt.Errorf("no case is selected that judges a target like %s", of.Name())
 	}
 	return kept, nil
+}
+
+// reported is the selection as a report tells it; nil when it selects all.
+func (s *Selection) reported() *report.Selection {
+	if len(s.Profiles)+len(s.IDs)+len(s.Skip) == 0 && s.Level == "" && !s.Fast {
+		return nil
+	}
+	return &report.Selection{Profiles: s.Profiles, Only: s.IDs, Skip: s.Skip, Level: s.Level, Fast: s.Fast}
 }
 
 // named reports whether the name is among those asked for.

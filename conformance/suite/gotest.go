@@ -16,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/thicket-cni/thicket/conformance/report"
-	"github.com/thicket-cni/thicket/conformance/spec"
 )
 
 // envRun names the Run that a child belongs to: a test may call it more than
@@ -79,7 +78,7 @@ func Run(t *testing.T, o Options, reportDir string) {
 			if err := s.ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			r := s.judge(t.Context(), i)
+			r := s.verdict(t.Context(), i)
 			s.keep(i, r)
 			tell(t, r)
 		})
@@ -102,12 +101,14 @@ func Run(t *testing.T, o Options, reportDir string) {
 func tell(t *testing.T, r report.CaseResult) {
 	t.Helper()
 	switch {
+	case r.Gates():
+		t.Errorf("%s\n%s\n%s\n%s", r.Title, r.Excuse(), r.Reason, r.Story())
+	case r.Excuse() != "":
+		t.Skipf("%s: %s\n%s", r.Excuse(), r.Title, r.Reason)
 	case r.State == report.Skipped:
 		t.Skip(r.Reason)
 	case r.State == report.NotApplicable:
 		t.Skip("not applicable: " + r.Reason)
-	case r.State == report.Failed && r.Level == spec.Must:
-		t.Errorf("%s\n%s\n%s", r.Title, r.Reason, r.Story())
 	case r.State == report.Failed:
 		t.Logf("a SHOULD that is not kept: %s\n%s\n%s", r.Title, r.Reason, r.Brief())
 	}
@@ -118,9 +119,8 @@ func tell(t *testing.T, r report.CaseResult) {
 func counted(r *report.Report) string {
 	reasons := map[string]int{}
 	var order []string
-	var n report.Count
+	n := r.Total()
 	for _, c := range r.Cases {
-		n.Add(c.State)
 		if c.State != report.Skipped && c.State != report.NotApplicable {
 			continue
 		}
@@ -129,7 +129,7 @@ func counted(r *report.Report) string {
 			order = append(order, reason)
 		}
 	}
-	text := fmt.Sprintf("%d passed, %d failed, %d skipped, %d not applicable", n.Passed, n.Failed, n.Skipped, n.NotApplicable)
+	text := n.String()
 	for _, reason := range order {
 		text += fmt.Sprintf("\n  %d %s", reasons[reason], reason)
 	}

@@ -61,6 +61,12 @@ type Options struct {
 	Rerun func(id string) string
 	// Progress is called after each case, one call at a time; may be nil.
 	Progress func(done, of int, r report.CaseResult)
+	// Waivers are the failures that are excused; may be nil.
+	Waivers *report.Waivers
+	// Baseline is an earlier report: only what got worse gates. May be nil.
+	Baseline *report.Report
+	// Implementation says whose the subject is, for the report.
+	Implementation report.Implementation
 }
 
 // Judge executes the selected cases against the subject and reports. It fails
@@ -73,7 +79,7 @@ func Judge(ctx context.Context, o Options) (*report.Report, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	s.each(ctx, func(i int) { s.keep(i, s.judge(ctx, i)) })
+	s.each(ctx, func(i int) { s.keep(i, s.verdict(ctx, i)) })
 	s.survey(ctx)
 	return s.end(ctx)
 }
@@ -117,6 +123,9 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	}
 	cases, err := o.Catalog.selectFor(o.Selection, o.Subject)
 	if err == nil {
+		err = o.checkWaivers()
+	}
+	if err == nil {
 		err = o.prepareKeep()
 	}
 	if err != nil {
@@ -128,6 +137,7 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	r := &report.Report{Schema: report.SchemaVersion, Started: time.Now().UTC(), Seed: o.Seed}
 	r.Suite.Name, r.Suite.Version = "thicket-conformance", spec.Version
 	r.Target.Name, r.Target.Features = o.Subject.Name(), o.Subject.Features()
+	r.Implementation, r.Selection = o.Implementation, o.Selection.reported()
 	work, err := os.MkdirTemp(o.WorkDir, "tc-")
 	if err != nil {
 		return nil, err
@@ -183,6 +193,7 @@ func (s *session) close() error {
 func (s *session) end(ctx context.Context) (*report.Report, error) {
 	closed := s.close()
 	s.report.Cases = s.results
+	s.hold()
 	s.report.Seconds = time.Since(s.report.Started).Seconds()
 	s.report.Summarize()
 	return s.report, errors.Join(context.Cause(ctx), closed)
