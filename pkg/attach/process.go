@@ -147,7 +147,7 @@ func closeAll(fds ...int) {
 // then as long as it runs, unless it is nil.
 func (p *process) run(ctx context.Context, stdout, stderr io.Writer, look func()) error {
 	killed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() { //nolint:contextcheck // ending it takes its own time: that of ctx is over
 		defer close(killed)
 		_ = background.Try(nil, "ending a plugin", func() error { p.kill(); return nil })
 	})

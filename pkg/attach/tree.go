@@ -4,6 +4,7 @@ package attach
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,9 +29,12 @@ func killTree(root int) {
 		}
 		stopped = append(stopped, found...)
 	}
-	for _, pid := range slices.Backward(stopped) {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
+	// What a plugin's own delegate still does in the kernel has to be done before
+	// the DEL that takes it back.
+	ctx, cancel := context.WithTimeout(context.Background(), killPatience)
+	defer cancel()
+	slices.Reverse(stopped)
+	endAll(ctx, stopped)
 }
 
 // descendants are the children of some processes, without those that are among

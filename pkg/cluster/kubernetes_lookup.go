@@ -60,7 +60,8 @@ func (k *Kubernetes) LivePod(ctx context.Context, namespace, name string) (*Pod,
 }
 
 // Definition implements Cluster. Under ForPod it is looked up when what is
-// known of it may be older than the pod.
+// known of it may be older than the pod, and when nothing is known of it: it may
+// have been made after the pod, a moment before its ADD (NET-13).
 func (k *Kubernetes) Definition(ctx context.Context, namespace, name string) (*Definition, error) {
 	what := fmt.Sprintf("network definition %s/%s", namespace, name)
 	need, at := needOf(ctx), key{namespace, name}
@@ -73,7 +74,7 @@ func (k *Kubernetes) Definition(ctx context.Context, namespace, name string) (*D
 	if !sure && need.offline {
 		return nil, fmt.Errorf("%s is too large to be remembered, and nobody is asked now", what)
 	}
-	if !sure {
+	if !sure || d == nil && !need.since.seen.IsZero() {
 		var err error
 		if d, err = k.liveDefinition(ctx, at, need.since, what); err != nil {
 			return nil, err

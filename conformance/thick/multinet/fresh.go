@@ -20,7 +20,7 @@ import (
 var freshCases = []thick.Case{
 	{
 		ID: "NET-13", Level: spec.Must, Source: "OPS", Body: definitionsAreFresh, Slow: 5 * time.Second,
-		Title: "A definition created or changed a moment before the pod is seen by its ADD",
+		Title: "A definition created or changed a moment before the pod, or before its ADD, is seen by it",
 	},
 }
 
@@ -30,13 +30,16 @@ const freshRounds = 25
 // freshLag is how late the daemon's watches are then.
 const freshLag = 400 * time.Millisecond
 
-// definitionsAreFresh is NET-13. In every round a definition is made, one is
+// definitionsAreFresh is NET-13. A definition is made between a pod and its ADD,
+// which a user does who repairs a pod that waits (Multus asks for what it does not
+// know as well). In every round a definition is made, one is
 // changed, one is removed and made again, and their pod's ADD follows at once.
 func definitionsAreFresh(ctx context.Context, e *thick.Env) {
 	e.Definition("changed", e.FakeList("changed"))
 	e.Definition("again", e.FakeList("again"))
 	e.Start(ctx)
 	if e.Supports(thick.FeatureKubernetes) {
+		laterThanPod(ctx, e)
 		ginkgo.By("what tells the daemon of changes is late")
 		e.Api().Lag(freshLag)
 	}
@@ -59,6 +62,23 @@ func definitionsAreFresh(ctx context.Context, e *thick.Env) {
 	if e.Supports(thick.FeatureKubernetes) {
 		mirrorPods(ctx, e)
 	}
+}
+
+// laterThanPod makes a definition after its pod, a moment before the ADD. The
+// daemon knows the pod by then, and cannot know the definition but by asking.
+func laterThanPod(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a definition that is made after its pod")
+	s := e.Sandbox(node.Networks("late"))
+	e.Definition("between", e.FakeList("between"))
+	other := e.Sandbox(node.Networks("between"))
+	e.MustOK(e.Add(ctx, other))
+	e.MustOK(e.Del(ctx, other))
+	e.Api().Lag(freshLag)
+	e.Definition("late", e.FakeList("late"))
+	e.MustOK(e.Add(ctx, s))
+	Expect(node.NetworksOf(e.CallsFor("ADD", s))).To(Equal([]string{"default", "late"}), "networks whose delegates were called")
+	e.MustOK(e.Del(ctx, s))
 }
 
 // mirrorPods are those of static pods: the kubelet's own id for the pod, which

@@ -43,6 +43,8 @@ var kubernetesMutants = []mutant.Mutant{
 	}), Fault: "events do not say which pod of its name they are about"},
 	{Name: "definitions-stale", Cases: []string{"NET-13"}, Kubernetes: true, Daemon: definitionsStale,
 		Fault: "a definition that is known is not asked for, however late that knowledge is"},
+	{Name: "definitions-unknown-are-missing", Cases: []string{"NET-13"}, Kubernetes: true, Daemon: definitionsUnknown,
+		Fault: "a definition that is not known is not asked for"},
 	{Name: "mirror-pods-refused", Cases: []string{"NET-13"}, Kubernetes: true, Daemon: mirrorPodsRefused,
 		Fault: "the pod of a static pod is taken for another one, because its mirror has another UID"},
 }
@@ -159,6 +161,22 @@ func (s *stale) Definition(ctx context.Context, namespace, name string) (*cluste
 		return s.ApiLayer.Definition(ctx, namespace, name)
 	}
 	return d, err
+}
+
+func definitionsUnknown(a *seam.Assembly) {
+	a.WrapAPI(func(next *seam.ApiLayer) cluster.Cluster { return &unasked{next} })
+}
+
+// unasked is a cluster that never asks for a definition that it does not know.
+type unasked struct{ *seam.ApiLayer }
+
+// Definition implements cluster.Cluster.
+func (u *unasked) Definition(ctx context.Context, namespace, name string) (*cluster.Definition, error) {
+	d, err := u.ApiLayer.Definition(withoutValues{ctx}, namespace, name)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return d, err
+	}
+	return u.ApiLayer.Definition(ctx, namespace, name)
 }
 
 // withoutValues is a context that has forgotten which pod a look-up is for.
