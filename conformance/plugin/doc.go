@@ -36,7 +36,7 @@
 // Kill ends, with its process group; Wait returns the Answer: Exit, Stdout,
 // Stderr, Took, Killed (why the suite ended it), OK, Failed, Error (the error
 // structure), Result. e.BeginAll executes a command for many attachments at once,
-// e.KillADD kills ADDs at every moment that they have.
+// e.KillADD kills ADDs after each of the changes that they make.
 //
 // # Looking
 //

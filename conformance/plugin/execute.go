@@ -126,6 +126,10 @@ type Execution struct {
 	timer  *time.Timer
 	env    *Env
 	record int
+	// followed gets the outcome of moments.follow; nil for an execution that is not
+	// traced.
+	followed   chan error
+	unfollowed error
 
 	mu     sync.Mutex
 	killed string
@@ -136,6 +140,43 @@ type Execution struct {
 // capabilities, a limit of time and one of output. PATH is the suite's.
 func (e *Env) Begin(_ context.Context, r Request) *Execution {
 	ginkgo.GinkgoHelper()
+	x, err := e.begin(r, nil)
+	Expect(err).NotTo(HaveOccurred(), "execute %s", x.cmd.Path)
+	return x
+}
+
+// begin is Begin for an execution that is followed by m, unless that is nil.
+func (e *Env) begin(r Request, m *moments) (*Execution, error) {
+	x := e.execution(r)
+	started := make(chan error, 1)
+	if m != nil {
+		x.followed = make(chan error, 1)
+		x.cmd.SysProcAttr.Ptrace = true
+	}
+	go func() {
+		_ = suite.OnOwnThread(func() error {
+			err := x.start()
+			started <- err
+			if err == nil && m != nil {
+				x.followed <- m.follow(x.cmd.Process.Pid, x.Kill)
+			}
+			return nil
+		})
+	}()
+	if err := <-started; err != nil {
+		return x, err
+	}
+	limit := r.Limit
+	if limit == 0 {
+		limit = executionLimit
+	}
+	x.timer = time.AfterFunc(limit, func() { x.end(fmt.Sprintf("ended by the suite: it may take %s", limit)) })
+	x.record = e.began(x)
+	return x, nil
+}
+
+// execution prepares one.
+func (e *Env) execution(r Request) *Execution {
 	x := &Execution{answer: Answer{Request: r}, env: e, began: time.Now()}
 	path := r.Path
 	if path == "" {
@@ -155,21 +196,17 @@ func (e *Env) Begin(_ context.Context, r Request) *Execution {
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// What the plugin started may keep its pipes open.
 	x.cmd.WaitDelay = 2 * time.Second
-	Expect(suite.OnOwnThread(func() error {
-		for _, capability := range dropped {
-			if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
-				return fmt.Errorf("capability %d: %w", capability, err)
-			}
-		}
-		return x.cmd.Start()
-	})).To(Succeed(), "execute %s", path)
-	limit := r.Limit
-	if limit == 0 {
-		limit = executionLimit
-	}
-	x.timer = time.AfterFunc(limit, func() { x.end(fmt.Sprintf("ended by the suite: it may take %s", limit)) })
-	x.record = e.began(x)
 	return x
+}
+
+// start starts it, by a thread that gives away capabilities for good.
+func (x *Execution) start() error {
+	for _, capability := range dropped {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
+			return fmt.Errorf("capability %d: %w", capability, err)
+		}
+	}
+	return x.cmd.Start()
 }
 
 // Kill ends the plugin, and what it has started in its process group, by SIGKILL.
@@ -189,6 +226,9 @@ func (x *Execution) end(why string) {
 
 // Wait returns the answer when the execution has ended.
 func (x *Execution) Wait() Answer {
+	if x.followed != nil { // two that wait for a process would take each other's news
+		x.unfollowed = <-x.followed
+	}
 	err := x.cmd.Wait()
 	x.timer.Stop()
 	x.mu.Lock()

@@ -18,8 +18,9 @@ import (
 	"github.com/thicket-cni/thicket/fakes/script"
 )
 
-// servePool does what an IPAM plugin does. A lease is a file that is made
-// exclusively, so executions at once need no lock.
+// servePool does what an IPAM plugin does. A lease is a symbolic link
+// to its holder: it is made with all that it says, or not at all, so executions at
+// once need no lock, and one that is killed leaves nothing half made.
 func servePool(command string, p *script.Pool, conf *configuration) error {
 	own := os.Getenv("CNI_CONTAINERID") + "\n" + os.Getenv("CNI_IFNAME")
 	switch command {
@@ -57,14 +58,14 @@ func leases(p *script.Pool) (map[string]string, error) {
 	}
 	held := map[string]string{}
 	for _, e := range entries {
-		content, err := os.ReadFile(filepath.Join(p.Leases, e.Name()))
+		content, err := os.Readlink(filepath.Join(p.Leases, e.Name()))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		lines := strings.SplitN(string(content), "\n", 3)
+		lines := strings.SplitN(content, "\n", 3)
 		if len(lines) == 3 {
 			held[e.Name()] = lines[0] + "\n" + lines[1]
 		}
@@ -140,19 +141,15 @@ func heldIn(p *script.Pool, prefix netip.Prefix, own string) (address netip.Addr
 	return address, false
 }
 
-// take makes the file of the first free address. The last address of a subnet,
+// take makes the lease of the first free address. The last address of a subnet,
 // its broadcast address, is not handed out.
 func take(p *script.Pool, prefix netip.Prefix, gateway netip.Addr, own string) (netip.Addr, error) {
 	for a := gateway.Next(); prefix.Contains(a) && prefix.Contains(a.Next()); a = a.Next() {
-		f, err := os.OpenFile(filepath.Join(p.Leases, a.String()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		err := os.Symlink(own+"\n"+os.Getenv("CNI_NETNS"), filepath.Join(p.Leases, a.String()))
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err != nil {
-			return a, err
-		}
-		_, err = f.WriteString(own + "\n" + os.Getenv("CNI_NETNS"))
-		return a, errors.Join(err, f.Close())
+		return a, err
 	}
 	return netip.Addr{}, fmt.Errorf("the fake IPAM has no address left in %s", prefix)
 }

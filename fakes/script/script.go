@@ -66,8 +66,8 @@ type FakeStep struct {
 // Pool is what a fake IPAM plugin hands out: an address of a subnet to each
 // container's interface.
 type Pool struct {
-	// Leases is a directory with a file for each address that is taken, of which
-	// the content is container id, interface and namespace, a line each.
+	// Leases is a directory with a symbolic link for each address that is taken, to
+	// container id, interface and namespace, a line each.
 	Leases string `json:"leases"`
 	// Subnets are the ranges, one address of each is handed out: the first after
 	// the gateway, which is the subnet's first.

@@ -17,7 +17,8 @@ var onceCases = []plugin.Case{
 		Title: "Ten ADDs and DELs at once on a fresh host succeed; killed at any point, DEL leaves nothing", Body: atOnceAndKilled},
 }
 
-// atOnce is how many containers come at once, kills how many ADDs are killed.
+// atOnce is how many containers come at once, kills how many ADDs are killed at
+// the most.
 const (
 	atOnce = 10
 	kills  = 40
@@ -40,12 +41,12 @@ func atOnceAndKilled(ctx context.Context, e *plugin.Env) {
 		before = e.State()
 		return e.Attach()
 	}
-	e.KillADD(ctx, kills, next, func(a *plugin.Attachment) {
+	e.KillADD(ctx, kills, next, func(a *plugin.Attachment, moment string) {
 		// A runtime has no result of the plugin; the one before's is the most that
 		// it can give.
 		answer := a.Del(ctx, plugin.Key("prevResult", a.Base))
-		Expect(answer.OK()).To(BeTrue(), "DEL after an ADD that was killed: %s", answer.String())
+		Expect(answer.OK()).To(BeTrue(), "DEL after an ADD %s: %s", moment, answer.String())
 		a.DeleteInterface(a.IfName)
-		e.ExpectRestored(before, "what is left after an ADD that was killed, a DEL, and the end of the interface")
+		e.ExpectRestored(before, "what is left after an ADD "+moment+", a DEL, and the end of the interface")
 	})
 }

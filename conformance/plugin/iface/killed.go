@@ -4,8 +4,6 @@ package iface
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -22,40 +20,28 @@ var killedCases = []plugin.Case{
 		Title: "After an ADD that failed or was killed (SIGKILL) at any point, DEL leaves nothing", Body: killedAdds},
 }
 
-// kills is how many ADDs are killed.
+// kills is how many ADDs are killed at the most.
 const kills = 60
 
 func killedAdds(ctx context.Context, e *plugin.Env) {
-	// Attaching makes what the target file calls shared, and says how long an
-	// ADD takes.
 	e.ScriptIPAM(script.Fake{Add: script.FakeStep{Delay: "20ms"}})
-	longest := time.Minute
-	for range 3 {
-		a := e.Attach()
-		answer := a.Add(ctx)
-		e.MustOK(answer)
-		a.MustDel(ctx)
-		longest = min(longest, answer.Took*5/4)
+	first := e.Attach() // makes what the target file calls shared
+	first.MustAdd(ctx)
+	first.MustDel(ctx)
+	var before plugin.State
+	next := func() *plugin.Attachment {
+		a := e.Attach() // a plugin that moves devices gets one of its own, which stays
+		before = e.State()
+		return a
 	}
-	before := e.State()
-	interrupted := 0
-	for i := range kills {
-		a := e.Attach()
-		x := e.Begin(ctx, a.Request("ADD"))
-		after := time.Duration(rand.Int64N(int64(longest)))
-		time.Sleep(after) // the moment is what the case is about
-		x.Kill()
-		if killed := x.Wait(); killed.Exit < 0 {
-			interrupted++
-		}
-		what := fmt.Sprintf("ADD %d, killed after %s", i+1, after.Round(time.Microsecond))
-		e.MustOK(a.Del(ctx))
-		Expect(a.InterfaceNames()).To(BeEmpty(), "interfaces that are left in the container by %s, and DEL", what)
-		Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held by %s, and DEL", what)
+	e.KillADD(ctx, kills, next, func(a *plugin.Attachment, moment string) {
+		answer := a.Del(ctx)
+		Expect(answer.OK()).To(BeTrue(), "DEL after an ADD %s: %s", moment, answer.String())
+		Expect(a.InterfaceNames()).To(BeEmpty(), "interfaces that are left in the container by an ADD %s, and DEL", moment)
+		Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held by an ADD %s, and DEL", moment)
+		e.ExpectRestored(before, "what is left on the host by an ADD "+moment+", and DEL")
 		a.RemoveNetns()
-	}
-	e.Notef("%d of %d ADDs were killed before they ended, at random moments in %s", interrupted, kills, longest.Round(time.Millisecond))
-	e.ExpectRestored(before, "what is left of killed ADDs on the host after DEL")
+	})
 	if e.Target.Has(plugin.FeatureIPAM) {
 		failedAdd(ctx, e)
 	}
