@@ -77,10 +77,12 @@ func root() *cobra.Command {
 			_, err := fmt.Fprint(c.OutOrStdout(), firstSteps)
 			return err
 		},
-		Version:       fmt.Sprintf("%s (suite %s)", buildinfo.Version(version), conformance.Version),
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Version:           fmt.Sprintf("%s (suite %s)", buildinfo.Version(version), conformance.Version),
+		PersistentPreRunE: settleCommand,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
 	}
+	c.PersistentFlags().String(configFile, "", "flags by name, a YAML `file`. What the command line does not set is taken from the environment ("+envPrefix+"TARGET for --target), or else from this file")
 	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), listCommand(), runCommand(), mutantsCommand(), initCommand())
 	return c
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,7 @@ type runFlags struct {
 	implementation conformance.Implementation
 	level          string
 	report         string
+	summary        string
 	keep           string
 	parallel       int
 	seed           uint64
@@ -57,6 +59,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.selection.Skip, "skip", nil, "without these cases, by `id` or pattern; the report says so")
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
+	c.Flags().StringVar(&f.summary, "summary", "", "append a summary in Markdown to this `file`, such as $GITHUB_STEP_SUMMARY: failures first, each with the way to repeat it alone")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep what the cases make in this `directory`: configurations, logs, calls, records; each case in one of its own")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
@@ -125,10 +128,8 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 			fmt.Fprintf(out, "%3d/%d  %-7s  %-8s %5.1f s  %s\n", done, of, r.State, r.ID, r.Seconds, r.Title)
 		},
 	})
-	if r != nil && f.report != "" {
-		if writeErr := r.Write(f.report); writeErr != nil {
-			return writeErr
-		}
+	if r != nil {
+		err = errors.Join(err, f.write(r))
 	}
 	if err != nil {
 		return err
@@ -146,6 +147,18 @@ func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance
 		return fmt.Errorf("no case was executed: all %d were skipped or do not apply", len(r.Cases))
 	}
 	return nil
+}
+
+// write writes the files that were asked for.
+func (f *runFlags) write(r *report.Report) error {
+	var all []error
+	if f.report != "" {
+		all = append(all, r.Write(f.report))
+	}
+	if f.summary != "" {
+		all = append(all, r.AppendSummary(f.summary))
+	}
+	return errors.Join(all...)
 }
 
 // whole reports whether no case is left out.
@@ -173,8 +186,8 @@ func tellUndeclared(out io.Writer, r *report.Report) {
 // with the flags that name the target.
 func (f *runFlags) rerun(id string) string {
 	command := []string{os.Args[0], "run"}
-	f.flags.Visit(func(flag *pflag.Flag) {
-		if f.names(flag.Name) {
+	f.flags.VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed && f.names(flag.Name) {
 			command = append(command, "--"+flag.Name, quoted(flag.Value.String()))
 		}
 	})

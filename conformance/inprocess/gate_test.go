@@ -180,6 +180,28 @@ func TestGateWithBaseline(t *testing.T) {
 	}
 }
 
+// TestGateBySettings has the flags in the environment and in a file, as a CI job
+// has them, and a summary for its page.
+func TestGateBySettings(t *testing.T) {
+	g := newGate(t)
+	g.write("settings.yaml", "target: faulty.yaml\nsummary: summary.md\nonly: [EP-01, EP-05]\norganization: Example\ncontact: ['@example/net']\n")
+	t.Setenv("THICKET_CONFORMANCE_CONFIG_FILE", "settings.yaml")
+	t.Setenv("THICKET_CONFORMANCE_REPORT", "r")
+	said, status := g.conformance("run")
+	summary, err := os.ReadFile(filepath.Join(g.dir, "summary.md"))
+	if status != 1 || err != nil || !strings.Contains(string(summary), "#### failed MUST EP-05") || !strings.Contains(string(summary), "run --target faulty.yaml --only EP-05") {
+		t.Errorf("%d, %v\n%s\n%s", status, err, said, summary)
+	}
+	published, err := os.ReadFile(filepath.Join(g.dir, "r/report.yaml"))
+	if err != nil || !strings.Contains(string(published), "organization: Example\n") || !strings.Contains(string(published), "- EP-01\n") {
+		t.Errorf("%v\n%s", err, published)
+	}
+	t.Setenv("THICKET_CONFORMANCE_WAIVER", "waivers.yaml")
+	if said, status := g.conformance("run"); status != 2 || !strings.Contains(said, `THICKET_CONFORMANCE_WAIVER belongs to no flag; is "waivers" meant?`) {
+		t.Errorf("%d\n%s", status, said)
+	}
+}
+
 // TestSkip leaves cases out, and says so in the report.
 func TestSkip(t *testing.T) {
 	g := newGate(t)
