@@ -65,6 +65,19 @@ $(BIN)/k8s/kube-apiserver: $(K8S_MODULES)
 
 include kind/kind.mk
 
+# What the suite judges as runtimes: libraries behind small programs, and containerd
+# with its sandbox image. Versions are conformance/runtimes/go.mod's and kind/runtime/go.mod's.
+SANDBOX_IMAGE := conformance.thicket-cni.io/pause:dev
+
+.PHONY: runtimes
+runtimes: $(addprefix $(BIN)/node/,$(CONTAINERD)) $(BIN)/runtimes/pause.tar ## build the runtimes to judge into bin/runtimes/ and bin/node/: libcni, cnitool, go-cni, ocicni, containerd
+	@echo "runtimes: libcni, cnitool, go-cni, ocicni"
+	@cd conformance/runtimes && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/$(BIN)/runtimes/ ./... github.com/containernetworking/cni/cnitool
+	@command -v runc >/dev/null || echo "runtimes: containerd needs runc: apt-get install runc"
+
+$(BIN)/runtimes/pause.tar: $(BIN)/node/pause $(BIN)/tools/image
+	@$(BIN)/tools/image --output $@ --name $(SANDBOX_IMAGE) --entrypoint /pause $<=/pause
+
 .PHONY: root
 root:
 	@[ "$$(id -u)" = 0 ] || { echo "root is needed for network namespaces and sockets: sudo make $(MAKECMDGOALS)"; exit 1; }
@@ -85,6 +98,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	$(if $(RACE),,printf '$(NO_RACE)';) \
 	$(GO) test -json $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess) || status=1; \
 	(cd kind/image && $(GO) test -json ./...) || status=1; \
+	(cd conformance/runtimes && $(GO) test -json ./...) || status=1; \
 	echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server, side by side"; \
 	THICKET_TEST_SEED=$(SEED) $(GO) test -json -count=1 -parallel 3 -timeout 25m ./conformance/inprocess || status=1; \
 	echo "test: the suite as somebody else's go test embeds it (conformance/example, conformance/example-kind, conformance/example-plugin)"; \
@@ -153,6 +167,7 @@ demo: root build ## two sandboxes on three networks each, with real plugins
 lint: $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION) ## golangci-lint, gofmt, go vet
 	@$< run ./...
 	@cd kind/image && $(CURDIR)/$< run -c $(CURDIR)/.golangci.yml ./...
+	@cd conformance/runtimes && $(CURDIR)/$< run -c $(CURDIR)/.golangci.yml ./...
 
 $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION):
 	@echo "lint: building golangci-lint $(GOLANGCI_VERSION), once"
