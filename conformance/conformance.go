@@ -16,6 +16,8 @@ import (
 	"github.com/thicket-cni/thicket/conformance/plugin"
 	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
 	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/runtime"
+	"github.com/thicket-cni/thicket/conformance/runtime/cases"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
@@ -30,6 +32,8 @@ type (
 	Target = thick.Target
 	// Plugin is a CNI plugin to judge.
 	Plugin = plugin.Target
+	// Runtime is whoever executes CNI plugins, to be judged.
+	Runtime = runtime.Target
 	// Paths are what a case gives a Target.
 	Paths = thick.Paths
 	// Process is a daemon that a Target started.
@@ -71,7 +75,7 @@ type Settings struct {
 	// Setup reaches the cases of a target whose kind is not the suite's, in
 	// suite.T.
 	Setup any
-	// NoPreflight has a plugin judged although no ADD succeeds at all.
+	// NoPreflight has a plugin or a runtime judged although no ADD succeeds at all.
 	NoPreflight bool
 	// FakeDelegate is a program to execute as the suite's delegate plugin, or its
 	// IPAM plugin: one that imports fakes/delegate. Empty means this program itself.
@@ -114,7 +118,7 @@ type Options struct {
 // Catalog returns the suite's own profiles, and those of somebody else behind
 // them.
 func Catalog(more ...Profile) (*suite.Catalog, error) {
-	return suite.NewCatalog(slices.Concat(all.Profiles(), plugins.Profiles(), more)...)
+	return suite.NewCatalog(slices.Concat(all.Profiles(), plugins.Profiles(), []Profile{cases.Profile()}, more)...)
 }
 
 // options are those of the engine.
@@ -141,6 +145,10 @@ func (o *Options) options() (suite.Options, error) {
 	}
 	if t, ok := o.Target.(*Plugin); ok {
 		settings := plugin.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight}
+		to.Setup, to.Services, to.Tasks = settings, settings.Services(), settings.Tasks()
+	}
+	if t, ok := o.Target.(*Runtime); ok {
+		settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight}
 		to.Setup, to.Services, to.Tasks = settings, settings.Services(), settings.Tasks()
 	}
 	return to, nil
@@ -187,8 +195,11 @@ func Load(path string) (Subject, error) {
 		return thick.ParseTarget(data, path, "")
 	case plugin.TargetKind:
 		return plugin.Parse(data, path)
+	case runtime.TargetKind:
+		return runtime.Parse(data, path)
 	}
-	return nil, fmt.Errorf("target %s: kind %q is unknown; there are %s, a thick plugin, and %s, any CNI plugin", path, head.Kind, thick.TargetKind, plugin.TargetKind)
+	return nil, fmt.Errorf("target %s: kind %q is unknown; there are %s, a thick plugin, %s, any CNI plugin, and %s, whoever executes plugins",
+		path, head.Kind, thick.TargetKind, plugin.TargetKind, runtime.TargetKind)
 }
 
 // LoadTarget reads the target file of a thick plugin. Unknown keys, missing

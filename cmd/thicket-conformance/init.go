@@ -15,23 +15,30 @@ import (
 )
 
 func initCommand() *cobra.Command {
-	out := ""
-	thick := &cobra.Command{
-		Use:   "thick",
-		Short: "A target file for a thick plugin: shim and daemon",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return writeNew(c.OutOrStdout(), out, targets.InitThick)
-		},
-	}
-	thick.Flags().StringVar(&out, "out", "", "write it to this `file`, which must not be there; empty prints it")
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Write a target file with comments, to fill in",
 		Example: "  thicket-conformance init thick --out target.yaml\n" +
+			"  thicket-conformance init runtime --out target.yaml\n" +
 			"  thicket-conformance init plugin --path ./my-plugin",
 	}
-	c.AddCommand(thick, initPluginCommand())
+	c.AddCommand(initFileCommand("thick", "A target file for a thick plugin: shim and daemon", targets.InitThick),
+		initPluginCommand(), initFileCommand("runtime", "A target file for a runtime: whoever executes CNI plugins", targets.InitRuntime))
+	return c
+}
+
+// initFileCommand writes a file that is the same for everybody.
+func initFileCommand(kind, short string, content []byte) *cobra.Command {
+	out := ""
+	c := &cobra.Command{
+		Use:   kind,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return writeNew(c.OutOrStdout(), out, content)
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "write it to this `file`, which must not be there; empty prints it")
 	return c
 }
 

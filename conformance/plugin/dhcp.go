@@ -45,13 +45,7 @@ func (e *Env) serveDHCP() {
 	Expect(err).NotTo(HaveOccurred(), "the DHCP server")
 	e.AtEnd(func() { _ = server.Kill() })
 	e.Own = append(e.Own, log, leases)
-	Expect(node.Await(func() []string {
-		if _, err := os.Stat(leases); err == nil || ended(server.Done()) {
-			return nil
-		}
-		return []string{leases}
-	}, daemonLimit)).To(BeTrue(), "the DHCP server did not begin; it said:\n%s", server.Log())
-	Expect(ended(server.Done())).To(BeFalse(), "the DHCP server ended; it said:\n%s", server.Log())
+	Expect(server.Await(leases)).To(Succeed(), "the DHCP server")
 	e.Ignore(e.Processes()...)
 }
 

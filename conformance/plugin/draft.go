@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/thicket-cni/thicket/conformance/target"
 )
 
 // Draft is what is known of a plugin that has no target file yet.
@@ -39,7 +41,7 @@ func (d *Draft) File(dir string) (text []byte, open []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := executable(path); err != nil {
+	if err := target.Executable(path); err != nil {
 		return nil, nil, err
 	}
 	if base, err := filepath.Abs(dir); err == nil {

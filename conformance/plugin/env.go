@@ -17,6 +17,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/conformance/target"
 	"github.com/thicket-cni/thicket/fakes/script"
 )
 
@@ -49,7 +50,7 @@ type Env struct {
 	shared  []string
 	master  string
 	bases   int
-	daemon  process
+	daemon  *target.Process
 	history history
 	mu      sync.Mutex
 }
@@ -80,15 +81,6 @@ func newEnv(s Settings, workDir, version string) *Env {
 	e.place()
 	e.startDaemon()
 	return e
-}
-
-// process is a daemon that runs.
-type process interface {
-	Terminate() error
-	Kill() error
-	Done() <-chan struct{}
-	Log() string
-	PID() int
 }
 
 // values are what the target's texts refer to.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"golang.org/x/sys/unix"
 
+	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/suite"
 )
@@ -30,10 +30,6 @@ const (
 	executionLimit = 20 * time.Second
 	outputLimit    = 4 << 20
 )
-
-// dropped are the capabilities that a plugin does not get: what they are for
-// reaches beyond every namespace.
-var dropped = []uintptr{unix.CAP_SYS_MODULE, unix.CAP_SYS_TIME, unix.CAP_SYS_BOOT, unix.CAP_SYS_RAWIO}
 
 // Request is one execution of a plugin.
 type Request struct {
@@ -201,10 +197,8 @@ func (e *Env) execution(r Request) *Execution {
 
 // start starts it, by a thread that gives away capabilities for good.
 func (x *Execution) start() error {
-	for _, capability := range dropped {
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
-			return fmt.Errorf("capability %d: %w", capability, err)
-		}
+	if err := node.DropCapabilities(); err != nil {
+		return err
 	}
 	return x.cmd.Start()
 }

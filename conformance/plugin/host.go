@@ -5,10 +5,8 @@ package plugin
 import (
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/onsi/ginkgo/v2"
@@ -18,9 +16,6 @@ import (
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/target"
 )
-
-// daemonLimit is how long a plugin's daemon may take to become ready.
-const daemonLimit = 30 * time.Second
 
 // prepares reports whether the target file asks for something of the host.
 func (e *Env) prepares(what string) bool { return slices.Contains(e.Target.file.Host.Prepare, what) }
@@ -62,62 +57,27 @@ func (e *Env) device() string {
 // place writes the files that the plugin needs.
 func (e *Env) place() {
 	ginkgo.GinkgoHelper()
-	for _, f := range e.Target.file.Files {
-		text, err := renderAll("files", []string{f.Path, f.Content}, e.values())
-		Expect(err).NotTo(HaveOccurred())
-		Expect(filepath.IsAbs(text[0])).To(BeTrue(), "files: %s is a relative path; begin it with {{.Dir}} or with /", text[0])
-		Expect(os.MkdirAll(filepath.Dir(text[0]), 0o755)).To(Succeed())
-		mode := os.FileMode(f.Mode)
-		if mode == 0 {
-			mode = 0o644
-		}
-		Expect(os.WriteFile(text[0], []byte(text[1]), mode)).To(Succeed())
-	}
+	Expect(target.Place(e.Target.file.Files, e.render)).To(Succeed())
 }
+
+func (e *Env) render(key, text string) (string, error) { return render(key, text, e.values()) }
 
 // startDaemon starts the plugin's daemon, where it has one, and waits until it is
 // ready.
 func (e *Env) startDaemon() {
 	ginkgo.GinkgoHelper()
-	d := e.Target.file.Daemon
-	if len(d.Command) == 0 {
+	log := filepath.Join(e.Dir, "daemon.log")
+	p, err := e.Target.file.Daemon.Start(e.render, log)
+	if p == nil && err == nil {
 		return
 	}
-	command, err := renderAll("daemon.command", d.Command, e.values())
-	Expect(err).NotTo(HaveOccurred())
-	env := []string{"PATH=" + os.Getenv("PATH")}
-	for name, text := range d.Env {
-		value, err := render("daemon.env", text, e.values())
-		Expect(err).NotTo(HaveOccurred())
-		env = append(env, name+"="+value)
+	if p != nil {
+		e.daemon = p
+		e.Own = append(e.Own, log)
+		e.AtEnd(func() { _ = p.Kill() })
 	}
-	p, err := target.StartProcess(command, env, filepath.Join(e.Dir, "daemon.log"))
 	Expect(err).NotTo(HaveOccurred())
-	e.daemon = p
-	e.Own = append(e.Own, filepath.Join(e.Dir, "daemon.log"))
-	e.AtEnd(func() { _ = p.Kill() })
-	if d.Ready == "" {
-		return
-	}
-	ready, err := render("daemon.ready", d.Ready, e.values())
-	Expect(err).NotTo(HaveOccurred())
-	Expect(node.Await(func() []string {
-		if _, err := os.Stat(ready); err == nil || ended(p.Done()) {
-			return nil
-		}
-		return []string{ready}
-	}, daemonLimit)).To(BeTrue(), "the daemon did not make %s in %s; it said:\n%s", ready, daemonLimit, p.Log())
-	Expect(ended(p.Done())).To(BeFalse(), "the daemon ended; it said:\n%s", p.Log())
 	e.Ignore(e.Processes()...)
-}
-
-func ended(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
 }
 
 // base makes what a plugin before the target would have made, a veth with an

@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -193,19 +191,11 @@ func renderAll(key string, texts []string, v Values) ([]string, error) {
 
 // resolve makes the paths of executables absolute and looks for them.
 func (t *Target) resolve() error {
-	base, err := filepath.Abs(filepath.Join(filepath.Dir(t.source), t.file.Root))
-	if filepath.IsAbs(t.file.Root) {
-		base, err = t.file.Root, nil
-	}
+	base, err := target.Base(t.source, t.file.Root)
 	if err != nil {
 		return err
 	}
-	absolute := func(path string) string {
-		if filepath.IsAbs(path) {
-			return path
-		}
-		return filepath.Join(base, path)
-	}
+	absolute := func(path string) string { return target.Absolute(base, path) }
 	for _, dir := range t.file.Plugin.Search {
 		t.search = append(t.search, absolute(dir))
 	}
@@ -218,23 +208,9 @@ func (t *Target) resolve() error {
 		}
 	}
 	for _, c := range commands {
-		if err := executable(*c); err != nil {
+		if err := target.Executable(*c); err != nil {
 			return fmt.Errorf("%w; build it, or correct the path (relative ones start from %s)", err, base)
 		}
-	}
-	return nil
-}
-
-// executable reports why a file cannot be executed.
-func executable(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a directory, not an executable", path)
-	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("%s is not executable", path)
 	}
 	return nil
 }
@@ -245,19 +221,7 @@ func (t *Target) seen() []string {
 	if len(t.file.Daemon.Command) > 0 {
 		paths = append(paths, t.file.Daemon.Command[0])
 	}
-	var dirs []string
-	for _, p := range paths {
-		actual, err := filepath.EvalSymlinks(p)
-		for _, one := range []string{p, actual} {
-			if info, statErr := os.Stat(one); statErr == nil && !info.IsDir() {
-				one = filepath.Dir(one)
-			}
-			if err == nil && one != "" && one != "/" {
-				dirs = append(dirs, one)
-			}
-		}
-	}
-	return dirs
+	return target.Directories(paths...)
 }
 
 var errNoTarget = errors.New("the subject is not a target of kind Plugin")

@@ -46,8 +46,9 @@ type file struct {
 	// Features are what the plugin can do; see below.
 	Features []spec.Feature `yaml:"features"`
 	// Files are files that the plugin needs, written before each case.
-	Files  []target.PlacedFile `yaml:"files"`
-	Daemon daemonKeys          `yaml:"daemon"`
+	Files []target.PlacedFile `yaml:"files"`
+	// Daemon is one that the plugin asks.
+	Daemon target.Daemon `yaml:"daemon"`
 	// Version is a command that prints the plugin's own version.
 	Version []string `yaml:"version"`
 }
@@ -72,15 +73,6 @@ type hostKeys struct {
 	Prepare []string `yaml:"prepare"`
 	// Needs are commands that have to be installed: nft, iptables.
 	Needs []string `yaml:"needs"`
-}
-
-type daemonKeys struct {
-	// Command starts a daemon that the plugin asks.
-	Command []string `yaml:"command"`
-	// Env is that daemon's environment beside PATH.
-	Env map[string]string `yaml:"env"`
-	// Ready is a path that exists when the daemon serves, its socket.
-	Ready string `yaml:"ready"`
 }
 
 // Load reads a target file of a plugin.

@@ -27,6 +27,11 @@ var Second []byte
 //go:embed init-thick.yaml
 var InitThick []byte
 
+// InitRuntime is one for a runtime.
+//
+//go:embed init-runtime.yaml
+var InitRuntime []byte
+
 // ThinVeth, ThinIPAM and ThinChain are the target files of the suite's own small
 // CNI plugin in its three roles (fakes/plugin).
 var (

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/thicket-cni/thicket/fakes/script"
 )
 
@@ -27,6 +29,7 @@ func begin(dir string, conf *configuration, stdin []byte) *record {
 		Command: os.Getenv("CNI_COMMAND"), Type: conf.Type, Network: conf.Name, Interface: os.Getenv("CNI_IFNAME"),
 		ContainerID: os.Getenv("CNI_CONTAINERID"), Netns: os.Getenv("CNI_NETNS"), Path: os.Getenv("CNI_PATH"), Args: os.Getenv("CNI_ARGS"),
 		Env: os.Environ(), Stdin: stdin, Start: time.Now(), PID: os.Getpid(), PPID: os.Getppid(), PGID: pgid,
+		Host: namespaceAt("/proc/self/ns/net"), Container: namespaceAt(os.Getenv("CNI_NETNS")),
 	}}
 	r.path = filepath.Join(dir, fmt.Sprintf("%d-%d.json", r.call.Start.UnixNano(), r.call.PID))
 	r.write()
@@ -54,4 +57,17 @@ func (r *record) write() {
 	if err != nil {
 		exit(fmt.Errorf("fake: the call cannot be recorded: %w", err))
 	}
+}
+
+// nsfs is the type of the file system of namespaces.
+const nsfs = 0x6e736673
+
+// namespaceAt is the inode of the namespace at a path, 0 where there is none.
+func namespaceAt(path string) uint64 {
+	var fs unix.Statfs_t
+	var st unix.Stat_t
+	if unix.Statfs(path, &fs) != nil || fs.Type != nsfs || unix.Stat(path, &st) != nil {
+		return 0
+	}
+	return st.Ino
 }

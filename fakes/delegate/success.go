@@ -3,6 +3,7 @@
 package delegate
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,8 @@ func succeed(command string, s *script.FakeStep, conf *configuration) error {
 			return err
 		}
 		return printRaw(raw, conf.CNIVersion)
+	case s.Mark != "":
+		return printMarked(s.Mark, result, conf)
 	case len(conf.PrevResult) > 0:
 		// Further down a list, a plugin passes on what it got.
 		return printRaw(conf.PrevResult, conf.CNIVersion)
@@ -71,6 +74,38 @@ func describe(path string, info any) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Close())
+}
+
+// printMarked prints the result of the plugin before, else the default one, with
+// a word more in dns.search.
+func printMarked(mark string, result *types100.Result, conf *configuration) error {
+	raw := conf.PrevResult
+	if len(raw) == 0 {
+		own, err := result.GetAsVersion(conf.CNIVersion)
+		if err != nil {
+			return err
+		}
+		if raw, err = json.Marshal(own); err != nil {
+			return err
+		}
+	}
+	var marked map[string]any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if err := dec.Decode(&marked); err != nil {
+		return err
+	}
+	dns, _ := marked["dns"].(map[string]any)
+	if dns == nil {
+		dns = map[string]any{}
+	}
+	search, _ := dns["search"].([]any)
+	dns["search"] = append(search, mark)
+	marked["dns"] = dns
+	if raw, err := json.Marshal(marked); err == nil {
+		return printRaw(raw, conf.CNIVersion)
+	}
+	return errors.New("fake: the marked result cannot be encoded")
 }
 
 // printRaw prints a result with the configuration's version, where it has none.

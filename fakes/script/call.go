@@ -21,6 +21,10 @@ type Call struct {
 	// Env is the whole environment, Stdin the exact bytes of the configuration.
 	Env   []string `json:"env"`
 	Stdin []byte   `json:"stdin"`
+	// Host is the inode of the network namespace that the plugin was executed in,
+	// Container that of the one at Netns; 0 where there is none.
+	Host      uint64 `json:"host,omitempty"`
+	Container uint64 `json:"container,omitempty"`
 	// End is zero while the plugin runs, and for one that was killed.
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end,omitzero"`

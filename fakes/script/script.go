@@ -57,6 +57,9 @@ type FakeStep struct {
 	Addresses []string `json:"addresses,omitempty"`
 	// DeviceInfo is written by ADD to the file that runtimeConfig names for it.
 	DeviceInfo any `json:"deviceInfo,omitempty"`
+	// Mark is a word that ADD appends to dns.search of its result, so that a
+	// result tells which plugins it has come through.
+	Mark string `json:"mark,omitempty"`
 	// Result is printed instead of the default result.
 	Result any `json:"result,omitempty"`
 	// Pool makes the fake an IPAM plugin.

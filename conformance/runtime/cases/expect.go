@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cases
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/thicket-cni/thicket/conformance/runtime"
+	"github.com/thicket-cni/thicket/fakes/script"
+)
+
+// The recording plugins in their order, and in DEL's.
+var (
+	forward  = []string{"p1", "p2", "p3"}
+	backward = []string{"p3", "p2", "p1"}
+)
+
+// failure is what a plugin fails with; the words reach the caller.
+const words = "the plugin's own words, 4711"
+
+func failing(code uint) script.FakeStep {
+	return script.FakeStep{Error: types.NewError(code, words, "")}
+}
+
+// expectOrder asserts which plugins were executed, each after the end of the one
+// before.
+func expectOrder(calls []script.Call, want []string, what string) {
+	ginkgo.GinkgoHelper()
+	Expect(runtime.Types(calls)).To(Equal(want), "the plugins that were executed with %s", what)
+	expectApart(calls, what)
+}
+
+// expectApart asserts that executions do not overlap.
+func expectApart(calls []script.Call, what string) {
+	ginkgo.GinkgoHelper()
+	for i := 1; i < len(calls); i++ {
+		before, c := calls[i-1], calls[i]
+		Expect(before.End.IsZero()).To(BeFalse(), "%s: %s of %s did not end, and %s of %s began", what, before.Command, before.Type, c.Command, c.Type)
+		Expect(c.Start).NotTo(BeTemporally("<", before.End), "%s: %s of %s (network %s) began before %s of %s (network %s) had ended",
+			what, c.Command, c.Type, c.Network, before.Command, before.Type, before.Network)
+	}
+}
+
+// expectFinal asserts that executions got the final result of ADD.
+func expectFinal(calls []script.Call, what string) {
+	ginkgo.GinkgoHelper()
+	for _, c := range calls {
+		Expect(runtime.Marks(c)).To(Equal(forward), "the plugins through which the prevResult of %s has come that %s got, %s", c.Command, c.Type, what)
+	}
+}
+
+// expectNone asserts that no plugin was executed.
+func expectNone(e *runtime.Env, what string) {
+	ginkgo.GinkgoHelper()
+	var lines []string
+	for _, c := range e.Calls() {
+		lines = append(lines, c.Command+" of "+c.Type)
+	}
+	Expect(lines).To(BeEmpty(), "plugins that were executed by %s", what)
+}
+
+// runtimeConfig are the keys of an execution's runtimeConfig.
+func runtimeConfig(c script.Call) map[string]any {
+	ginkgo.GinkgoHelper()
+	raw := runtime.Fields(c)["runtimeConfig"]
+	config := map[string]any{}
+	if raw != nil {
+		Expect(json.Unmarshal(raw, &config)).To(Succeed(), "the runtimeConfig that %s of %s got", c.Command, c.Type)
+	}
+	return config
+}
+
+func keys(m map[string]any) []string {
+	all := []string{}
+	for k := range m {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// given are capability args that every runtime with capability args has.
+func given() map[string]any {
+	return map[string]any{
+		"portMappings": []any{map[string]any{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}},
+		"bandwidth":    map[string]any{"ingressRate": 8000000, "ingressBurst": 8000000, "egressRate": 8000000, "egressBurst": 8000000},
+	}
+}
