@@ -243,7 +243,11 @@ func notRecorded(what string, err error) error {
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
 	saved := background.Start(e.log, "recording the attachments", func() error { return e.saveStep(ctx, rec) })
-	published := background.Try(e.log, "publishing the network status", func() error { return e.publish(ctx, rec, pod) })
+	late := false
+	published := background.Try(e.log, "publishing the network status", func() (err error) {
+		late, err = e.publish(ctx, rec, pod)
+		return err
+	})
 	if err := <-saved; err != nil {
 		return err
 	}
@@ -253,6 +257,7 @@ func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Po
 	if ctx.Err() != nil {
 		return cniError(context.Cause(ctx), "ADD was cancelled")
 	}
+	e.saveDue(ctx, rec, late)
 	return nil
 }
 

@@ -47,7 +47,10 @@ type Options struct {
 	// SweepPatience is how long an ADD waits for a GC of its network before it ends
 	// that; zero means DefaultTimeLimit.
 	SweepPatience time.Duration
-	Log           *slog.Logger
+	// StatusWait is how long a request waits for its network status to be
+	// published; zero means not at all.
+	StatusWait time.Duration
+	Log        *slog.Logger
 }
 
 // Engine carries out the requests. Its methods are safe for concurrent use.
@@ -68,8 +71,11 @@ type Engine struct {
 	turns     *Turns
 	// sweeps keep GC and ADD apart.
 	sweeps sweeps
-	// published remembers which container's status a pod shows.
+	// published remembers which container's status a pod shows, or is to show;
+	// noted is done when that is known of the sandboxes of earlier daemons.
 	published sync.Map
+	noted     sync.Once
+	publisher *publisher
 	// deleted are the containers that were deleted last.
 	deleted deletedSet
 	// own are the namespaces that no sandbox has.
@@ -87,7 +93,7 @@ func New(o Options) *Engine {
 	if err != nil {
 		o.Log.Warn("the boot id cannot be read; records will not say which boot they are of", "error", err)
 	}
-	return &Engine{
+	e := &Engine{
 		cluster: o.Cluster,
 		planner: o.Planner,
 		ledger:  o.Ledger,
@@ -102,6 +108,8 @@ func New(o Options) *Engine {
 		sweeps:    sweeps{patience: o.SweepPatience},
 		log:       o.Log,
 	}
+	e.publisher = newPublisher(o.Cluster, o.StatusWait, e.settle, o.Log)
+	return e
 }
 
 // Request is a CNI request whose variables have been validated.

@@ -115,9 +115,11 @@ func (e *Engine) attachFurther(ctx context.Context, rec *ledger.Record, pod *clu
 	for i := first; i < len(rec.Attachments); i++ {
 		rec.Attachments[i].State = ""
 	}
-	if err := e.publish(ctx, rec, pod); err != nil {
+	late, err := e.publish(ctx, rec, pod)
+	if err != nil {
 		return nil, err
 	}
+	rec.StatusDue = late
 	if ctx.Err() != nil {
 		return nil, cniError(context.Cause(ctx), "ADD was cancelled")
 	}

@@ -150,12 +150,14 @@ func (e *Engine) hotAttach(ctx context.Context, rec *ledger.Record, r *Request) 
 // is not recorded as that, it is undone after a crash.
 func (e *Engine) hotCommit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.Attachments[len(rec.Attachments)-1].State = ""
-	if err := e.publish(ctx, rec, pod); err != nil {
+	late, err := e.publish(ctx, rec, pod)
+	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return cniError(context.Cause(ctx), "ADD was cancelled")
 	}
+	rec.StatusDue = late
 	return e.saveStep(ctx, rec)
 }
 

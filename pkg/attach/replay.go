@@ -36,7 +36,7 @@ const (
 // ledger and is tried again, with growing pauses, until ctx ends or nothing is
 // left to do.
 func (e *Engine) Replay(ctx context.Context, firstPass func()) {
-	e.notePublished()
+	e.noted.Do(e.notePublished)
 	if !e.awaitNamespaces(ctx) {
 		return
 	}
@@ -79,20 +79,6 @@ func (e *Engine) awaitNamespaces(ctx context.Context) bool {
 // Unfinished is how many sandboxes of an earlier daemon Replay has tried and not
 // been able to delete yet.
 func (e *Engine) Unfinished() int { return int(e.unfinished.Load()) }
-
-// notePublished remembers whose status the pods show, so that deleting an old
-// sandbox of a pod does not take the status of its present one away.
-func (e *Engine) notePublished() {
-	ids, err := e.containers()
-	if err != nil {
-		return // replayOnce says so
-	}
-	for _, id := range ids {
-		if rec, err := e.load(id, ""); err == nil && e.stale(rec) == "" {
-			e.published.Store(podKey(rec.Pod), id)
-		}
-	}
-}
 
 // replayOnce tries every sandbox that needs it and returns how many still do.
 func (e *Engine) replayOnce(ctx context.Context) (left int) {

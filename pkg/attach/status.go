@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -34,28 +33,27 @@ func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
 	return all, nil
 }
 
-// publish makes the status of a sandbox known.
-func (e *Engine) publish(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+// publish makes the status of a sandbox known. late means that the cluster has
+// not taken it yet, and takes it by and by; the record has to say so before the
+// request is answered (RES-14).
+func (e *Engine) publish(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) (late bool, err error) {
 	defer timed(ctx, PhaseStatus)()
 	status, err := networkStatus(rec)
 	if err != nil {
-		return cniError(err, "network status")
-	}
-	err = e.cluster.PublishStatus(ctx, pod, status)
-	if errors.Is(err, cluster.ErrNotFound) {
-		// Nobody is attached for any more (ADD-12).
-		return types.NewError(types.ErrInternal, fmt.Sprintf("pod %s/%s was deleted while it was attached", pod.Namespace, pod.Name), err.Error())
-	}
-	if err != nil {
-		return types.NewError(types.ErrTryAgainLater,
-			fmt.Sprintf("the network status of pod %s/%s cannot be published", pod.Namespace, pod.Name), err.Error())
+		return false, cniError(err, "network status")
 	}
 	e.published.Store(podKey(rec.Pod), rec.ContainerID)
-	return nil
+	late, err = e.publisher.publish(ctx, &publication{containerID: rec.ContainerID, pod: pod, status: status})
+	switch {
+	case errors.Is(err, cluster.ErrNotFound):
+		// Nobody is attached for any more (ADD-12).
+		return false, types.NewError(types.ErrInternal, fmt.Sprintf("pod %s/%s was deleted while it was attached", pod.Namespace, pod.Name), err.Error())
+	case err != nil:
+		return false, types.NewError(types.ErrTryAgainLater,
+			fmt.Sprintf("the network status of pod %s/%s cannot be published", pod.Namespace, pod.Name), err.Error())
+	}
+	return late, nil
 }
-
-// republishTimeout is how long a hot-plug DEL waits for the status.
-const republishTimeout = 2 * time.Second
 
 // republish makes known what is left of a sandbox after a hot-plug DEL, which
 // has succeeded: a failure is logged and no more (DEL-09). Another sandbox of
@@ -64,11 +62,87 @@ func (e *Engine) republish(ctx context.Context, rec *ledger.Record) {
 	if by, known := e.published.Load(podKey(rec.Pod)); known && by != rec.ContainerID {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, republishTimeout)
-	defer cancel()
-	pod := &cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}
-	if err := e.publish(ctx, rec, pod); err != nil {
+	late, err := e.publish(ctx, rec, podOfRecord(rec))
+	if err != nil {
 		e.log.Warn("the network status still shows an attachment that is deleted", "pod", podKey(rec.Pod), "error", err)
+	}
+	e.saveDue(ctx, rec, late)
+}
+
+// saveDue records whether a sandbox's status is still to be published.
+func (e *Engine) saveDue(ctx context.Context, rec *ledger.Record, due bool) {
+	if rec.StatusDue == due {
+		return
+	}
+	rec.StatusDue = due
+	if err := e.save(ctx, rec); err != nil {
+		e.log.Warn("whether a network status is published is not recorded; a restart may lose it", "sandbox", rec.ContainerID, "due", due, "error", err)
+	}
+}
+
+// notePublished remembers whose status the pods show, so that deleting an old
+// sandbox of a pod does not take the status of its present one away, and
+// publishes what an earlier daemon could not.
+func (e *Engine) notePublished() {
+	ids, err := e.containers()
+	if err != nil {
+		return // replayOnce says so
+	}
+	newest := map[string]*ledger.Record{}
+	for _, id := range ids {
+		rec, err := e.load(id, "")
+		if err != nil || rec.Pod.Name == "" || e.stale(rec) != "" {
+			continue
+		}
+		pod := podKey(rec.Pod)
+		if former := newest[pod]; former == nil || !rec.Created.Before(former.Created) {
+			newest[pod] = &ledger.Record{ContainerID: id, Pod: rec.Pod, Created: rec.Created, StatusDue: rec.StatusDue}
+		}
+	}
+	for pod, rec := range newest {
+		if _, faster := e.published.LoadOrStore(pod, rec.ContainerID); !faster && rec.StatusDue {
+			e.publishDue(rec.ContainerID)
+		}
+	}
+}
+
+// publishDue publishes what an earlier daemon recorded as due.
+func (e *Engine) publishDue(containerID string) {
+	rec, err := e.load(containerID, "")
+	if err != nil {
+		return
+	}
+	if status, err := networkStatus(rec); err == nil {
+		e.publisher.later(&publication{containerID: containerID, pod: podOfRecord(rec), status: status})
+	}
+}
+
+// KeepPublishing publishes what earlier daemons could not, and ends all that is
+// being published when ctx ends.
+func (e *Engine) KeepPublishing(ctx context.Context) {
+	e.noted.Do(e.notePublished)
+	<-ctx.Done()
+	e.publisher.shutdown()
+}
+
+// StatusesDue is how many network statuses the cluster has not taken yet.
+func (e *Engine) StatusesDue() int { return e.publisher.due() }
+
+// settle records that a status is published that was late, or that nobody wants
+// it any more.
+func (e *Engine) settle(ctx context.Context, p *publication) {
+	release, err := e.locks.acquire(ctx, p.containerID)
+	if err != nil {
+		return // there is another status by now, or none
+	}
+	defer release()
+	ctx, done := e.turns.with(ctx)
+	defer done()
+	if ctx.Err() != nil || e.takeTurn(ctx, p.containerID) != nil {
+		return
+	}
+	if rec, err := e.load(p.containerID, ""); err == nil {
+		e.saveDue(ctx, rec, false)
 	}
 }
 
@@ -76,6 +150,7 @@ func (e *Engine) republish(ctx context.Context, rec *ledger.Record) {
 // another sandbox of the same pod has published since. DEL never depends on
 // where pods come from (DEL-09), so nothing is waited for.
 func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
+	e.publisher.cancel(podKey(rec.Pod), rec.ContainerID)
 	by, known := e.published.LoadAndDelete(podKey(rec.Pod))
 	if known && by != rec.ContainerID {
 		e.published.Store(podKey(rec.Pod), by)
@@ -89,7 +164,11 @@ func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 	if err != nil {
 		status = nil // it was not published either
 	}
-	e.cluster.WithdrawStatus(&cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}, status)
+	e.cluster.WithdrawStatus(podOfRecord(rec), status)
+}
+
+func podOfRecord(rec *ledger.Record) *cluster.Pod {
+	return &cluster.Pod{Namespace: rec.Pod.Namespace, Name: rec.Pod.Name, UID: rec.Pod.UID}
 }
 
 func podKey(p ledger.Pod) string { return p.Namespace + "/" + p.Name }

@@ -35,6 +35,12 @@ func (k *Kubernetes) writeStatus(ctx context.Context, patch, update func() error
 	return err
 }
 
+// IsRefused reports whether an error means that the API server will never take
+// what was asked of it, however often it is asked.
+func IsRefused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
+}
+
 // metadataOnly asks for no more of an object than its metadata, and for that
 // only because there is no answer without an object: the pod that a patch is
 // answered with costs the API server a tenth of the patch.

@@ -105,6 +105,10 @@ type Config struct {
 	// QueueLimit is how many requests may be in service or wait for it; an ADD
 	// beyond them is told to try again later.
 	QueueLimit int `json:"queueLimit"`
+	// StatusWait is how long an ADD waits until the pod's network status is
+	// published; then it succeeds, and the status is published later (RES-14). 0
+	// means not at all.
+	StatusWait Duration `json:"statusWait"`
 	// GracePeriod is how long requests may go on after SIGTERM before they are
 	// cancelled and rolled back.
 	GracePeriod Duration `json:"gracePeriod"`
@@ -146,6 +150,7 @@ func DefaultConfig() *Config {
 		RequestLimit:     4 << 20,
 		QueueLimit:       512,
 		GracePeriod:      Duration(25 * time.Second),
+		StatusWait:       Duration(2 * time.Second),
 		MetricsAddress:   "127.0.0.1",
 		ProbeAddress:     "127.0.0.1",
 
@@ -267,7 +272,7 @@ func locate(data []byte, source string, err error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s:%d: the JSON ends too early; is the file complete?", source, lineAt(data, int64(len(data))))
 	}
-	for _, key := range []string{"delegateTimeout", "gracePeriod"} {
+	for _, key := range []string{"delegateTimeout", "gracePeriod", "statusWait"} {
 		// A Duration's own error does not say where it stood.
 		var d Duration
 		if raw, ok := topLevel(data)[key]; ok && d.UnmarshalJSON(raw) != nil {

@@ -130,7 +130,8 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		Ledger:  store, Turns: turns,
 		Exec: o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		DeviceInfo: devices.InfoDir(c.DeviceInfoDir), SweepPatience: time.Duration(c.DelegateTimeout),
-		Log: o.Log,
+		StatusWait: time.Duration(c.StatusWait),
+		Log:        o.Log,
 	})
 	d.metrics = newMetrics(gate, d.engine, from, store.Count)
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
@@ -203,6 +204,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		work.Keep(follow, "following the cluster", func(ctx context.Context) { d.follow(ctx, r, fail) })
 	}
 	work.Keep(follow, "the replay", d.replay)
+	work.Keep(follow, "publishing network statuses", d.engine.KeepPublishing)
 	work.Keep(follow, "pending DELs", d.followPending)
 	work.Keep(follow, "waiting for readiness", d.sayReady)
 	work.Keep(follow, "metrics", d.serveMetrics)

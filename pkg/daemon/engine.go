@@ -34,6 +34,11 @@ type Engine interface {
 	// Replay cleans up after a former daemon, once Unseen is empty; firstPass is
 	// called when each of its sandboxes has been tried once.
 	Replay(ctx context.Context, firstPass func())
+	// KeepPublishing publishes the network statuses that earlier daemons could not,
+	// and returns when ctx has ended and nothing is being published any more.
+	KeepPublishing(ctx context.Context)
+	// StatusesDue is how many network statuses the cluster has not taken yet.
+	StatusesDue() int
 	// Unseen says which namespaces of recorded sandboxes the daemon does not see,
 	// worded to follow "waiting for"; empty when it sees all.
 	Unseen() string

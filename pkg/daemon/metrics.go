@@ -64,6 +64,7 @@ func newMetrics(gate *admission.Gate, engine Engine, c cluster.Cluster, records 
 	gauge("ledger_damaged", "Damaged records that are kept aside.", func() float64 { _, damaged := records(); return float64(damaged) })
 	gauge("replay_unfinished", "Sandboxes of an earlier daemon that could not be deleted yet and are tried again.",
 		func() float64 { return float64(engine.Unfinished()) })
+	gauge("statuses_due", "Network statuses that could not be published yet and are tried again.", func() float64 { return float64(engine.StatusesDue()) })
 	if k, ok := c.(interface{ Retries() int64 }); ok {
 		counter("cluster_retries_total", "Requests to the API server that were made again.", func() float64 { return float64(k.Retries()) })
 	}

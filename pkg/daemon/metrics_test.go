@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,7 +22,7 @@ import (
 // TestMetricsSayWhatWasServed reads the page as Prometheus would; Multus'
 // counter keeps its name and labels, which dashboards know.
 func TestMetricsSayWhatWasServed(t *testing.T) {
-	m := newMetrics(admission.New(admission.Options{}), &attach.Engine{}, &cluster.Kubernetes{}, func() (int, int) { return 3, 1 })
+	m := newMetrics(admission.New(admission.Options{}), attach.New(attach.Options{Log: slog.New(slog.DiscardHandler)}), &cluster.Kubernetes{}, func() (int, int) { return 3, 1 })
 	handler := m.counted("/cni", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/cni", nil))
 	_, phases := attach.WithPhases(t.Context())
@@ -47,7 +48,7 @@ func TestDashboardKnowsTheMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMetrics(admission.New(admission.Options{}), &attach.Engine{}, &cluster.Kubernetes{}, func() (int, int) { return 0, 0 })
+	m := newMetrics(admission.New(admission.Options{}), attach.New(attach.Options{Log: slog.New(slog.DiscardHandler)}), &cluster.Kubernetes{}, func() (int, int) { return 0, 0 })
 	m.counted("/cni", http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/cni", nil))
 	_, phases := attach.WithPhases(t.Context())
 	m.observe("ADD", false, time.Second, phases)

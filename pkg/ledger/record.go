@@ -124,7 +124,10 @@ type Record struct {
 	// Interface is the CNI_IFNAME that the runtime asked for.
 	Interface string `json:"interface"`
 	// Args are the CNI_ARGS that every delegate got, in order.
-	Args        [][2]string  `json:"args,omitempty"`
+	Args [][2]string `json:"args,omitempty"`
+	// StatusDue says that the pod's network status has not been published since
+	// the attachments changed (RES-14).
+	StatusDue   bool         `json:"statusDue,omitempty"`
 	Attachments []Attachment `json:"attachments"`
 	Created     time.Time    `json:"created"`
 	Updated     time.Time    `json:"updated"`

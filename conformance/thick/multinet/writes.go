@@ -16,6 +16,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
 
 var writesCases = []thick.Case{
@@ -25,13 +26,8 @@ var writesCases = []thick.Case{
 	},
 }
 
-const (
-	// warmTimeout is how long a daemon may need to look things up before its
-	// caches have them.
-	warmTimeout = 20 * time.Second
-	// rivals are the sandboxes whose pods somebody else annotates meanwhile.
-	rivals = 10
-)
+// rivals are the sandboxes whose pods somebody else annotates meanwhile.
+const rivals = 10
 
 // statusInOneWrite is NET-10, with three networks per sandbox.
 func statusInOneWrite(ctx context.Context, e *thick.Env) {
@@ -46,54 +42,26 @@ func statusInOneWrite(ctx context.Context, e *thick.Env) {
 	for range rivals {
 		contended = append(contended, e.Sandbox(node.Networks("alpha,beta")))
 	}
-	gone := awaitWarm(ctx, e)
+	gone := expect.Warm(ctx, e, "alpha,beta")
 
 	ginkgo.By("one ADD is one write and no read")
 	for _, s := range quiet {
-		asked := slices.DeleteFunc(requestsDuring(e, func() { e.MustOK(e.Add(ctx, s)) }), gone)
+		asked := slices.DeleteFunc(expect.RequestsDuring(e, func() { e.MustOK(e.Add(ctx, s)) }), gone)
 		Expect(asked).To(HaveExactElements(HaveField("Name", s.PodName)), "what ADD asks of the API server")
 		Expect(asked[0].IsWrite()).To(BeTrue(), "what ADD asks of the API server is %+v", asked[0])
 		Expect(e.Status(s)).To(HaveLen(3), "elements of network-status")
 	}
 	ginkgo.By("and nothing follows later")
 	seen := len(e.APIRequests())
-	Consistently(func() []kube.APIRequest { return slices.DeleteFunc(withoutEvents(e.APIRequests()[seen:]), gone) }).WithContext(ctx).
+	Consistently(func() []kube.APIRequest { return slices.DeleteFunc(expect.WithoutEvents(e.APIRequests()[seen:]), gone) }).WithContext(ctx).
 		WithTimeout(700*time.Millisecond).Should(BeEmpty(), "requests to the API server")
 
 	ginkgo.By("somebody else writes annotations all the time")
-	asked := requestsDuring(e, func() { addBesideWriters(ctx, e, contended) })
+	asked := expect.RequestsDuring(e, func() { addBesideWriters(ctx, e, contended) })
 	for _, s := range contended {
 		own := slices.DeleteFunc(slices.Clone(asked), func(r kube.APIRequest) bool { return r.Name != s.PodName })
 		Expect(own).To(HaveLen(1), "what ADD asks of the API server while the pod changes")
 	}
-}
-
-// awaitWarm returns when an ADD needs no more look-ups. A daemon sees changes
-// in their order, so it then knows all that was made before. What it still
-// writes of the sandbox that this was tried with is gone's.
-func awaitWarm(ctx context.Context, e *thick.Env) (gone func(kube.APIRequest) bool) {
-	ginkgo.GinkgoHelper()
-	last := e.Sandbox(node.Networks("alpha,beta"))
-	Eventually(func() []kube.APIRequest {
-		asked := requestsDuring(e, func() { e.MustOK(e.Add(ctx, last)) })
-		e.MustOK(e.Del(ctx, last))
-		return slices.DeleteFunc(asked, kube.APIRequest.IsWrite)
-	}).WithContext(ctx).WithTimeout(warmTimeout).WithPolling(100*time.Millisecond).Should(BeEmpty(),
-		"look-ups of an ADD whose pod and definitions are long there")
-	return func(r kube.APIRequest) bool { return r.IsWrite() && r.Name == last.PodName }
-}
-
-// requestsDuring lists what the daemon asks of the API server while f runs,
-// events aside.
-func requestsDuring(e *thick.Env, f func()) []kube.APIRequest {
-	ginkgo.GinkgoHelper()
-	before := len(e.APIRequests())
-	f()
-	return withoutEvents(e.APIRequests()[before:])
-}
-
-func withoutEvents(all []kube.APIRequest) []kube.APIRequest {
-	return slices.DeleteFunc(slices.Clone(all), func(r kube.APIRequest) bool { return r.Resource == "events" })
 }
 
 // addBesideWriters adds all sandboxes, each while another client gives its pod

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resilience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
+	"github.com/thicket-cni/thicket/fakes/mutants/seam"
+	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/background"
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/daemon"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+)
+
+// What becomes of a status that the API server does not take at once.
+var lateStatusMutants = []mutant.Mutant{
+	{Name: "late-status-fails-add", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateStatusFailsAdd,
+		Fault: "an ADD whose status cannot be written fails"},
+	{Name: "late-status-awaited", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: func(a *seam.Assembly) { a.Config.StatusWait = daemon.Duration(time.Hour) },
+		Fault: "an ADD waits for its status for ever"},
+	{Name: "late-status-given-up", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateStatusGivenUp,
+		Fault: "a status that could not be written is forgotten"},
+	{Name: "late-status-lost-at-restart", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateStatusLost,
+		Fault: "a status that is due is not recorded, so that the next daemon does not know of it"},
+	{Name: "late-status-of-deleted", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateStatusOfDeleted,
+		Fault: "a status that could not be written is written later whatever has become of the sandbox"},
+	{Name: "late-status-of-former", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateStatusOfFormer,
+		Fault: "after a restart the status of a pod's first sandbox is written, and not that of its last"},
+}
+
+func lateStatusFailsAdd(a *seam.Assembly) {
+	a.OnPublish(func(ctx context.Context, pod *cluster.Pod, status []cluster.NetworkStatus, next *seam.ApiLayer) error {
+		if err := next.PublishStatus(soon(ctx), pod, status); err != nil {
+			return fmt.Errorf("%w (%w)", cluster.ErrNotFound, err)
+		}
+		return nil
+	})
+}
+
+func lateStatusGivenUp(a *seam.Assembly) {
+	a.OnPublish(func(ctx context.Context, pod *cluster.Pod, status []cluster.NetworkStatus, next *seam.ApiLayer) error {
+		_ = next.PublishStatus(soon(ctx), pod, status)
+		return nil
+	})
+}
+
+// soon ends a little before a request would wait no longer.
+func soon(ctx context.Context) context.Context {
+	ctx, end := context.WithCancel(ctx)
+	time.AfterFunc(time.Second, end)
+	return ctx
+}
+
+func lateStatusLost(a *seam.Assembly) {
+	a.WrapLedger(func(next attach.Ledger) attach.Ledger { return &undue{next} })
+}
+
+// undue is a ledger that has no status due.
+type undue struct{ attach.Ledger }
+
+// Save implements attach.Ledger.
+func (u *undue) Save(rec *ledger.Record) error {
+	due := rec.StatusDue
+	rec.StatusDue = false
+	defer func() { rec.StatusDue = due }()
+	return u.Ledger.Save(rec)
+}
+
+func lateStatusOfDeleted(a *seam.Assembly) {
+	a.OnPublish(func(ctx context.Context, pod *cluster.Pod, status []cluster.NetworkStatus, next *seam.ApiLayer) error {
+		err := next.PublishStatus(ctx, pod, status)
+		if err != nil && ctx.Err() != nil {
+			background.Start(nil, "a fault", func() error { return persist(context.WithoutCancel(ctx), pod, status, next) })
+		}
+		return err
+	})
+}
+
+// persist publishes until that succeeds.
+func persist(ctx context.Context, pod *cluster.Pod, status []cluster.NetworkStatus, next *seam.ApiLayer) error {
+	for {
+		if err := next.PublishStatus(ctx, pod, status); err == nil || errors.Is(err, cluster.ErrNotFound) {
+			return err
+		}
+	}
+}
+
+func lateStatusOfFormer(a *seam.Assembly) {
+	a.WrapLedger(func(next attach.Ledger) attach.Ledger { return &backwards{next} })
+}
+
+// backwards is a ledger in which what came first came last.
+type backwards struct{ attach.Ledger }
+
+// Load implements attach.Ledger.
+func (b *backwards) Load(containerID string) (*ledger.Record, error) {
+	rec, err := b.Ledger.Load(containerID)
+	if rec != nil {
+		rec.Created = time.Unix(0, 1<<62).Add(-time.Duration(rec.Created.UnixNano()))
+	}
+	return rec, err
+}
