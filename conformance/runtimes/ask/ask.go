@@ -96,7 +96,7 @@ func parse(verb string, args []string) (r Request, limit time.Duration, err erro
 	pairs := flags.String("args", "", "`KEY=VALUE` pairs of CNI_ARGS, with semicolons")
 	capabilities := flags.String("capabilities", "", "the capability arguments, a `JSON` object")
 	valid := flags.String("valid", "", "the attachments that gc keeps, a `JSON` list of {containerID, ifname}")
-	flags.DurationVar(&limit, "timeout", time.Minute, "how long it may take: the deadline of the context, as a server's requests have one")
+	flags.DurationVar(&limit, "timeout", 30*time.Second, "how long it may take: the deadline of the context")
 	switch err = flags.Parse(args); {
 	case err != nil:
 		return r, 0, err
