@@ -23,7 +23,9 @@ type needKey struct{}
 // need is what a request asks of look-ups.
 type need struct {
 	offline bool
-	since   moment
+	// elsewhere means that what is not known will be looked for elsewhere.
+	elsewhere bool
+	since     moment
 }
 
 // ForPod returns a context whose look-ups of definitions know everything that
@@ -31,6 +33,15 @@ type need struct {
 // is known of it at that moment, and nobody is asked.
 func ForPod(ctx context.Context, pod *Pod) context.Context {
 	return context.WithValue(ctx, needKey{}, need{since: pod.since})
+}
+
+// OrElsewhere returns a context whose look-ups do not ask for a definition that is
+// not known: whoever looks it up has another place to look, and does so for every
+// pod (NET-10).
+func OrElsewhere(ctx context.Context) context.Context {
+	n := needOf(ctx)
+	n.elsewhere = true
+	return context.WithValue(ctx, needKey{}, n)
 }
 
 // Offline returns a context whose look-ups ask nobody: what is not known

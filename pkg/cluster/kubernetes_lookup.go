@@ -74,7 +74,7 @@ func (k *Kubernetes) Definition(ctx context.Context, namespace, name string) (*D
 	if !sure && need.offline {
 		return nil, fmt.Errorf("%s is too large to be remembered, and nobody is asked now", what)
 	}
-	if !sure || d == nil && !need.since.seen.IsZero() {
+	if !sure || d == nil && !need.elsewhere && !need.since.seen.IsZero() {
 		var err error
 		if d, err = k.liveDefinition(ctx, at, need.since, what); err != nil {
 			return nil, err

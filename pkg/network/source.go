@@ -47,7 +47,7 @@ func (p *Planner) network(ctx context.Context, name string) (*source, error) {
 		return networkAt(name)
 	}
 	if cluster.ValidName(name) {
-		s, err := p.definition(ctx, Selection{Name: name, Namespace: p.options.MultusNamespace})
+		s, err := p.definition(cluster.OrElsewhere(ctx), Selection{Name: name, Namespace: p.options.MultusNamespace})
 		unknown := err != nil && !errors.Is(err, cluster.ErrNotFound)
 		if err == nil || unknown && !cluster.IsOffline(ctx) {
 			return s, err

@@ -26,14 +26,14 @@ var killedCases = []thick.Case{
 	{
 		ID: "HOT-10", Level: spec.Must, Source: "seen in chaos",
 		Needs: []spec.Feature{thick.FeatureHotplug, thick.FeatureKill, thick.FeatureRestart}, Body: hotKilledAnywhere,
-		Slow: 120 * time.Second, Timeout: 600 * time.Second,
+		Slow: 60 * time.Second, Timeout: 600 * time.Second,
 		Title: "Killed, or with a disk that is read-only, at any moment of /delegate ADD or DEL: CHECK succeeds afterwards, hot-plugs work, nothing is left",
 	},
 }
 
 const (
 	// hotKills is how often the daemon is killed at a random moment.
-	hotKills = 300
+	hotKills = 150
 	// hotKillSeed fixes those moments, as far as a machine's timing can be fixed.
 	hotKillSeed = 20180323
 	// hotKillWithin bounds the moment, counted from the request.
