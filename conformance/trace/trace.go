@@ -34,9 +34,11 @@ type Subject struct {
 }
 
 // Subjects are those whose cases are traced. A thick plugin is a plugin towards
-// the runtime and a runtime towards its delegates.
+// the runtime and a runtime towards its delegates; "plugin" is any other CNI plugin,
+// in whichever role, with the ids of the profiles plugin, ipam and chain.
 var Subjects = []Subject{
 	{Name: "thick", Roles: []string{"plugin", "delegating", "chained", "runtime", "implementation"}},
+	{Name: "plugin", Roles: []string{"plugin", "delegating", "chained", "ipam"}},
 }
 
 // Roles are whom a sentence can bind.

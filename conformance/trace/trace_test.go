@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write the generated files anew")
 
 // untraced are the profiles of subjects that are not in Subjects yet.
-var untraced = []string{"plugin", "ipam", "chain", "runtime"}
+var untraced = []string{"runtime"}
 
 // catalog is what the table needs of the suite's cases.
 func catalog(t *testing.T) []Case {
@@ -119,8 +119,17 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// judging has these subjects alone until the test has ended.
+func judging(t *testing.T, subjects ...Subject) {
+	t.Helper()
+	before := Subjects
+	t.Cleanup(func() { Subjects = before })
+	Subjects = subjects
+}
+
 // TestCheckSeesWhatIsWrong breaks a table of one sentence in each way.
 func TestCheckSeesWhatIsWrong(t *testing.T) {
+	judging(t, Subjects[0])
 	for want, broken := range map[string]struct {
 		change  func(*Document)
 		cases   []Case
@@ -162,9 +171,7 @@ func TestCheckSeesWhatIsWrong(t *testing.T) {
 // TestALaterSubject adds a subject: every sentence that binds it asks for an
 // answer, and its ids stand beside the thick plugin's.
 func TestALaterSubject(t *testing.T) {
-	before := Subjects
-	t.Cleanup(func() { Subjects = before })
-	Subjects = append(slices.Clone(before), Subject{Name: "runtime", Roles: []string{"runtime"}})
+	judging(t, Subjects[0], Subject{Name: "runtime", Roles: []string{"runtime"}})
 	d := Document{Name: "CNI", Sections: []Section{{Name: "§3 DEL", Heading: "Deleting", Words: 1, Sentences: []Sentence{
 		{Says: "In reverse order.", Level: "MUST", Binds: []string{"runtime"}, IDs: map[string][]string{"thick": {"A-01"}}},
 	}}}}
