@@ -66,6 +66,8 @@ type Env struct {
 	daemonNo int
 	// unserved is set while a daemon that was started does not serve yet.
 	unserved bool
+	// real is set by RealInterfaces.
+	real bool
 }
 
 // NewEnv makes the environment of the case with that id.

@@ -38,10 +38,22 @@ func (e *Env) FakeList(network string, steps ...script.Fake) string {
 		steps = []script.Fake{{}}
 	}
 	var plugins []any
-	for _, s := range steps {
+	for i, s := range steps {
+		if e.real && i == 0 {
+			s.Add.Veth, s.Del.Veth = true, true
+		}
 		plugins = append(plugins, e.Plugin(s))
 	}
 	return string(node.MustJSON(map[string]any{"cniVersion": "1.0.0", "name": network, "plugins": plugins}))
+}
+
+// RealInterfaces has the first plugin of each list of FakeList make the interface
+// that its result lists, from now on and in the default network. A case whose CHECK
+// has to succeed needs that: a daemon may look for itself.
+func (e *Env) RealInterfaces() {
+	ginkgo.GinkgoHelper()
+	e.real = true
+	e.DefaultNetwork(e.FakeList("default"))
 }
 
 // DefaultNetwork sets the default network to a configuration list, whose name

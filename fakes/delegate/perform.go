@@ -96,6 +96,11 @@ func misbehave(s *script.FakeStep, rec *record) (done bool, err error) {
 		return true, s.Error
 	}
 	if s.Stdout != "" || s.StdoutBytes > 0 || s.Exit != 0 {
+		if s.Veth && s.Exit == 0 && os.Getenv("CNI_COMMAND") == "DEL" {
+			if err := deleteVeth(); err != nil {
+				return true, err
+			}
+		}
 		fmt.Print(s.Stdout)
 		if err := noise(os.Stdout, s.StdoutBytes); err != nil {
 			return true, err

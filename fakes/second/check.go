@@ -10,6 +10,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
 )
 
 // sameNamespace refuses a path that leads elsewhere than at ADD (DEL-11).
@@ -41,12 +42,34 @@ func (e *engine) checkOne(ctx context.Context, r *record, a *attached, path stri
 	if err != nil {
 		return fmt.Errorf("network %s is unusable", a.Name)
 	}
+	if err := looked(a, path); err != nil {
+		return err
+	}
 	e.guardCache(r, a)
 	err = e.cni.CheckNetworkList(ctx, list, r.runtimeConf(a, path))
 	if err == nil || errors.Is(err, libcni.ErrorCheckNotSupp) || broken("check-says-yes") {
 		return nil
 	}
 	return fmt.Errorf("CHECK of network %s, interface %s: %w", a.Name, a.IfName, err)
+}
+
+// looked reports an interface of the container that an attachment's result lists
+// and that is not there, which its plugins need not be asked about.
+func looked(a *attached, path string) error {
+	var result types100.Result
+	if err := json.Unmarshal(a.Result, &result); err != nil {
+		return fmt.Errorf("the result of network %s is unusable", a.Name)
+	}
+	there, err := interfacesIn(path)
+	if err != nil {
+		return err
+	}
+	for _, i := range result.Interfaces {
+		if i.Sandbox != "" && !there[i.Name] {
+			return fmt.Errorf("CHECK of network %s: there is no interface %s in the container", a.Name, cut(i.Name, 64))
+		}
+	}
+	return nil
 }
 
 // status is STATUS of the default network, or of a configuration on /delegate.

@@ -20,6 +20,7 @@ import (
 
 // addOneAtATime is ADD-10.
 func addOneAtATime(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	gate := filepath.Join(e.Dir, "gate")
 	held := expect.VethFake()
 	held.Add.WaitFor = gate
@@ -150,6 +151,7 @@ func expectRolledBack(ctx context.Context, e *thick.Env, s *node.Sandbox, delete
 
 // addNeverParallel is ADD-15, for ADD, its rollback, CHECK and DEL.
 func addNeverParallel(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	wait := script.FakeStep{Delay: "100ms"}
 	slow := script.Fake{Add: wait, Del: wait, Check: wait}
 	bad := slow

@@ -37,8 +37,11 @@ func exactNumbers() map[string]json.Number {
 
 // addNumbersIntact is ADD-16, for the ways in which a number reaches a delegate.
 func addNumbersIntact(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	numbered := script.Fake{Extra: map[string]any{"x-numbers": exactNumbers(), "x-deep": map[string]any{"list": []any{exactNumbers()}}}}
-	single := e.Plugin(numbered)
+	made := numbered
+	made.Add.Veth, made.Del.Veth = true, true
+	single := e.Plugin(made)
 	single["cniVersion"], single["name"] = "1.0.0", "single"
 	// GC and STATUS came with 1.1.0.
 	e.DefaultNetwork(strings.Replace(e.FakeList("default", numbered), `"cniVersion":"1.0.0"`, `"cniVersion":"1.1.0"`, 1))

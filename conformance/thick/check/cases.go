@@ -52,6 +52,7 @@ var cases = []thick.Case{
 
 // checkEveryAttachment is CHECK-01.
 func checkEveryAttachment(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.DefaultNetwork(e.FakeList("default", expect.Numbered(script.Fake{}, script.Fake{})...))
 	e.Definition("blue", e.FakeList("blue", expect.Numbered(script.Fake{}, script.Fake{}, script.Fake{})...))
 	e.Definition("green", e.FakeList("green"))
@@ -77,6 +78,7 @@ func checkEveryAttachment(ctx context.Context, e *thick.Env) {
 // checkParametersOfAdd is CHECK-02, before and after everything that the
 // parameters came from has changed.
 func checkParametersOfAdd(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	ginkgo.By("configuration, runtimeConfig and arguments")
 	expect.DemandingNetworks(e)
 	d := e.Start(ctx)
@@ -107,6 +109,7 @@ func checkParametersOfAdd(ctx context.Context, e *thick.Env) {
 // checkFirstFailure is CHECK-03: two networks fail, the later one always, the
 // earlier one once, and then the default network.
 func checkFirstFailure(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	earlier := types.NewError(231, "net1 has lost its route", "192.0.2.0/24 via 203.0.113.1")
 	later := types.NewError(7, "a code that the CNI spec knows", "with \"quotes\"\nand lines")
 	e.Definition("blue", e.FakeList("blue", expect.Numbered(script.Fake{}, script.Fake{Check: script.FakeStep{Error: earlier, Times: 1}}, script.Fake{})...))
@@ -135,6 +138,7 @@ func checkFirstFailure(ctx context.Context, e *thick.Env) {
 
 // checkPassedOver is CHECK-05.
 func checkPassedOver(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	// Where CHECK is called in spite of it, it fails.
 	refusing := script.Fake{Check: script.FakeStep{Error: types.NewError(997, "CHECK is switched off", "")}}
 	with := func(list, key string, value any) string {

@@ -25,6 +25,7 @@ var hangsCases = []thick.Case{{
 // request shows that nothing is held any more.
 func hangsAtEveryCommand(ctx context.Context, e *thick.Env) {
 	const limit = time.Second
+	e.RealInterfaces()
 	hang := script.FakeStep{Hang: true, Child: true, Times: 1}
 	e.Definition("hanging", e.FakeList("hanging", script.Fake{Check: hang, Del: hang}))
 	e.Start(ctx, thick.DelegateTimeout(limit))

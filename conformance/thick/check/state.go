@@ -64,6 +64,7 @@ func addressOf(s *node.Sandbox, name string) string {
 
 // checkUnknownContainer is CHECK-06.
 func checkUnknownContainer(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Definition("blue", e.FakeList("blue"))
 	e.Definition("broken", e.FakeList("broken", script.Fake{Add: script.FakeStep{Error: types.NewError(119, "no", "")}}))
 	d := e.Start(ctx)

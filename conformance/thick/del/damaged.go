@@ -22,6 +22,7 @@ import (
 // container must not notice, where it has files of its own; a target with one
 // file for all is held to what came after the damage.
 func delDamagedRecord(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.AllowLeftovers("damaged records are kept aside where the target likes")
 	e.DefaultNetwork(e.FakeList("default", expect.Numbered(script.Fake{}, script.Fake{})...))
 	e.Definition("blue", e.FakeList("blue"))

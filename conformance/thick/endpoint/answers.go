@@ -73,6 +73,7 @@ func expectJSONType(a *thick.Answer) {
 // endpointEmptySuccess is EP-04. The delegate prints something where it has
 // nothing to say, which does not belong to the answer.
 func endpointEmptySuccess(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	chatty := script.FakeStep{Stdout: `{"cniVersion":"1.0.0","ips":[]}`}
 	e.DefaultNetwork(expect.Versioned(e.FakeList("default", script.Fake{Del: chatty, Check: chatty, GC: chatty, Status: chatty}), "1.1.0"))
 	e.Start(ctx)

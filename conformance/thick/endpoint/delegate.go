@@ -32,15 +32,14 @@ var delegateErrors = []*types.Error{
 
 // endpointDelegateError is EP-10, for each command that a delegate can fail.
 func endpointDelegateError(ctx context.Context, e *thick.Env) {
-	e.DefaultNetwork(e.FakeList("default", expect.RealInterface())) // a daemon may look whether it is there, too
+	e.RealInterfaces()
 	e.Start(ctx)
 	for i, want := range delegateErrors {
 		ginkgo.By(want.Error())
 		fail := script.FakeStep{Error: want}
 		name := func(command string) string { return fmt.Sprintf("%s-%d", command, i) }
-		check, del := expect.RealInterface(), expect.RealInterface()
-		check.Check, del.Del.Error, del.Del.Times = fail, want, 1
-		for command, f := range map[string]script.Fake{"add": {Add: fail}, "check": check, "del": del} {
+		failOnce := script.FakeStep{Error: want, Times: 1}
+		for command, f := range map[string]script.Fake{"add": {Add: fail}, "check": {Check: fail}, "del": {Del: failOnce}} {
 			e.Definition(name(command), e.FakeList(name(command), f))
 		}
 		expect.SameError(e.Add(ctx, e.Sandbox(node.Networks(name("add")))), want)

@@ -18,6 +18,7 @@ import (
 // endpointVariables is EP-07: each variable of each command, not there, empty
 // and not as the CNI spec wants it.
 func endpointVariables(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Start(ctx)
 	s, added := e.Sandbox(), e.Sandbox()
 	e.MustOK(e.Add(ctx, added))
@@ -117,6 +118,7 @@ func endpointLongID(ctx context.Context, e *thick.Env) {
 // endpointArgs is EP-11, in several orders: a parser that stops at the first
 // thing that it does not like loses the pod.
 func endpointArgs(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Definition("further", e.FakeList("further"))
 	e.Start(ctx)
 	unknown := []string{"TOKEN=YWJj==", "QUERY=a=1&b=2", "EQUALS====", "EMPTY=", "PATH_LIKE=/a/b", "SPACED=a b", "UNICODE=Zürich", "lower.case-1=x"}

@@ -70,12 +70,13 @@ func expectAttachments(ctx context.Context, e *thick.Env, s *node.Sandbox, place
 
 // hotCheckAndStatus is HOT-03.
 func hotCheckAndStatus(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Definition("blue", e.FakeList("blue"))
 	e.Start(ctx)
 	s := e.Sandbox(node.Networks("blue"))
 	e.MustOK(e.Add(ctx, s))
 	want := types.NewError(231, "hot1 has lost its route", "192.0.2.0/24")
-	good, bad := e.FakeList("good", expect.Numbered(script.Fake{}, expect.RealInterface())...), e.FakeList("bad", script.Fake{Check: script.FakeStep{Error: want, Times: 1}})
+	good, bad := e.FakeList("good", expect.Numbered(script.Fake{}, script.Fake{})...), e.FakeList("bad", script.Fake{Check: script.FakeStep{Error: want, Times: 1}})
 	result := expect.Hotplug(ctx, e, s, "ADD", "hot0", good).Result()
 	e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot1", bad))
 
@@ -99,22 +100,38 @@ func hotCheckAndStatus(ctx context.Context, e *thick.Env) {
 	hotStatus(ctx, e, s)
 }
 
-// hotStatus asserts that STATUS on /delegate asks the delegates of the
-// configuration that it is given.
+// hotStatus asserts that STATUS on /delegate asks the delegates of an attachment.
 func hotStatus(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("STATUS")
-	e.ResetCalls()
-	expect.EmptySuccess(expect.Hotplug(ctx, e, s, "STATUS", "hot1", expect.Versioned(e.FakeList("next", expect.Numbered(script.Fake{}, script.Fake{})...), "1.1.0")), "STATUS on /delegate")
-	calls := e.Calls()
-	Expect(node.NetworksOf(calls)).To(Equal([]string{"next", "next"}), "the plugins that STATUS asks")
-	for i, c := range calls {
-		Expect(c.Command).To(Equal("STATUS"), "the command of the call")
-		Expect(c.Config()).To(And(HaveKeyWithValue("cniVersion", "1.1.0"), HaveKeyWithValue(expect.PositionKey, BeNumerically("==", i))), "the configuration that the delegate got")
+	e.MustOK(expect.Hotplug(ctx, e, s, "DEL", "hot1", e.FakeList("bad")))
+	statusOf := func(network, version string, steps ...script.Fake) *thick.Answer {
+		ginkgo.GinkgoHelper()
+		list := expect.Versioned(e.FakeList(network, steps...), version)
+		e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot1", list))
+		e.ResetCalls()
+		answer := expect.Hotplug(ctx, e, s, "STATUS", "hot1", list)
+		for _, c := range e.CallsOf("STATUS") {
+			Expect(c.Network).To(Equal(network), "the network that STATUS asks")
+			Expect(c.Config()).To(HaveKeyWithValue("cniVersion", version), "the configuration that the delegate got")
+		}
+		e.MustOK(expect.Hotplug(ctx, e, s, "DEL", "hot1", list))
+		return answer
 	}
+	expect.EmptySuccess(statusOf("next", "1.1.0", expect.Numbered(script.Fake{}, script.Fake{})...), "STATUS on /delegate")
+	Expect(positionsOf(e.CallsOf("STATUS"))).To(Equal([]any{0., 1.}), "the plugins that STATUS asks, in order")
 	for _, want := range []*types.Error{types.NewError(51, "the pool is exhausted", "254 of 254"), types.NewError(50, "no agent", "")} {
-		list := expect.Versioned(e.FakeList("full", script.Fake{}, script.Fake{Status: script.FakeStep{Error: want}}), "1.1.0")
-		expect.SameError(expect.Hotplug(ctx, e, s, "STATUS", "hot1", list), want)
+		expect.SameError(statusOf("full", "1.1.0", script.Fake{}, script.Fake{Status: script.FakeStep{Error: want}}), want)
 	}
-	e.MustOK(expect.Hotplug(ctx, e, s, "STATUS", "hot1", e.FakeList("before-status", script.Fake{Status: script.FakeStep{Exit: 1}})))
+	e.MustOK(statusOf("before-status", "1.0.0", script.Fake{Status: script.FakeStep{Exit: 1}}))
+}
+
+// positionsOf are the positions in their lists of the plugins that were called;
+// see expect.Numbered.
+func positionsOf(calls []script.Call) []any {
+	var all []any
+	for _, c := range calls {
+		all = append(all, c.Config()[expect.PositionKey])
+	}
+	return all
 }

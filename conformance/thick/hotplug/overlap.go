@@ -27,6 +27,7 @@ var overlapCases = []thick.Case{{
 // of the sandbox arrive. How the others end is not this row's; what runs for
 // them must not begin before the first has ended.
 func hotNeverOverlaps(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	gate := func(name string) string { return filepath.Join(e.Dir, "gate-"+name) }
 	e.DefaultNetwork(e.FakeList("default", script.Fake{Check: script.FakeStep{WaitFor: gate("check")}, Del: script.FakeStep{WaitFor: gate("del")}}))
 	e.Start(ctx)

@@ -79,7 +79,7 @@ func gcFailing(ctx context.Context, e *thick.Env, w expect.Way) {
 	stuck, failing := "stuck-"+node.RandomHex(2), "failing-"+node.RandomHex(2)
 	e.DefaultNetwork(expect.Versioned(e.FakeList("default", expect.RealInterface()), "1.1.0"))
 	e.Definition(stuck, e.FakeList(stuck, script.Fake{Del: once(151, "the port is stuck")}))
-	e.Definition(failing, expect.Versioned(e.FakeList(failing, script.Fake{GC: once(152, "the pool is locked")}, script.Fake{}), "1.1.0"))
+	e.Definition(failing, expect.Versioned(e.FakeList(failing, script.Fake{Add: script.FakeStep{Veth: true}, Del: script.FakeStep{Veth: true}, GC: once(152, "the pool is locked")}, script.Fake{}), "1.1.0"))
 	var stale []*node.Sandbox
 	for _, prefix := range []string{"0", "1", "e", "f"} {
 		stale = append(stale, e.Sandbox(node.ContainerID(prefix+node.RandomHex(20)), node.Networks("blue,"+stuck)))

@@ -26,6 +26,7 @@ var runtimeconfigCases = []thick.Case{
 // runtimeConfigOfDefault is NET-19. All networks declare what the runtime
 // passes; one of them gets a value of its own by the pod's selection.
 func runtimeConfigOfDefault(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	declares := script.Fake{Capabilities: map[string]bool{"portMappings": true, "bandwidth": true, "ipRanges": true}}
 	e.DefaultNetwork(e.FakeList("default", declares, declares))
 	e.Definition("further", e.FakeList("further", declares))

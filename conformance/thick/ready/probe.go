@@ -117,6 +117,7 @@ func readyzBeforeSync(ctx context.Context, e *thick.Env) *thick.Daemon {
 // readyDrains is READY-08. Three sandboxes: an ADD and a DEL are in flight
 // when SIGTERM comes, and a DEL of the third comes after it.
 func readyDrains(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	gate := filepath.Join(e.Dir, "gate")
 	e.Definition("slow-add", e.FakeList("slow-add", script.Fake{Add: script.FakeStep{WaitFor: gate}}))
 	e.Definition("slow-del", e.FakeList("slow-del", script.Fake{Del: script.FakeStep{WaitFor: gate}}))

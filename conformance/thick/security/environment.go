@@ -62,6 +62,7 @@ var traceContext = map[string]string{
 // securityEnvironment is SEC-01, for requests as a client can write them and
 // for a shim that really has such an environment.
 func securityEnvironment(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Definition("second", e.FakeList("second"))
 	d := e.Start(ctx)
 	s := e.Sandbox(node.Networks("second"))

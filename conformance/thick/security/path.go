@@ -28,6 +28,7 @@ var pathCases = []thick.Case{{
 // name of a plugin that the daemon has, and one that it has not. Both are
 // plugins that succeed, and say that they ran.
 func clientsPlugins(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	dir, marker := filepath.Join(e.Dir, "client-bin"), filepath.Join(e.Dir, "executed")
 	Expect(os.Mkdir(dir, 0o755)).To(Succeed())
 	for _, name := range []string{"fake", "only-the-clients"} {

@@ -98,6 +98,7 @@ func shimResultVersions(ctx context.Context, e *thick.Env) {
 // shimStdoutOnly is SHIM-03, for the ways in which a shim may be told to log,
 // a file that cannot be written included. The delegates are noisy.
 func shimStdoutOnly(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	noisy := script.FakeStep{Stderr: `{"cniVersion":"1.0.0","noise":"of the delegate"}`, StderrBytes: 100 << 10}
 	e.DefaultNetwork(e.FakeList("default", script.Fake{Add: noisy, Check: noisy, Del: noisy}))
 	refusing := noisy

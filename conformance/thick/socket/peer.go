@@ -23,6 +23,7 @@ import (
 // operator's mistake would; the peer's uid still counts, for every endpoint,
 // and before anything that it sent. Its group is root's, which does not excuse it.
 func socketPeerRefused(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Start(ctx)
 	Expect(os.Chmod(e.RunDir, 0o755)).To(Succeed())
 	Expect(os.Chmod(e.Socket(), 0o666)).To(Succeed())
@@ -75,6 +76,7 @@ const (
 // socketFlooded is SOCK-12. A daemon may well cut off the clients that drip;
 // then they come back, as those of a program gone wild do.
 func socketFlooded(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.Start(ctx)
 	var idle []net.Conn
 	defer func() {

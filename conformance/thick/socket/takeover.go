@@ -23,6 +23,7 @@ import (
 // socketSecondRefused is SOCK-10: beside a daemon that is working on a
 // request, by another path to the same directory, and when both start at once.
 func socketSecondRefused(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	gate := filepath.Join(e.Dir, "gate")
 	e.Definition("held", e.FakeList("held", script.Fake{Add: script.FakeStep{WaitFor: gate}}))
 	first := e.Start(ctx)
@@ -89,6 +90,7 @@ const besideEachOther = 2 * time.Second
 // think that it is its own, is compared too; a target that writes none shows
 // by that only that the default network's file stays.
 func socketTakenOver(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	confDir := e.ConfDir
 	var options []thick.StartOption
 	if e.Supports(thick.FeatureNodeConf) {
