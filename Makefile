@@ -36,6 +36,7 @@ build: ## build daemon, shim, suite, demo, mutants and the real plugins into bin
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN)/thicket-second ./fakes/second
 	@echo "build: delegate plugins (bridge, macvlan, ptp, host-local, ...)"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/cni/ $(PLUGINS)
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/runtimes/thin-runtime ./fakes/runtime/thin
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/runtimes/ github.com/containernetworking/cni/cnitool
 	@for role in veth ipam chain; do ln -sf ../thin-plugin $(BIN)/cni/thin-$$role; done
 

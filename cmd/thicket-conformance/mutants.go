@@ -35,7 +35,8 @@ const (
 type mutantsFlags struct {
 	targetFlags
 	binary, shim, installer string
-	thin, second            string
+	thin, thinRuntime       string
+	second                  string
 	report                  string
 	choice                  mutation.Choice
 	parallel                int
@@ -66,6 +67,7 @@ func mutantsCommand() *cobra.Command {
 	_ = flags.MarkHidden("target")
 	flags.StringVar(&f.second, "second", filepath.Join(beside, "thicket-second"), "the program of the second implementation's mutants, a `file`")
 	flags.StringVar(&f.thin, "thin", filepath.Join(beside, "thin-plugin"), "the program of the CNI plugins that are mutants, a `file`")
+	flags.StringVar(&f.thinRuntime, "thin-runtime", filepath.Join(beside, "runtimes", "thin-runtime"), "the program of the runtimes that are mutants, a `file`")
 	f.registerPrograms(flags)
 	flags.StringSliceVar(&f.choice.Names, "only", nil, "only these mutants, by `name` or pattern")
 	flags.StringSliceVar(&f.choice.IDs, "ids", nil, "only the mutants that these cases claim, by `id` or pattern, such as SOCK-*")
@@ -121,7 +123,7 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	chosen, err := f.choice.Of(all)
 	if err != nil {
-		return fmt.Errorf("%w; %s --list, %s --list and %s --list have them all", err, f.binary, f.second, f.thin)
+		return fmt.Errorf("%w; %s --list, %s --list, %s --list and %s --list have them all", err, f.binary, f.second, f.thin, f.thinRuntime)
 	}
 	if f.links, err = os.MkdirTemp("", "tm-"); err != nil {
 		return err
@@ -240,6 +242,11 @@ func (f *mutantsFlags) list(ctx context.Context) ([]mutation.Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
+	runtimes, err := listed(ctx, f.thinRuntime, "fakes/runtime/thin")
+	if err != nil {
+		return nil, err
+	}
+	thin = append(thin, runtimes...)
 	for i := range thin {
 		// Each of the plugin's roles is an implementation of its own.
 		thin[i].Family = thin[i].Kind

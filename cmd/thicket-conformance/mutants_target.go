@@ -13,14 +13,21 @@ import (
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/mutation"
 	"github.com/thicket-cni/thicket/conformance/plugin"
+	"github.com/thicket-cni/thicket/conformance/runtime"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/targets"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	thinruntime "github.com/thicket-cni/thicket/fakes/runtime"
 )
 
 // settingsFor is what the cases of one mutant get.
 func (f *mutantsFlags) settingsFor(m *mutation.Mutant) (conformance.Settings, error) {
 	s := conformance.Settings{FakeDelegate: f.fake, PluginDir: f.plugins, Kubeconfig: f.kubeconfig, KubernetesAssets: f.assets}
+	if m.Family == thinruntime.Name {
+		t, err := f.thinRuntimeTarget(m)
+		s.Target, s.NoPreflight = t, true
+		return s, err
+	}
 	if text, ok := thinTargets[m.Family]; ok {
 		t, err := f.thinTarget(m, text)
 		// The case is to notice what a preflight would.
@@ -51,6 +58,24 @@ func (f *mutantsFlags) thinTarget(m *mutation.Mutant, text []byte) (*conformance
 		return nil, err
 	}
 	return plugin.Override{Name: "mutant " + m.Name, Path: path}.Parse(text, "mutant "+m.Name)
+}
+
+// thinRuntimeTarget is the target file of the suite's small runtime, whose program
+// has the fault's name.
+func (f *mutantsFlags) thinRuntimeTarget(m *mutation.Mutant) (*conformance.Runtime, error) {
+	binary, err := filepath.Abs(f.thinRuntime)
+	if err != nil {
+		return nil, err
+	}
+	name := thinruntime.Name
+	if m.Name != mutation.Baseline {
+		name += "." + m.Name
+	}
+	path, err := f.link(binary, name)
+	if err != nil {
+		return nil, err
+	}
+	return runtime.Override{Name: "mutant " + m.Name, Adapter: path}.Parse(targets.ThinRuntime, "mutant "+m.Name)
 }
 
 // targetFor is the target file of the product, with the mutant in the place of

@@ -241,15 +241,14 @@ func (e *Env) killer() Killer {
 
 // endProcesses ends what runs but for the case itself.
 func (e *Env) endProcesses() {
-	running := func() []string { return suite.ForeignProcesses() }
-	for _, p := range running() {
+	for _, p := range suite.ForeignProcesses() {
 		if fields := strings.Fields(p); len(fields) > 1 {
 			if pid, err := strconv.Atoi(fields[1]); err == nil {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
 	}
-	_ = node.Await(running, 5*time.Second)
+	_ = node.Await(suite.ForeignProcesses, 5*time.Second)
 }
 
 // teardown ends what still runs. Whatever else is left goes with the case's

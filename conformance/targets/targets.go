@@ -32,6 +32,11 @@ var InitThick []byte
 //go:embed init-runtime.yaml
 var InitRuntime []byte
 
+// ThinRuntime is the target file of the suite's own small runtime (fakes/runtime).
+//
+//go:embed runtimes/thin.yaml
+var ThinRuntime []byte
+
 // ThinVeth, ThinIPAM and ThinChain are the target files of the suite's own small
 // CNI plugin in its three roles (fakes/plugin).
 var (
