@@ -19,6 +19,7 @@ import (
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/buildinfo"
 	"github.com/thicket-cni/thicket/pkg/daemon"
+	"github.com/thicket-cni/thicket/pkg/tracing/otlp"
 )
 
 // version is set at build time with -ldflags "-X main.version=…".
@@ -136,7 +137,16 @@ func serve(config *daemon.Config) error {
 	if err := admission.FollowMemory(ctx, log); err != nil {
 		log.Warn("the garbage collector does not know the node's memory limit", "error", err)
 	}
-	d, err := daemon.New(ctx, daemon.Options{Config: config, Log: log})
+	options := daemon.Options{Config: config, Log: log}
+	spans, err := otlp.Open(ctx, buildinfo.Version(version), log)
+	if err != nil {
+		log.Warn("no spans are exported", "error", err)
+	}
+	if spans != nil {
+		options.Tracer = spans
+		defer otlp.Close(spans, log)
+	}
+	d, err := daemon.New(ctx, options)
 	if err != nil {
 		return err
 	}

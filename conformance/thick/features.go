@@ -68,6 +68,9 @@ const (
 	// FeatureMetrics is a TCP port for metrics, whose number and address the
 	// daemon's configuration names.
 	FeatureMetrics spec.Feature = "metrics"
+	// FeatureTrace means that shim and daemon hand the runtime's trace context on to
+	// delegates.
+	FeatureTrace spec.Feature = "trace"
 	// FeatureProbes is a TCP port for probes, /healthz and /readyz, whose number
 	// the daemon's configuration names.
 	FeatureProbes spec.Feature = "probes"
@@ -76,7 +79,7 @@ const (
 // Optional are the features that a thick plugin need not have to be complete:
 // another plugin's configuration, or ways of a cluster that not every cluster
 // has. A case about one of them does not apply to a target without it.
-var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation, FeatureShimLog, FeatureClient}
+var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation, FeatureShimLog, FeatureClient, FeatureTrace}
 
 // Features are all of them, with the words by which a skip names each.
 var Features = map[spec.Feature]string{
@@ -103,5 +106,6 @@ var Features = map[spec.Feature]string{
 	FeaturePodDefault:   "a default network of a pod's own",
 	FeatureIsolation:    "keeping pods to their namespace's networks",
 	FeatureMetrics:      "a TCP port for metrics, whose number and address can be named",
+	FeatureTrace:        "handing the runtime's trace context on",
 	FeatureProbes:       "a TCP port for probes, whose number can be named",
 }

@@ -11,7 +11,8 @@ import (
 
 // Request is the body of a POST to MultusCNIAPIEndpoint or MultusDelegateAPIEndpoint (EP-12).
 type Request struct {
-	// Env holds the CNI_* variables of the caller (CNI spec 1.1.0, section 2 "Execution Protocol", "Parameters").
+	// Env holds the CNI_* variables of the caller (CNI spec 1.1.0, section 2 "Execution Protocol", "Parameters"), and
+	// TRACEPARENT, TRACESTATE and BAGGAGE, its trace context, where it has one (SEC-05).
 	Env map[string]string `json:"env,omitempty"`
 	// Config is the network configuration as the runtime wrote it to stdin, byte for byte; base64 on the wire.
 	Config []byte `json:"config,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -123,12 +124,21 @@ func command(args *skel.CmdArgs, do func(*call) error) error {
 	return err
 }
 
-// newRequest takes the CNI_* variables and the configuration as they are (SHIM-04). The rest of the environment stays
-// here: it is the runtime's, and a delegate must never see it (SEC-01).
+// traceVariables are those in which a runtime passes the trace context of what it does (SEC-05).
+var traceVariables = []string{"TRACEPARENT", "TRACESTATE", "BAGGAGE"}
+
+// maxTrace is the longest value of one of them that is passed on, in bytes: more than the standards allow.
+const maxTrace = 16 << 10
+
+// newRequest takes the CNI_* variables and the configuration as they are (SHIM-04), and the runtime's trace context. The
+// rest of the environment stays here: it is the runtime's, and a delegate must never see it (SEC-01).
 func newRequest(args *skel.CmdArgs) (*Request, error) {
 	r := &Request{Env: map[string]string{}, Config: args.StdinData}
 	for _, variable := range os.Environ() {
 		name, value, _ := strings.Cut(variable, "=")
+		if slices.Contains(traceVariables, name) && len(value) <= maxTrace && utf8.ValidString(value) {
+			r.Env[name] = value // whether it means anything is the daemon's to judge
+		}
 		if !strings.HasPrefix(name, "CNI_") {
 			continue
 		}

@@ -19,9 +19,11 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/containernetworking/cni/pkg/version"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/network"
+	"github.com/thicket-cni/thicket/pkg/tracing"
 )
 
 const (
@@ -134,8 +136,10 @@ func networkName(stdin []byte) string {
 }
 
 // limited runs the plugin within its limits of time and output.
-func (e *Exec) limited(ctx context.Context, run *pluginRun, environ []string) ([]byte, error) {
+func (e *Exec) limited(ctx context.Context, run *pluginRun, environ []string) (out []byte, err error) {
 	defer timedDelegate(ctx, variable(environ, "CNI_IFNAME"))()
+	ctx, end := run.span(ctx, environ)
+	defer func() { end(err) }()
 	limit := e.TimeLimit
 	if limit == 0 {
 		limit = DefaultTimeLimit
@@ -148,11 +152,10 @@ func (e *Exec) limited(ctx context.Context, run *pluginRun, environ []string) ([
 
 	run.limit = limit
 	run.stdout = boundedBuffer{limit: e.outputLimit(), exceeded: func() { stop(errOutputLimit) }}
-	err := e.start(ctx, run, environ)
-	if err == nil {
-		return run.stdout.Bytes(), nil
+	if err := e.start(ctx, run, environ); err != nil {
+		return nil, run.explain(ctx, err)
 	}
-	return nil, run.explain(ctx, err)
+	return run.stdout.Bytes(), nil
 }
 
 func (e *Exec) outputLimit() int {
@@ -184,7 +187,7 @@ func (e *Exec) once(ctx context.Context, r *pluginRun, environ []string) error {
 	}
 	cell := e.Cells.take()
 	defer e.Cells.give(cell)
-	p, err := startProcess(r.path, slices.Concat(delegateEnvironment(environ), e.Environment), r.stdin, e.Chroot, cell)
+	p, err := startProcess(r.path, slices.Concat(delegateEnvironment(environ), tracing.Variables(ctx), e.Environment), r.stdin, e.Chroot, cell)
 	if err != nil {
 		return err
 	}
@@ -230,7 +233,8 @@ func variable(environ []string, name string) string {
 
 // delegateEnvironment keeps the CNI variables of the plugin and the daemon's
 // own PATH, which plugins need for iptables and the like; nothing else of the
-// daemon's environment, and nothing of the client's, reaches a plugin (SEC-01).
+// daemon's environment, and of the client's nothing but a well-formed trace
+// context (SEC-05), reaches a plugin (SEC-01).
 // Of a variable that is there twice the last one counts.
 func delegateEnvironment(environ []string) []string {
 	var env, names []string
@@ -252,6 +256,17 @@ type pluginRun struct {
 	stderr tail
 	// peak is the most memory that it had, in bytes, 0 when that is not known.
 	peak int64
+}
+
+// span begins the span of a plugin, where the request has one; what is executed
+// with its context is told of it.
+func (r *pluginRun) span(ctx context.Context, environ []string) (context.Context, func(error)) {
+	if !tracing.Recorded(ctx) {
+		return ctx, func(error) {}
+	}
+	plugin := filepath.Base(r.path)
+	return tracing.Span(ctx, "delegate "+plugin, attribute.String("cni.plugin", plugin), attribute.String("cni.network", networkName(r.stdin)),
+		attribute.String("cni.command", variable(environ, "CNI_COMMAND")), attribute.String("cni.interface", variable(environ, "CNI_IFNAME")))
 }
 
 // explain turns what went wrong into the CNI error that the caller reports.

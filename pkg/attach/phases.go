@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/tracing"
 )
 
 // Phase is a part of the time that a request takes.
@@ -77,10 +79,12 @@ func (p *Phases) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// timed measures until the function that it returns is called; without
-// WithPhases it measures nothing.
+// timed measures until the function that it returns is called, and makes a span
+// of it where the request has one (SEC-05); without WithPhases it measures nothing.
 func timed(ctx context.Context, phase Phase) (done func()) {
-	return timing(ctx, func(p *Phases, took time.Duration) { p.spent[phase] += took })
+	_, end := tracing.Span(ctx, string(phase))
+	spent := timing(ctx, func(p *Phases, took time.Duration) { p.spent[phase] += took })
+	return func() { spent(); end(nil) }
 }
 
 // timedDelegate measures the plugins of one interface, as timed does.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/containernetworking/cni/pkg/invoke"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/api"
@@ -47,6 +48,9 @@ type Options struct {
 	// Exec runs the delegates; nil means as processes.
 	Exec invoke.Exec
 
+	// Tracer makes the spans of requests (SEC-05); nil makes none.
+	Tracer trace.TracerProvider
+
 	// The rest is for programs that embed the daemon and put layers of their own
 	// between its parts: accounting, tracing, limits. Nil adds nothing.
 
@@ -76,6 +80,7 @@ type Daemon struct {
 	// handler and listener are the embedder's layers, nil for none.
 	handler  func(http.Handler) http.Handler
 	listener func(net.Listener) net.Listener
+	tracer   trace.TracerProvider
 	// draining is closed at the first word to stop.
 	draining chan struct{}
 	// attachable is what was found last of what every pod needs.
@@ -118,7 +123,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	d := &Daemon{cells: cells, config: c, log: o.Log, cluster: from, flight: newFlight(), draining: make(chan struct{}), replayed: make(chan struct{})}
 	d.sayReplayed = sync.OnceFunc(func() { close(d.replayed) })
 	d.hard, d.hardEnd = context.WithCancel(context.Background())
-	d.handler, d.listener = o.Handler, o.Listener
+	d.handler, d.listener, d.tracer = o.Handler, o.Listener, o.Tracer
 	if o.Engine == nil {
 		o.Engine = NewEngine
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/background"
+	"github.com/thicket-cni/thicket/pkg/tracing"
 )
 
 const (
@@ -146,7 +147,7 @@ func (d *Daemon) carryOutOne(ctx context.Context, path string) error {
 	if err != nil || command != "DEL" {
 		return d.setPendingAside(path, fmt.Errorf("%s is no DEL that can be carried out: %w", command, err))
 	}
-	_, err = d.logged(ctx, "pending", command, r, func(ctx context.Context) (*types100.Result, error) { return nil, d.engine.Del(ctx, r) })
+	_, err = d.logged(tracing.FromVariables(ctx, req.Env), "pending", command, r, func(ctx context.Context) (*types100.Result, error) { return nil, d.engine.Del(ctx, r) })
 	if err != nil {
 		return err
 	}

@@ -13,12 +13,14 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/attach"
 	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/network"
+	"github.com/thicket-cni/thicket/pkg/tracing"
 )
 
 // headerTimeout is how long a connection may take to send a request's header:
@@ -127,7 +129,7 @@ func (d *Daemon) serve(do operation) http.Handler {
 			writeError(w, err)
 			return
 		}
-		ctx, done := d.requestContext(admission.WithArrival(r.Context()))
+		ctx, done := d.requestContext(tracing.FromVariables(admission.WithArrival(r.Context()), req.Env))
 		defer done()
 		result, err := d.logged(ctx, r.URL.Path, command, ar, func(ctx context.Context) (*types100.Result, error) {
 			if err := d.admit(ctx, command); err != nil {
@@ -204,16 +206,31 @@ func (d *Daemon) logged(ctx context.Context, path, command string, r *attach.Req
 	do func(context.Context) (*types100.Result, error)) (*types100.Result, error) {
 	start := time.Now()
 	ctx, phases := attach.WithPhases(ctx)
+	ctx, end := tracing.Root(ctx, d.tracer, "cni "+command, spanOf(path, command, r)...)
 	result, err := do(ctx)
+	end(err)
 	took := time.Since(start)
 	d.metrics.observe(command, err != nil, took, phases)
 	level, outcome := slog.LevelInfo, "ok"
 	if err != nil {
 		level, outcome = slog.LevelError, err.Error()
 	}
-	d.log.Log(ctx, level, "request", "path", path, "command", command, "sandbox", r.ContainerID, "interface", r.Interface,
-		"pod", r.Pod.Namespace+"/"+r.Pod.Name, "duration", took.Round(time.Microsecond), "phases", phases, "outcome", outcome)
+	line := []any{"path", path, "command", command, "sandbox", r.ContainerID, "interface", r.Interface,
+		"pod", r.Pod.Namespace + "/" + r.Pod.Name, "duration", took.Round(time.Microsecond), "phases", phases, "outcome", outcome}
+	if id := tracing.ID(ctx); id != "" {
+		line = append(line, "trace", id)
+	}
+	d.log.Log(ctx, level, "request", line...)
 	return result, err
+}
+
+// spanOf says what a request's span is about.
+func spanOf(path, command string, r *attach.Request) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("cni.command", command), attribute.String("url.path", path),
+		attribute.String("cni.container_id", r.ContainerID), attribute.String("cni.interface", r.Interface),
+		attribute.String("k8s.namespace.name", r.Pod.Namespace), attribute.String("k8s.pod.name", r.Pod.Name), attribute.String("k8s.pod.uid", r.Pod.UID),
+	}
 }
 
 // cni carries out a request of the shim.

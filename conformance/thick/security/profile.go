@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("security", "What a pod or a process of another user must not reach", slices.Concat(cases, delegatesCases, fairnessCases, filesCases, hoardCases, impostorsCases, largeCases, namesCases, pathCases, portsCases, processesCases, resultsCases, textsCases)...)
+	return thick.NewProfile("security", "What a pod or a process of another user must not reach", slices.Concat(cases, delegatesCases, fairnessCases, filesCases, hoardCases, impostorsCases, largeCases, namesCases, pathCases, portsCases, processesCases, resultsCases, textsCases, traceCases)...)
 }

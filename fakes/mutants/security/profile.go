@@ -12,5 +12,5 @@ import (
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return slices.Concat(mutants, delegatesMutants, fairnessMutants, filesMutants, impostorsMutants, largeMutants, namesMutants, pathMutants, portsMutants, processesMutants, recordsMutants, resultsMutants, secretsMutants, textsMutants)
+	return slices.Concat(mutants, delegatesMutants, fairnessMutants, filesMutants, impostorsMutants, largeMutants, namesMutants, pathMutants, portsMutants, processesMutants, recordsMutants, resultsMutants, secretsMutants, textsMutants, traceMutants)
 }

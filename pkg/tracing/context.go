@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tracing carries the trace context of a request from the variables in
+// which a container runtime passes it (TRACEPARENT, TRACESTATE, BAGGAGE; W3C
+// Trace Context and Baggage) to those of the delegates (SEC-05), and makes the
+// spans of a request where somebody wants them. It exports nothing: see otlp.
+package tracing
+
+import (
+	"context"
+	"strings"
+
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// The variables of a trace context, as OpenTelemetry names them.
+const (
+	parentVariable  = "TRACEPARENT"
+	stateVariable   = "TRACESTATE"
+	baggageVariable = "BAGGAGE"
+)
+
+// The longest values that are read, in bytes. The standards bound the members of
+// a list and not what is around them.
+const (
+	maxParent  = 256
+	maxState   = 8 << 10
+	maxBaggage = 8 << 10
+)
+
+type baggageKey struct{}
+
+// FromVariables returns a context with the trace context in a request's
+// variables, and no other. What is malformed or too long is left out: of a parent
+// with its state, of a state or a baggage alone.
+func FromVariables(ctx context.Context, variables map[string]string) context.Context {
+	if text := parseBaggage(variables[baggageVariable]); text != ctx.Value(baggageKey{}) {
+		ctx = context.WithValue(ctx, baggageKey{}, text)
+	}
+	carrier := propagation.MapCarrier{}
+	if parent := variables[parentVariable]; parent != "" && len(parent) <= maxParent {
+		carrier["traceparent"] = parent
+	}
+	if state := variables[stateVariable]; state != "" && len(state) <= maxState {
+		carrier["tracestate"] = state
+	}
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	return propagation.TraceContext{}.Extract(ctx, carrier)
+}
+
+// parseBaggage returns a baggage as it was written, because the library would
+// write it in another order; "" when it is malformed.
+func parseBaggage(text string) string {
+	if text == "" || len(text) > maxBaggage {
+		return ""
+	}
+	if b, err := baggage.Parse(text); err != nil || b.Len() == 0 {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}
+
+// Variables returns the trace context for a process, as NAME=value; none when
+// there is no trace.
+func Variables(ctx context.Context) []string {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	var variables []string
+	for _, v := range [][2]string{{parentVariable, carrier["traceparent"]}, {stateVariable, carrier["tracestate"]}} {
+		if v[1] != "" {
+			variables = append(variables, v[0]+"="+v[1])
+		}
+	}
+	if text, _ := ctx.Value(baggageKey{}).(string); text != "" {
+		variables = append(variables, baggageVariable+"="+text)
+	}
+	return variables
+}
+
+// ID returns the id of a context's trace, "" when there is none.
+func ID(ctx context.Context) string {
+	if id := trace.SpanContextFromContext(ctx).TraceID(); id.IsValid() {
+		return id.String()
+	}
+	return ""
+}
