@@ -48,10 +48,11 @@ K8S_LDFLAGS := -s -w -X k8s.io/component-base/version.gitVersion=$(K8S_VERSION) 
 	-X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(K8S_VERSION)))
 
 .PHONY: generate
-generate: ## write what is generated and committed: the suite's catalog, what of the standards it judges, and TARGETS.md
+generate: ## write what is generated and committed: the suite's catalog, what of the standards it judges, TARGETS.md, and JSON Schemas
 	@$(GO) test ./conformance -count=1 -run 'TestCatalogFile|TestIDsAreKept' -update
 	@$(GO) test ./conformance/trace -count=1 -run TestTraceFile -update
 	@$(GO) test ./conformance/reference -count=1 -run TestTargetsFile -update
+	@$(GO) test ./conformance/schemas -count=1 -run TestSchemas -update
 	@$(GO) test ./fakes/mutants -count=1 -run TestWrongDaemons -update
 
 .PHONY: k8s

@@ -55,6 +55,7 @@ func (d *Draft) File(dir string) (text []byte, open []string, err error) {
 	}
 	var b bytes.Buffer
 	name := filepath.Base(d.Path)
+	b.WriteString(target.SchemaComment(TargetKind))
 	fmt.Fprintf(&b, "# How thicket-conformance judges %s. Texts are Go templates; {{.CNIVersion}}, {{.Name}}, {{.ID}} (for names of\n", name)
 	b.WriteString("# devices), {{.IPAM}} (the suite's IPAM plugin), {{.Subnet}}, {{.Master}}, {{.Device}}, {{.StateDir}} and {{.Dir}} are there.\n")
 	fmt.Fprintf(&b, "apiVersion: %s\nkind: %s\nname: %s\nroot: .\n\nplugin:\n  role: %s\n  path: %s\n", TargetAPIVersion, TargetKind, name, d.Role, path)

@@ -29,7 +29,7 @@ func TestDraftIsATarget(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v:\n%s", err, text)
 			}
-			if target.Role() != role || len(open) == 0 {
+			if target.Role() != role || len(open) == 0 || !strings.HasPrefix(string(text), "# yaml-language-server: $schema=https://") {
 				t.Errorf("role %s, to fill in %q", target.Role(), open)
 			}
 			if c != "" && !strings.Contains(string(text), "br0") {

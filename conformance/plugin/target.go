@@ -23,7 +23,7 @@ var judged = []string{"0.4.0", "1.0.0", "1.1.0"}
 // Target is a plugin to judge, as its target file says.
 type Target struct {
 	source string
-	file   file
+	file   File
 	path   string
 	search []string
 	facts  Facts

@@ -23,19 +23,19 @@ const (
 	TargetKind       = "Plugin"
 )
 
-// file is a target as its YAML file says it. Texts are templates of
+// File is a target as its YAML file says it. Texts are templates of
 // text/template over Values; ${NAME} stands for an environment variable.
-type file struct {
+type File struct {
 	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
-	APIVersion string `yaml:"apiVersion"`
+	APIVersion string `yaml:"apiVersion" jsonschema:"required,enum=conformance.thicket-cni.io/v1alpha1"`
 	// Kind is always Plugin.
-	Kind string `yaml:"kind"`
+	Kind string `yaml:"kind" jsonschema:"required,enum=Plugin"`
 	// Name is what reports call the plugin.
-	Name string `yaml:"name"`
+	Name string `yaml:"name" jsonschema:"required"`
 	// Root is what relative paths start from, itself relative to the file.
-	Root   string     `yaml:"root"`
-	Plugin pluginKeys `yaml:"plugin"`
-	Host   hostKeys   `yaml:"host"`
+	Root   string   `yaml:"root"`
+	Plugin Keys     `yaml:"plugin" jsonschema:"required"`
+	Host   HostKeys `yaml:"host"`
 	// Shared are lines of a snapshot that may stay after the last DEL, as
 	// node.Matches takes them.
 	Shared []string `yaml:"shared"`
@@ -53,24 +53,26 @@ type file struct {
 	Version []string `yaml:"version"`
 }
 
-type pluginKeys struct {
+// Keys are what a target file says of the plugin itself.
+type Keys struct {
 	// Role is interface, ipam, chained, or meta for both ways.
-	Role Role `yaml:"role"`
+	Role Role `yaml:"role" jsonschema:"required,enum=interface,enum=ipam,enum=chained,enum=meta"`
 	// Path is the executable.
-	Path string `yaml:"path"`
+	Path string `yaml:"path" jsonschema:"required"`
 	// Search are directories of CNI_PATH beside the suite's own.
 	Search []string `yaml:"search"`
 	// Config is the network configuration.
-	Config string `yaml:"config"`
+	Config string `yaml:"config" jsonschema:"required"`
 	// Variants are keys to merge into the configuration, by the variant's name.
 	Variants map[string]map[string]any `yaml:"variants"`
 	// Base is what the suite makes before a chained plugin's ADD: veth.
-	Base string `yaml:"base"`
+	Base string `yaml:"base" jsonschema:"enum=veth"`
 }
 
-type hostKeys struct {
+// HostKeys are what a target file says of the host.
+type HostKeys struct {
 	// Prepare is what the suite makes: veth-master, device, dhcp.
-	Prepare []string `yaml:"prepare"`
+	Prepare []string `yaml:"prepare" jsonschema:"enum=veth-master,enum=device,enum=dhcp"`
 	// Needs are commands that have to be installed: nft, iptables.
 	Needs []string `yaml:"needs"`
 }

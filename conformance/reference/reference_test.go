@@ -37,7 +37,7 @@ func TestInitHasEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &source{root: "../..", packages: map[string]*parsed{}}
-	for _, r := range s.keys("conformance/thick", "file", "") {
+	for _, r := range s.keys("conformance/thick", "File", "") {
 		key := r.name[strings.LastIndex(r.name, ".")+1:]
 		if !strings.Contains(string(written), key+":") {
 			t.Errorf("init-thick.yaml does not have the key %s", r.name)

@@ -19,13 +19,13 @@ const PublishedKind = "ConformanceReport"
 // that they do not know; a form that they would misread has another APIVersion.
 type Published struct {
 	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
-	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"required,const=conformance.thicket-cni.io/v1alpha1"`
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"required,enum=conformance.thicket-cni.io/v1alpha1"`
 	// Kind is always ConformanceReport.
-	Kind string `yaml:"kind" json:"kind" jsonschema:"required,const=ConformanceReport"`
+	Kind string `yaml:"kind" json:"kind" jsonschema:"required,enum=ConformanceReport"`
 	// Date is when the run began, as RFC 3339 has it.
 	Date string `yaml:"date" json:"date" jsonschema:"required,format=date-time"`
 	// Suite judged.
-	Suite PublishedSuite `yaml:"suite" json:"suite" jsonschema:"required"`
+	Suite Suite `yaml:"suite" json:"suite" jsonschema:"required"`
 	// Seed repeats the order of the cases.
 	Seed uint64 `yaml:"seed" json:"seed"`
 	// Implementation was judged.
@@ -42,12 +42,6 @@ type Published struct {
 	Waivers []WaiverResult `yaml:"waivers,omitempty" json:"waivers,omitempty"`
 	// Baseline is the report against which the run was held.
 	Baseline *Baseline `yaml:"baseline,omitempty" json:"baseline,omitempty"`
-}
-
-// PublishedSuite is the program that judged.
-type PublishedSuite struct {
-	Name    string `yaml:"name" json:"name" jsonschema:"required"`
-	Version string `yaml:"version" json:"version" jsonschema:"required"`
 }
 
 // PublishedImplementation is what was judged.
@@ -112,7 +106,7 @@ type PublishedLevel struct {
 // Publish makes the form to publish.
 func (r *Report) Publish() *Published {
 	p := &Published{
-		APIVersion: APIVersion, Kind: PublishedKind, Date: r.Started.Format(time.RFC3339), Suite: PublishedSuite(r.Suite), Seed: r.Seed,
+		APIVersion: APIVersion, Kind: PublishedKind, Date: r.Started.Format(time.RFC3339), Suite: r.Suite, Seed: r.Seed,
 		Implementation: PublishedImplementation{r.Target.Name, r.Version(), r.Implementation.Publisher}, Features: r.Target.Features,
 		UndeclaredFeatures: r.Target.Undeclared, Selection: r.Selection, Waivers: r.Waivers, Baseline: r.Baseline,
 	}

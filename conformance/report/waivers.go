@@ -25,9 +25,9 @@ const (
 // do not gate until a day.
 type Waivers struct {
 	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
-	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"required,const=conformance.thicket-cni.io/v1alpha1"`
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"required,enum=conformance.thicket-cni.io/v1alpha1"`
 	// Kind is always Waivers.
-	Kind string `yaml:"kind" json:"kind" jsonschema:"required,const=Waivers"`
+	Kind string `yaml:"kind" json:"kind" jsonschema:"required,enum=Waivers"`
 	// Waivers are the failures.
 	Waivers []Waiver `yaml:"waivers" json:"waivers" jsonschema:"required"`
 

@@ -31,11 +31,11 @@ const (
 // adapterCommands are the command lines of an adapter, a program with these
 // arguments. All are always given, also empty ones; the exit status says whether
 // the command succeeded, and what went wrong is printed.
-func adapterCommands(path string) commandKeys {
+func adapterCommands(path string) CommandKeys {
 	where := []string{"--conf-dir", "{{.ConfDir}}", "--bin-dir", "{{.BinDir}}", "--cache-dir", "{{.CacheDir}}", "--network", "{{.Network}}"}
 	container := slices.Concat(where, []string{"--id", "{{.ID}}", "--netns", "{{.Netns}}", "--ifname", "{{.IfName}}", "--args", "{{.Args}}", "--capabilities", "{{.Capabilities}}"})
 	line := func(verb string, arguments ...string) []string { return append([]string{path, verb}, arguments...) }
-	return commandKeys{Add: line("add", container...), Del: line("del", container...), Check: line("check", container...),
+	return CommandKeys{Add: line("add", container...), Del: line("del", container...), Check: line("check", container...),
 		GC: line("gc", append(where, "--valid", "{{.Valid}}")...), Status: line("status", where...)}
 }
 

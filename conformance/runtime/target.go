@@ -20,7 +20,7 @@ var known = []string{"0.3.1", "0.4.0", "1.0.0", "1.1.0"}
 // Target is a runtime to judge, as its target file says.
 type Target struct {
 	source string
-	file   file
+	file   File
 	// base is what relative paths start from.
 	base string
 }

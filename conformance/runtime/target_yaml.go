@@ -23,20 +23,20 @@ const (
 	TargetKind       = "Runtime"
 )
 
-// file is a target as its YAML file says it. Texts are templates of
+// File is a target as its YAML file says it. Texts are templates of
 // text/template over Values; ${NAME} stands for an environment variable.
-type file struct {
+type File struct {
 	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
-	APIVersion string `yaml:"apiVersion"`
+	APIVersion string `yaml:"apiVersion" jsonschema:"required,enum=conformance.thicket-cni.io/v1alpha1"`
 	// Kind is always Runtime.
-	Kind string `yaml:"kind"`
+	Kind string `yaml:"kind" jsonschema:"required,enum=Runtime"`
 	// Name is what reports call the runtime.
-	Name string `yaml:"name"`
+	Name string `yaml:"name" jsonschema:"required"`
 	// Root is what relative paths start from, itself relative to the file.
 	Root string `yaml:"root"`
 	// Runtime says how the runtime is asked: one of commands, adapter, cri and
 	// thick.
-	Runtime runtimeKeys `yaml:"runtime"`
+	Runtime Keys `yaml:"runtime" jsonschema:"required"`
 	// Versions are those of CNI that the runtime knows; empty for 0.3.1, 0.4.0,
 	// 1.0.0 and 1.1.0.
 	Versions []string `yaml:"versions"`
@@ -50,9 +50,10 @@ type file struct {
 	Version []string `yaml:"version"`
 }
 
-type runtimeKeys struct {
+// Keys are what a target file says of the runtime itself.
+type Keys struct {
 	// Commands are a command line for each command of CNI.
-	Commands commandKeys `yaml:"commands"`
+	Commands CommandKeys `yaml:"commands"`
 	// Env is the environment of the commands beside PATH.
 	Env map[string]string `yaml:"env"`
 	// Adapter is a program with the command line of adapters; see below.
@@ -64,7 +65,8 @@ type runtimeKeys struct {
 	Thick string `yaml:"thick"`
 }
 
-type commandKeys struct {
+// CommandKeys are command lines, one for each command of CNI.
+type CommandKeys struct {
 	// Add attaches a container. It is a process of its own, as every command, and
 	// its exit status says whether it succeeded.
 	Add []string `yaml:"add"`
@@ -79,7 +81,7 @@ type commandKeys struct {
 }
 
 // of is the command line of a command.
-func (k *commandKeys) of(command string) []string {
+func (k *CommandKeys) of(command string) []string {
 	return map[string][]string{"ADD": k.Add, "DEL": k.Del, "CHECK": k.Check, "GC": k.GC, "STATUS": k.Status}[command]
 }
 

@@ -48,9 +48,9 @@ func (apiClient) CheckAPIReadyNow(runDir string) error { return api.CheckAPIRead
 // WaitUntilAPIReady implements Client.
 func (apiClient) WaitUntilAPIReady(runDir string) error { return api.WaitUntilAPIReady(runDir) }
 
-// clientCommands are client functions as programs: each gets the run directory
+// ClientKeys are client functions as programs: each gets the run directory
 // as its last argument, ends with 0 for nil, and prints its error on stderr.
-type clientCommands struct {
+type ClientKeys struct {
 	// CheckReady is a command in place of the API's CheckAPIReadyNow: it gets the
 	// run directory as its last argument, ends with 0 for nil, and prints its error
 	// on stderr.
@@ -68,10 +68,10 @@ func (t *yamlTarget) Client() Client {
 }
 
 // CheckAPIReadyNow implements Client.
-func (c *clientCommands) CheckAPIReadyNow(runDir string) error { return ask(c.CheckReady, runDir) }
+func (c *ClientKeys) CheckAPIReadyNow(runDir string) error { return ask(c.CheckReady, runDir) }
 
 // WaitUntilAPIReady implements Client.
-func (c *clientCommands) WaitUntilAPIReady(runDir string) error { return ask(c.WaitReady, runDir) }
+func (c *ClientKeys) WaitUntilAPIReady(runDir string) error { return ask(c.WaitReady, runDir) }
 
 func ask(command []string, runDir string) error {
 	var said strings.Builder

@@ -55,44 +55,23 @@ const (
 	TargetKind       = "Target"
 )
 
-// file is a target as its YAML file says it. Texts are templates of
+// File is a target as its YAML file says it. Texts are templates of
 // text/template over Paths; ${NAME} stands for an environment variable, in any
 // of them.
-type file struct {
+type File struct {
 	// APIVersion is always conformance.thicket-cni.io/v1alpha1.
-	APIVersion string `yaml:"apiVersion"`
+	APIVersion string `yaml:"apiVersion" jsonschema:"required,enum=conformance.thicket-cni.io/v1alpha1"`
 	// Kind is always Target.
-	Kind string `yaml:"kind"`
+	Kind string `yaml:"kind" jsonschema:"required,enum=Target"`
 	// Name is what reports call the implementation.
-	Name string `yaml:"name"`
+	Name string `yaml:"name" jsonschema:"required"`
 	// Root is what relative paths of executables start from, itself relative
 	// to the file.
-	Root string `yaml:"root"`
-	Shim struct {
-		// Path is the executable that the container runtime starts.
-		Path string `yaml:"path"`
-		// Config is the network configuration that makes it talk to the daemon of
-		// the case, a JSON object.
-		Config string `yaml:"config"`
-	} `yaml:"shim"`
-	Daemon struct {
-		// Command starts the daemon in the foreground: the executable and its
-		// arguments. SIGTERM ends it.
-		Command []string `yaml:"command"`
-		// Env is the daemon's environment beside PATH.
-		Env map[string]string `yaml:"env"`
-		// Config is the daemon's configuration, in a form of its own, which is
-		// written to {{.ConfigFile}}.
-		Config string `yaml:"config"`
-		// Files are further files that the daemon needs, written before it starts.
-		Files []target.PlacedFile `yaml:"files"`
-	} `yaml:"daemon"`
-	Kubernetes struct {
-		// ClusterRole is a manifest: what the daemon may do in the API. Empty
-		// for conformance/kube/clusterrole.yaml.
-		ClusterRole string `yaml:"clusterRole"`
-	} `yaml:"kubernetes"`
-	Client clientCommands `yaml:"client"`
+	Root       string         `yaml:"root"`
+	Shim       ShimKeys       `yaml:"shim" jsonschema:"required"`
+	Daemon     DaemonKeys     `yaml:"daemon" jsonschema:"required"`
+	Kubernetes KubernetesKeys `yaml:"kubernetes"`
+	Client     ClientKeys     `yaml:"client"`
 	// SetAside are where the daemon keeps damaged records, as patterns of Go's
 	// filepath.Match: what is found there after a case was not left behind.
 	SetAside []string `yaml:"setAside"`
@@ -110,10 +89,40 @@ type file struct {
 	Features []spec.Feature `yaml:"features"`
 }
 
+// ShimKeys are what a target file says of the shim.
+type ShimKeys struct {
+	// Path is the executable that the container runtime starts.
+	Path string `yaml:"path" jsonschema:"required"`
+	// Config is the network configuration that makes it talk to the daemon of
+	// the case, a JSON object.
+	Config string `yaml:"config" jsonschema:"required"`
+}
+
+// DaemonKeys are what a target file says of the daemon.
+type DaemonKeys struct {
+	// Command starts the daemon in the foreground: the executable and its
+	// arguments. SIGTERM ends it.
+	Command []string `yaml:"command" jsonschema:"required"`
+	// Env is the daemon's environment beside PATH.
+	Env map[string]string `yaml:"env"`
+	// Config is the daemon's configuration, in a form of its own, which is
+	// written to {{.ConfigFile}}.
+	Config string `yaml:"config" jsonschema:"required"`
+	// Files are further files that the daemon needs, written before it starts.
+	Files []target.PlacedFile `yaml:"files"`
+}
+
+// KubernetesKeys are what a target file says of the API server.
+type KubernetesKeys struct {
+	// ClusterRole is a manifest: what the daemon may do in the API. Empty
+	// for conformance/kube/clusterrole.yaml.
+	ClusterRole string `yaml:"clusterRole"`
+}
+
 // yamlTarget runs an implementation's binaries.
 type yamlTarget struct {
 	source string
-	file   file
+	file   File
 }
 
 // LoadTarget reads a target file. Unknown keys, missing ones, templates that
@@ -170,7 +179,7 @@ func (o Override) Parse(data []byte, source, root string) (Target, error) {
 	return t, t.resolve(root)
 }
 
-func (o *Override) apply(f *file) {
+func (o *Override) apply(f *File) {
 	f.Name, f.Shim.Path = cmp.Or(o.Name, f.Name), cmp.Or(o.Shim, f.Shim.Path)
 	for _, c := range []struct {
 		to   *[]string
