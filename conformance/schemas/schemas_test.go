@@ -60,9 +60,11 @@ func (s schema) generate(t *testing.T, name string) []byte {
 				return nil
 			}
 			feature := &generator.Schema{Type: "string"}
+			var words []string // as editors show them beside the values
 			for _, f := range slices.Sorted(maps.Keys(s.features)) {
-				feature.OneOf = append(feature.OneOf, &generator.Schema{Const: string(f), Description: s.features[f]})
+				feature.Enum, words = append(feature.Enum, string(f)), append(words, s.features[f])
 			}
+			feature.Extras = map[string]any{"enumDescriptions": words}
 			return feature
 		}
 	}
