@@ -148,10 +148,9 @@ func (o *Options) options() (suite.Options, error) {
 		to.Setup, to.Services, to.Tasks = settings, settings.Services(), settings.Tasks()
 	}
 	if t, ok := o.Target.(*Runtime); ok {
-		settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight}
-		to.Setup, to.Services, to.Tasks = settings, settings.Services(), settings.Tasks()
+		err = o.judgeRuntime(t, &to)
 	}
-	return to, nil
+	return to, err
 }
 
 // Judge executes the selected cases against the target and reports. It fails

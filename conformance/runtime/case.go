@@ -31,6 +31,9 @@ type Settings struct {
 	// Drivers make the drivers of runtimes that are not asked by commands, by the
 	// key of the target file: cri, thick.
 	Drivers map[string]MakeDriver
+	// Seen are directories of the host that have to be visible in a case, beside
+	// those that the target file names.
+	Seen []string
 }
 
 // MakeDriver makes the driver of a case's runtime, and starts the runtime.

@@ -76,6 +76,13 @@ type Keeper interface {
 	Results() []string
 }
 
+// Teller is a Driver that has more to tell of a case that failed, such as the log
+// of a daemon that it starts itself.
+type Teller interface {
+	// Story is that.
+	Story() string
+}
+
 // Attachment is a container and the networks that it is attached to, as a
 // caller asks a runtime for it.
 type Attachment struct {

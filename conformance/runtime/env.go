@@ -59,7 +59,7 @@ func newEnv(ctx context.Context, s Settings, workDir string) *Env {
 	}
 	// Where there is no controller for it, the file systems' limits have to do.
 	_ = suite.LimitProcesses(workDir, processLimit)
-	root, err := node.EnterRoot(workDir, append(s.Target.seen(), filepath.Dir(self))...)
+	root, err := node.EnterRoot(workDir, slices.Concat(s.Target.seen(), s.Seen, []string{filepath.Dir(self)})...)
 	Expect(err).NotTo(HaveOccurred())
 	n := node.New(node.Options{WorkDir: workDir, FakeDelegate: self, Root: root})
 	e := &Env{Node: n, Target: s.Target, FakeDelegate: self, ctx: ctx, ConfDir: filepath.Join(n.Dir, "net.d"), CacheDir: filepath.Join(n.Dir, "cache"), StateDir: filepath.Join(n.Dir, "state")}
@@ -270,6 +270,9 @@ func (e *Env) story() string {
 	e.mu.Unlock()
 	if e.daemon != nil {
 		said += "--- the daemon's log\n" + spec.LastLines(e.daemon.Log(), 40) + "\n"
+	}
+	if t, ok := e.Driver.(Teller); ok {
+		said += t.Story() + "\n"
 	}
 	return said
 }

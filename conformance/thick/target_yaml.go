@@ -317,6 +317,9 @@ func (t *yamlTarget) Features() []spec.Feature { return t.file.Features }
 // ShimPath implements Target.
 func (t *yamlTarget) ShimPath() string { return t.file.Shim.Path }
 
+// Executables are the programs that the file names beside the shim.
+func (t *yamlTarget) Executables() []string { return t.file.Daemon.Command[:1] }
+
 // ShimConfig implements Target.
 func (t *yamlTarget) ShimConfig(p Paths) ([]byte, error) {
 	return t.renderJSON("shim.config", t.file.Shim.Config, p)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"github.com/thicket-cni/thicket/conformance/runtime"
+	"github.com/thicket-cni/thicket/conformance/runtime/delegating"
+	"github.com/thicket-cni/thicket/conformance/suite"
+	"github.com/thicket-cni/thicket/conformance/thick"
+)
+
+// judgeRuntime fills in what the cases of a runtime need. The drivers meet the
+// cases here: the package of the cases knows none of them.
+func (o *Options) judgeRuntime(t *Runtime, to *suite.Options) error {
+	settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight, Drivers: map[string]runtime.MakeDriver{}}
+	if path := t.Thick(); path != "" {
+		plugin, err := thick.LoadTarget(path)
+		if err != nil {
+			return err
+		}
+		delegates := thick.Settings{Target: plugin, FakeDelegate: o.FakeDelegate, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
+		settings.Drivers["thick"], settings.Seen = delegating.Make(delegates), delegating.Directories(plugin)
+		to.Services = delegates.Services(o.API) // before the preflight, which needs it
+	}
+	to.Setup, to.Services, to.Tasks = settings, append(to.Services, settings.Services()...), settings.Tasks()
+	return nil
+}
