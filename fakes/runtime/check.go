@@ -134,7 +134,7 @@ func (c *call) deleteStale(all []*record, network string) error {
 		stale := slices.ContainsFunc(r.Attachments, func(a *attachment) bool {
 			return a.Network.Name == network && !slices.Contains(c.valid, attachmentName{r.ID, a.IfName})
 		})
-		if stale {
+		if stale || c.has(deletesLive) {
 			errs = append(errs, c.deleteContainer(r.ID))
 		}
 	}

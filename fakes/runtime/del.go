@@ -33,8 +33,17 @@ func (c *call) del() error {
 	if err != nil || r == nil {
 		return err
 	}
+	if c.has(argsOfDel) {
+		r.Args = c.args
+	}
+	if c.has(capabilitiesOfDel) {
+		r.Capabilities = c.capabilities
+	}
 	if err := c.detach(r); err != nil {
 		return err
+	}
+	if c.has(checksDeleted) {
+		return nil
 	}
 	return c.forget(r)
 }

@@ -65,6 +65,14 @@ const (
 	secondAdd             Fault = "second-add"
 	executablesLate       Fault = "executables-late"
 	typeAsPath            Fault = "type-as-path"
+	noNameValidation      Fault = "no-name-validation"
+	dropsAddresses        Fault = "drops-addresses"
+	pluginNames           Fault = "plugin-names"
+	addBesideGC           Fault = "add-beside-gc"
+	argsOfDel             Fault = "args-of-del"
+	capabilitiesOfDel     Fault = "capabilities-of-del"
+	checksDeleted         Fault = "checks-deleted"
+	deletesLive           Fault = "deletes-live"
 	prevResultOfFile      Fault = "prevresult-of-file"
 	reservedPass          Fault = "reserved-pass"
 	waitsForever          Fault = "waits-forever"
@@ -77,11 +85,14 @@ const (
 var faults = []Faulty{
 	{Name: firstResultToAll, Rows: []string{"RT-01"}, Wrong: "each plugin of ADD gets the first one's result"},
 	{Name: oncePerType, Rows: []string{"RT-01"}, Wrong: "a type that the list has twice is executed once"},
-	{Name: noValidation, Rows: []string{"RT-02"}, Wrong: "the container's id and the interface's name are not looked at"},
+	{Name: dropsAddresses, Rows: []string{"RT-01", "RT-13"}, Wrong: "the result that a plugin gets has no ips"},
+	{Name: noValidation, Rows: []string{"RT-02"}, Wrong: "the container's id is not looked at"},
+	{Name: noNameValidation, Rows: []string{"RT-02"}, Wrong: "the interface's name is not looked at"},
 	{Name: argsAtAddAlone, Rows: []string{"RT-02"}, Wrong: "CNI_ARGS are set at ADD alone"},
 	{Name: entersNamespace, Rows: []string{"RT-03"}, Wrong: "plugins are executed in the container's network namespace"},
 	{Name: removesNamespaceFirst, Rows: []string{"RT-03"}, Wrong: "the network namespace is removed before DEL"},
 	{Name: dropsKeys, Rows: []string{"RT-04"}, Wrong: "keys that the specification does not know do not reach plugins"},
+	{Name: pluginNames, Rows: []string{"RT-04"}, Wrong: "name and cniVersion of the plugin's object go before the network's"},
 	{Name: floatNumbers, Rows: []string{"RT-05"}, Wrong: "numbers go through a float"},
 	{Name: passesCapabilities, Rows: []string{"RT-06"}, Wrong: "capabilities reaches plugins"},
 	{Name: allCapabilityArgs, Rows: []string{"RT-07"}, Wrong: "every plugin gets all capability args"},
@@ -101,6 +112,8 @@ var faults = []Faulty{
 	{Name: swallowsDelError, Rows: []string{"RT-14"}, Wrong: "a DEL that failed is reported as a success"},
 	{Name: dropsResultAtError, Rows: []string{"RT-14"}, Wrong: "the DEL after one that failed has no prevResult"},
 	{Name: rereadsFile, Rows: []string{"RT-15"}, Wrong: "DEL has the configuration and the arguments of today"},
+	{Name: argsOfDel, Rows: []string{"RT-15"}, Wrong: "DEL has the CNI_ARGS that the caller of DEL names"},
+	{Name: capabilitiesOfDel, Rows: []string{"RT-15"}, Wrong: "DEL has the capability args that the caller of DEL names"},
 	{Name: skipsWithoutNamespace, Rows: []string{"RT-16"}, Wrong: "DEL of a container whose namespace has gone executes nothing"},
 	{Name: trustsPath, Rows: []string{"RT-16"}, Wrong: "DEL names the path of ADD, whose namespace it may be by now"},
 	{Name: damagedEndsDel, Rows: []string{"RT-17"}, Wrong: "a stored result that is damaged keeps DEL from being executed"},
@@ -108,16 +121,19 @@ var faults = []Faulty{
 	{Name: checkWithoutResult, Rows: []string{"RT-18"}, Wrong: "CHECK has no prevResult"},
 	{Name: ignoresDisableCheck, Rows: []string{"RT-18"}, Wrong: "disableCheck is not looked at"},
 	{Name: checksStrangers, Rows: []string{"RT-19"}, Wrong: "CHECK is executed for a container that is not attached"},
+	{Name: checksDeleted, Rows: []string{"RT-19"}, Wrong: "CHECK is executed for a container that was deleted"},
 	{Name: networksAtOnce, Rows: []string{"RT-20"}, Wrong: "the networks of a container are attached all at once"},
 	{Name: noContainerLock, Rows: []string{"RT-20"}, Wrong: "a DEL does not wait for the ADD of its container"},
 	{Name: partialValid, Rows: []string{"RT-21"}, Wrong: "GC names one of the live attachments"},
 	{Name: gcWithoutPath, Rows: []string{"RT-21"}, Wrong: "GC has no CNI_PATH"},
 	{Name: gcBesideAdd, Rows: []string{"RT-21"}, Wrong: "GC does not wait for an ADD of its network"},
+	{Name: addBesideGC, Rows: []string{"RT-21"}, Wrong: "an ADD does not wait for GC of its network"},
 	{Name: gcStops, Rows: []string{"RT-22"}, Wrong: "a GC that fails ends GC of the other plugins"},
 	{Name: swallowsGCError, Rows: []string{"RT-22"}, Wrong: "a GC that failed is reported as a success"},
 	{Name: ignoresDisableGC, Rows: []string{"RT-22"}, Wrong: "disableGC is not looked at"},
 	{Name: gcAnyVersion, Rows: []string{"RT-22"}, Wrong: "GC is executed in versions that do not have it"},
 	{Name: staleGetsGCAlone, Rows: []string{"RT-23"}, Wrong: "an attachment that is stale gets no DEL"},
+	{Name: deletesLive, Rows: []string{"RT-23"}, Wrong: "GC deletes every container of the network"},
 	{Name: statusIgnored, Rows: []string{"RT-24"}, Wrong: "a network is ready whatever STATUS says"},
 	{Name: secondAdd, Rows: []string{"RT-25"}, Wrong: "ADD is executed again for a container that is attached"},
 	{Name: executablesLate, Rows: []string{"RT-26"}, Wrong: "a plugin's executable is looked for when its turn comes"},

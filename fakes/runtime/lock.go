@@ -48,6 +48,9 @@ func (c *call) lockContainer(networks []string) (*locks, error) {
 	}
 	networks = slices.Clone(networks)
 	slices.Sort(networks)
+	if c.has(addBesideGC) {
+		networks = nil
+	}
 	for _, name := range slices.Compact(networks) {
 		if err := l.take(c.networkLock(name), true); err != nil {
 			return l, err

@@ -16,11 +16,11 @@ var identifier = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 // validate checks the container's id and the interface's name before anything is
 // executed or written (CNI §2, §3).
 func (c *call) validate() error {
-	if c.has(noValidation) {
-		return nil
-	}
-	if !identifier.MatchString(c.id) {
+	if !identifier.MatchString(c.id) && !c.has(noValidation) {
 		return fmt.Errorf("the container id %q is not valid", c.id)
+	}
+	if c.has(noNameValidation) {
+		return nil
 	}
 	return validInterface(c.ifName)
 }

@@ -176,8 +176,12 @@ func (c *call) configuration(n *network, plugin object, given object) ([]byte, e
 			config[key] = value
 		}
 	}
-	config["name"], _ = json.Marshal(n.Name)
-	config["cniVersion"], _ = json.Marshal(n.Version)
+	if config["name"] == nil || !c.has(pluginNames) {
+		config["name"], _ = json.Marshal(n.Name)
+	}
+	if config["cniVersion"] == nil || !c.has(pluginNames) {
+		config["cniVersion"], _ = json.Marshal(n.Version)
+	}
 	for key, value := range given {
 		config[key] = value
 	}

@@ -139,6 +139,10 @@ func (c *call) parseResult(n *network, plugin string, out []byte) (json.RawMessa
 	if err := json.Unmarshal(result["cniVersion"], &version); err != nil || version != n.Version && !slices.Contains(known, version) {
 		return nil, fmt.Errorf("the result of the plugin %s is of cniVersion %s, and was asked for in %s", plugin, result["cniVersion"], n.Version)
 	}
+	if c.has(dropsAddresses) {
+		delete(result, "ips")
+		return c.encode(result)
+	}
 	return bytes.TrimSpace(out), nil
 }
 

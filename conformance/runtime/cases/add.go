@@ -31,6 +31,7 @@ func addInOrder(ctx context.Context, e *runtime.Env) {
 	Expect(runtime.Marks(calls[0])).To(BeNil(), "the prevResult of the first plugin")
 	Expect(runtime.Marks(calls[1])).To(Equal(forward[:1]), "the plugins through which the second one's prevResult has come")
 	Expect(runtime.Marks(calls[2])).To(Equal(forward[:2]), "the plugins through which the third one's prevResult has come")
+	expectWhole(calls[1:])
 	e.MustOK(e.Del(ctx, a))
 
 	// A type may occur more than once.

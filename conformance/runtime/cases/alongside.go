@@ -4,6 +4,7 @@ package cases
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -44,29 +45,50 @@ func oneAtATime(ctx context.Context, e *runtime.Env) {
 	}
 }
 
-// delDuringAdd asks for a DEL while the ADD is in progress: a runtime waits, or
-// refuses it, or ends the ADD first.
+// delDuringAdd asks for a DEL while the ADD is in progress.
 func delDuringAdd(ctx context.Context, e *runtime.Env, networks ...*runtime.Network) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("a DEL of a container during its ADD")
-	released := filepath.Join(e.Dir, "released")
-	e.Script("p2", script.Fake{Add: script.FakeStep{WaitFor: released}})
+	e.ResetCalls()
 	a := e.Attach(networks...)
-	added := e.Begin(func() runtime.Answer { return e.Add(ctx, a) })
-	slow := e.AwaitCalls(ctx, "ADD", a, 2)[1]
-	deleted := e.Begin(func() runtime.Answer { return e.Del(ctx, a) })
+	alongside(ctx, e, script.Fake{Add: script.FakeStep{WaitFor: waited(e)}}, "ADD", func() runtime.Answer { return e.Add(ctx, a) },
+		"DEL", func() runtime.Answer { return e.Del(ctx, a) })
+	e.MustOK(e.Del(ctx, a))
+}
+
+// waited is a file that plugins wait for.
+func waited(e *runtime.Env) string { return filepath.Join(e.Dir, "released") }
+
+// alongside asks for one thing while another is in progress, whose second plugin
+// waits for the file waited, and asserts that no plugin is executed by both at
+// once. A runtime waits with the other, refuses it, or ends the first.
+func alongside(ctx context.Context, e *runtime.Env, waits script.Fake, command string, ask func() runtime.Answer, meanwhile string, askMeanwhile func() runtime.Answer) (first, second runtime.Answer) {
+	ginkgo.GinkgoHelper()
+	e.Script("p2", waits)
+	answer := e.Begin(ask)
+	var slow script.Call
+	Eventually(func() []string {
+		calls := e.Node.CallsOf(command)
+		if len(calls) > 0 {
+			slow = calls[len(calls)-1]
+		}
+		return runtime.Types(calls)
+	}).WithContext(ctx).WithTimeout(10*time.Second).WithPolling(node.PollInterval).Should(ContainElement("p2"), "the plugins that were executed with %s", command)
+	already := len(e.Node.CallsOf(meanwhile))
+	other := e.Begin(askMeanwhile)
 	Consistently(func() []string {
-		if calls := e.CallsOf("DEL", a); node.Alive(slow.PID) {
-			return runtime.Types(calls)
+		if calls := e.Node.CallsOf(meanwhile); node.Alive(slow.PID) {
+			return runtime.Types(calls[already:])
 		}
 		return nil
 	}).WithContext(ctx).WithTimeout(patience).WithPolling(node.PollInterval).
-		Should(BeEmpty(), "plugins that were executed with DEL while one of the container's ADD was running")
-	e.Touch(released)
-	<-added
-	<-deleted
+		Should(BeEmpty(), "plugins that were executed with %s while one of %s was running", meanwhile, command)
+	e.Touch(waited(e))
+	first, second = <-answer, <-other
 	// A plugin that was ended has not recorded its end.
-	calls := slices.DeleteFunc(append(e.CallsOf("ADD", a), e.CallsOf("DEL", a)...), func(c script.Call) bool { return c.PID == slow.PID && c.End.IsZero() })
-	expectApart(calls, "DEL of a container that was asked for during its ADD")
-	e.MustOK(e.Del(ctx, a))
+	calls := slices.DeleteFunc(e.Calls(), func(c script.Call) bool { return c.PID == slow.PID && c.End.IsZero() })
+	expectApart(calls, meanwhile+" that was asked for during "+command)
+	Expect(os.Remove(waited(e))).To(Succeed())
+	e.Script("p2", script.Fake{})
+	return first, second
 }

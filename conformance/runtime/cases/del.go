@@ -36,6 +36,7 @@ func delReversed(ctx context.Context, e *runtime.Env) {
 	calls := e.CallsOf("DEL", a)
 	expectOrder(calls, backward, "DEL")
 	expectFinal(calls, "of one ADD and DEL")
+	expectWhole(calls)
 	if !e.Has(runtime.FeatureKill) {
 		return
 	}

@@ -64,6 +64,30 @@ func expectNone(e *runtime.Env, what string) {
 	Expect(lines).To(BeEmpty(), "plugins that were executed by %s", what)
 }
 
+// expectWhole asserts that the prevResult of an execution has what the plugins'
+// results have: an interface of the container's, and an address.
+func expectWhole(calls []script.Call) {
+	ginkgo.GinkgoHelper()
+	for _, c := range calls {
+		var result struct {
+			Interfaces []struct {
+				Name string `json:"name"`
+				Mac  string `json:"mac"`
+			} `json:"interfaces"`
+			IPs []struct {
+				Address   string `json:"address"`
+				Interface *int   `json:"interface"`
+			} `json:"ips"`
+		}
+		Expect(json.Unmarshal(runtime.Fields(c)["prevResult"], &result)).To(Succeed(), "the prevResult that %s of %s got", c.Command, c.Type)
+		Expect(result.Interfaces).To(HaveLen(1), "interfaces of the prevResult that %s of %s got", c.Command, c.Type)
+		Expect(result.Interfaces[0].Name).To(Equal(c.Interface), "the interface of the prevResult that %s of %s got", c.Command, c.Type)
+		Expect(result.Interfaces[0].Mac).NotTo(BeEmpty(), "the mac in the prevResult that %s of %s got", c.Command, c.Type)
+		Expect(result.IPs).To(HaveLen(1), "addresses of the prevResult that %s of %s got", c.Command, c.Type)
+		Expect(result.IPs[0].Interface).To(HaveValue(BeZero()), "the index of the address's interface in the prevResult that %s of %s got", c.Command, c.Type)
+	}
+}
+
 // runtimeConfig are the keys of an execution's runtimeConfig.
 func runtimeConfig(c script.Call) map[string]any {
 	ginkgo.GinkgoHelper()

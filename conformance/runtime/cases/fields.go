@@ -46,6 +46,8 @@ func fieldsUnchanged(ctx context.Context, e *runtime.Env) {
 			p[key] = value
 		}
 		p["index"] = i
+		// Name and version are the network's, whatever a plugin's object has.
+		p["name"], p["cniVersion"] = "of-the-plugin", "0.2.0"
 	}
 	e.Write(n)
 	a := e.Attach(n)

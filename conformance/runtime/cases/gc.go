@@ -12,7 +12,6 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/runtime"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -64,24 +63,31 @@ func gcNamesAll(ctx context.Context, e *runtime.Env) {
 	}
 }
 
-// gcDuringAdd asks for GC while an ADD of the network is in progress.
+// gcDuringAdd asks for GC while an ADD of the network is in progress, and for ADD
+// while GC is.
 func gcDuringAdd(ctx context.Context, e *runtime.Env, n *runtime.Network, live []*runtime.Attachment) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("a GC of a network during an ADD")
 	e.ResetCalls()
-	released := filepath.Join(e.Dir, "released")
-	e.Script("p2", script.Fake{Add: script.FakeStep{WaitFor: released}})
-	a := e.Attach(n)
-	ended := e.Begin(func() runtime.Answer { return e.Add(ctx, a) })
-	e.AwaitCalls(ctx, "ADD", a, 2)
-	collected := e.Begin(func() runtime.Answer { return e.GC(ctx, n, append(slices.Clone(live), a)...) })
-	Consistently(func() []string { return runtime.Types(e.Node.CallsOf("GC")) }).WithContext(ctx).WithTimeout(patience).WithPolling(node.PollInterval).
-		Should(BeEmpty(), "plugins that were executed with GC during an ADD of the network")
-	e.Touch(released)
-	e.MustOK(<-ended)
-	<-collected
-	expectApart(e.Calls(), "GC that was asked for during an ADD of the network")
-	e.MustOK(e.Del(ctx, a))
+	a, b := e.Attach(n), e.Attach(n)
+	add := func(of *runtime.Attachment) func() runtime.Answer {
+		return func() runtime.Answer { return e.Add(ctx, of) }
+	}
+	gc := func(valid ...*runtime.Attachment) func() runtime.Answer {
+		return func() runtime.Answer { return e.GC(ctx, n, append(slices.Clone(live), valid...)...) }
+	}
+	added, collected := alongside(ctx, e, script.Fake{Add: script.FakeStep{WaitFor: waited(e)}}, "ADD", add(a), "GC", gc(a))
+	e.MustOK(added)
+	e.MustOK(collected)
+
+	ginkgo.By("an ADD to a network during its GC")
+	e.ResetCalls()
+	_, added = alongside(ctx, e, script.Fake{GC: script.FakeStep{WaitFor: waited(e)}}, "GC", gc(a, b), "ADD", add(b))
+	for _, one := range []*runtime.Attachment{a, b} {
+		if one == a || added.OK { // an ADD may be refused meanwhile
+			e.MustOK(e.Del(ctx, one))
+		}
+	}
 }
 
 // valid are the attachments that a GC names.
