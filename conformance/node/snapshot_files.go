@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
 // volatile are settings that change by themselves.
@@ -51,11 +53,24 @@ func skipMissing(err error) error {
 // written lists the files that somebody wrote in the root. own are the suite's;
 // logs are left out.
 func (r *Root) written(own []string) ([]string, error) {
+	var lines []string
+	err := r.each(append([]string{"/var/log"}, own...), func(path, name string, entry fs.DirEntry) error {
+		line, err := describeFile(path, name, entry)
+		if line != "" {
+			lines = append(lines, line)
+		}
+		return err
+	})
+	return lines, err
+}
+
+// each calls do with what somebody wrote in the root: with where it is and its name
+// in the root. What is at the names of except, or below them, is left out.
+func (r *Root) each(except []string, do func(path, name string, entry fs.DirEntry) error) error {
 	places := map[string]string{r.upper: "/", r.Dir: r.Dir}
 	for _, dir := range emptied {
 		places[dir] = dir
 	}
-	var lines []string
 	for at, shown := range places {
 		err := filepath.WalkDir(at, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
@@ -63,23 +78,37 @@ func (r *Root) written(own []string) ([]string, error) {
 			}
 			name := filepath.Join(shown, strings.TrimPrefix(path, at))
 			bound := at != r.Dir && slices.Contains(r.bound, name)
-			if bound || slices.Contains(own, name) || name == "/var/log" {
+			if bound || slices.Contains(except, name) {
 				if entry.IsDir() {
 					return fs.SkipDir
 				}
 				return nil
 			}
-			line, err := describeFile(path, name, entry)
-			if line != "" {
-				lines = append(lines, line)
-			}
-			return skipMissing(err)
+			return skipMissing(do(path, name, entry))
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return lines, nil
+	return nil
+}
+
+// Keep copies what somebody wrote in the root below a directory: each file under the
+// name that it has in the root, the case's own directory as "case".
+func (r *Root) Keep(to string) error {
+	var missed []error
+	err := r.each(nil, func(path, name string, entry fs.DirEntry) error {
+		if rest, own := strings.CutPrefix(name, r.Dir); own {
+			name = "/case" + rest
+		}
+		at := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			return err
+		}
+		missed = append(missed, suite.CopyEntry(path, at, entry.Type()))
+		return nil
+	})
+	return errors.Join(append(missed, err)...)
 }
 
 // describeFile is one file with its mode and content; directories are left out,

@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/suite"
 )
@@ -102,15 +104,27 @@ func (c *Case) run(ctx context.Context, t *suite.T, k Kind) {
 	e := newEnv(s, t.WorkDir, version)
 	e.Behind = k.Behind
 	ginkgo.DeferCleanup(func(context.Context) {
-		output, calls, before := e.history.story()
-		if e.daemon != nil {
-			output += "--- the daemon's log\n" + spec.LastLines(e.daemon.Log(), 40) + "\n"
-		}
-		t.Tell(suite.Story{Output: output, Calls: calls, CallsBefore: before})
+		t.Tell(e.story())
 		t.Note(e.Notes()...)
+		if t.Kept {
+			// The case's root goes with the case. What cannot be read is not missed.
+			_ = e.root.Keep(filepath.Join(t.WorkDir, "written"))
+		}
 		e.teardown()
 	}, ginkgo.NodeTimeout(teardownTimeout))
 	c.Body(ctx, e)
+}
+
+// story tells what the case did, what was said, and how the suite's IPAM plugin was
+// called.
+func (e *Env) story() suite.Story {
+	s := suite.Story{Output: e.history.last()}
+	if e.daemon != nil {
+		s.Output += "--- the daemon's log\n" + spec.LastLines(e.daemon.Log(), 40) + "\n"
+	}
+	s.Steps, s.At = e.Steps()
+	s.Calls, s.CallsBefore = node.CallResults(e.Calls())
+	return s
 }
 
 // envFacts tells a case's process what the preflight has found out.

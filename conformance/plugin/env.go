@@ -47,6 +47,7 @@ type Env struct {
 	// gets.
 	Behind bool
 
+	root    *node.Root
 	shared  []string
 	master  string
 	bases   int
@@ -71,7 +72,7 @@ func newEnv(s Settings, workDir, version string) *Env {
 	n := node.New(node.Options{WorkDir: workDir, FakeDelegate: self, Root: root})
 	id := node.RandomHex(3)
 	e := &Env{
-		Node: n, Target: s.Target, Version: version, ID: id, Network: "net-" + id, StateDir: filepath.Join(n.Dir, "state"),
+		Node: n, root: root, Target: s.Target, Version: version, ID: id, Network: "net-" + id, StateDir: filepath.Join(n.Dir, "state"),
 		Routes:  []string{"0.0.0.0/0", "::/0"},
 		Subnets: []string{"10." + strconv.Itoa(16+int(id[0])) + "." + strconv.Itoa(int(id[1])) + ".0/24"},
 	}
@@ -201,8 +202,10 @@ func (e *Env) StopDaemon() bool {
 	if e.daemon == nil {
 		return false
 	}
+	killed := e.Step("the plugin's daemon is killed")
 	Expect(e.daemon.Kill()).To(Succeed())
 	<-e.daemon.Done()
+	killed("")
 	return true
 }
 

@@ -20,7 +20,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
-	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
@@ -84,6 +83,30 @@ func shorten(s string) string {
 	return s
 }
 
+// what says what is executed, for the case's steps.
+func (r *Request) what() string {
+	text := r.Vars["CNI_COMMAND"]
+	if name := r.Vars["CNI_IFNAME"]; name != "" {
+		text += " " + name
+	}
+	if id := r.Vars["CNI_CONTAINERID"]; id != "" {
+		text += " of container " + id[:min(len(id), 8)]
+	}
+	return text
+}
+
+// outcome says how it ended, for the case's steps.
+func (a *Answer) outcome() string {
+	text := fmt.Sprintf("status %d", a.Exit)
+	if a.Killed != "" {
+		text = a.Killed
+	}
+	if e := a.Error(); e != nil {
+		return fmt.Sprintf("%s, code %d: %s", text, e.Code, e.Msg)
+	}
+	return text
+}
+
 // CNIError is the error structure of section 5.
 type CNIError struct {
 	CNIVersion string `json:"cniVersion"`
@@ -121,7 +144,8 @@ type Execution struct {
 	out    [2]*capped
 	timer  *time.Timer
 	env    *Env
-	record int
+	// told notes in the case's steps what came of it.
+	told func(outcome string)
 	// followed gets the outcome of moments.follow; nil for an execution that is not
 	// traced.
 	followed   chan error
@@ -144,6 +168,7 @@ func (e *Env) Begin(_ context.Context, r Request) *Execution {
 // begin is Begin for an execution that is followed by m, unless that is nil.
 func (e *Env) begin(r Request, m *moments) (*Execution, error) {
 	x := e.execution(r)
+	x.told = e.Step("%s", r.what())
 	started := make(chan error, 1)
 	if m != nil {
 		x.followed = make(chan error, 1)
@@ -160,6 +185,7 @@ func (e *Env) begin(r Request, m *moments) (*Execution, error) {
 		})
 	}()
 	if err := <-started; err != nil {
+		x.told(err.Error())
 		return x, err
 	}
 	limit := r.Limit
@@ -167,7 +193,6 @@ func (e *Env) begin(r Request, m *moments) (*Execution, error) {
 		limit = executionLimit
 	}
 	x.timer = time.AfterFunc(limit, func() { x.end(fmt.Sprintf("ended by the suite: it may take %s", limit)) })
-	x.record = e.began(x)
 	return x, nil
 }
 
@@ -235,7 +260,8 @@ func (x *Execution) Wait() Answer {
 		x.answer.Exit, x.answer.Killed = -1, err.Error()
 	}
 	x.answer.Stdout, x.answer.Stderr = x.out[0].bytes(), x.out[1].bytes()
-	x.env.finished(x.record, x.answer)
+	x.told(x.answer.outcome())
+	x.env.history.add(&x.answer)
 	return x.answer
 }
 
@@ -269,41 +295,25 @@ func (c *capped) bytes() []byte {
 	return c.data
 }
 
-// history is what was executed in a case.
+// history is what was said by the plugins that were executed.
 type history struct {
 	mu      sync.Mutex
-	calls   []report.CallResult
 	answers []string
-	first   time.Time
 }
 
-func (e *Env) began(x *Execution) int {
-	h := &e.history
+// shown is how many of the last answers a failure shows.
+const shown = 12
+
+func (h *history) add(a *Answer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.calls) == 0 {
-		h.first = x.began
-	}
-	vars := x.answer.Request.Vars
-	h.calls = append(h.calls, report.CallResult{After: x.began.Sub(h.first), Command: vars["CNI_COMMAND"], Network: e.Network,
-		Interface: vars["CNI_IFNAME"], ContainerID: vars["CNI_CONTAINERID"], PID: x.cmd.Process.Pid})
-	h.answers = append(h.answers, "")
-	return len(h.calls) - 1
+	h.answers = append(h.answers, fmt.Sprintf("--- %s\n  stdin: %s\n", a.String(), shorten(string(a.Request.Stdin))))
+	h.answers = h.answers[max(0, len(h.answers)-shown):]
 }
 
-func (e *Env) finished(i int, a Answer) {
-	h := &e.history
+// last are the last answers.
+func (h *history) last() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.calls[i].Took = &a.Took
-	h.answers[i] = fmt.Sprintf("--- %s\n  stdin: %s\n", a.String(), shorten(string(a.Request.Stdin)))
-}
-
-// story is what the last executions said.
-func (h *history) story() (text string, calls []report.CallResult, before int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	before = max(0, len(h.calls)-report.MaxCalls)
-	last := h.answers[max(0, len(h.answers)-12):]
-	return strings.Join(last, ""), slices.Clone(h.calls[before:]), before
+	return strings.Join(h.answers, "")
 }

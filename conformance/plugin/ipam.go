@@ -96,5 +96,9 @@ func (e *Env) HideIPAM() (back func()) {
 	ginkgo.GinkgoHelper()
 	path := filepath.Join(e.BinDir, ipamName)
 	Expect(os.Rename(path, path+".hidden")).To(Succeed())
-	return func() { Expect(os.Rename(path+".hidden", path)).To(Succeed()) }
+	there := e.Step("the IPAM plugin is taken away")
+	return func() {
+		Expect(os.Rename(path+".hidden", path)).To(Succeed())
+		there("and is there again")
+	}
 }

@@ -85,6 +85,8 @@ type T struct {
 	// Edition is the one of the case's Editions that is judged; "" when it has
 	// none.
 	Edition string
+	// Kept means that the case's directory stays when it has ended (Options.Keep).
+	Kept bool
 
 	mu    sync.Mutex
 	notes []string

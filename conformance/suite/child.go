@@ -28,6 +28,8 @@ const (
 	envWorkDir = "THICKET_CONFORMANCE_WORKDIR"
 	// envEdition is the edition of the case.
 	envEdition = "THICKET_CONFORMANCE_EDITION"
+	// envKept is set when the case's directory stays.
+	envKept = "THICKET_CONFORMANCE_KEPT"
 )
 
 // gracePeriod is how long a body may go on that does not heed its deadline.
@@ -101,7 +103,7 @@ func (failer) Fail() {}
 // process can do that once.
 func RunSpec(c *Case, s Settings) report.CaseResult {
 	result := resultOf(c)
-	t := &T{Settings: s, Case: c, Edition: os.Getenv(envEdition)}
+	t := &T{Settings: s, Case: c, Edition: os.Getenv(envEdition), Kept: os.Getenv(envKept) != ""}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
 		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {

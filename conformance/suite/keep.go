@@ -56,23 +56,28 @@ func move(from, to string) error {
 		if err != nil || path == from {
 			return err
 		}
-		target := filepath.Join(to, strings.TrimPrefix(path, from))
-		switch entry.Type() {
-		case fs.ModeDir:
-			return os.Mkdir(target, 0o700)
-		case fs.ModeSymlink:
-			link, err := os.Readlink(path)
-			if err == nil {
-				err = os.Symlink(link, target)
-			}
-			return err
-		case 0:
-			data, err := os.ReadFile(path)
-			if err == nil {
-				err = os.WriteFile(target, data, 0o600)
-			}
-			return err
-		}
-		return nil // sockets and pipes are of no use without their processes
+		return CopyEntry(path, filepath.Join(to, strings.TrimPrefix(path, from)), entry.Type())
 	})
+}
+
+// CopyEntry copies a file or a link, or makes a directory like it. Anything else is
+// left out: sockets and pipes are of no use without their processes.
+func CopyEntry(from, to string, kind fs.FileMode) error {
+	switch kind {
+	case fs.ModeDir:
+		return os.MkdirAll(to, 0o700)
+	case fs.ModeSymlink:
+		link, err := os.Readlink(from)
+		if err == nil {
+			err = os.Symlink(link, to)
+		}
+		return err
+	case 0:
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, data, 0o600)
+		}
+		return err
+	}
+	return nil
 }

@@ -344,6 +344,9 @@ type spent struct {
 func (s *session) runChild(ctx context.Context, c *Case, edition, dir string) (output string, took spent, err error) {
 	var all bytes.Buffer
 	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir, envEdition+"="+edition)
+	if s.Keep != "" {
+		env = append(env, envKept+"=1")
+	}
 	for _, service := range s.Services {
 		env = append(env, service.Environment()...)
 	}
