@@ -57,7 +57,8 @@ func mutantsCommand() *cobra.Command {
 		Short: "Prove that the cases can fail: judge implementations with one deliberate fault each",
 		Long: "mutants judges implementations with one deliberate fault each, by the cases that claim to notice it.\n" +
 			"A mutant is killed when each of them fails by an assertion of its own; one that survives is a case that cannot fail.\n" +
-			"The same cases must pass against the same program without a fault. It exits with 1 when a mutant survives.",
+			"The same cases must pass against the same program without a fault. It exits with 1 when a mutant survives,\n" +
+			"or when the report of one does not say in the case's own words what is wrong.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
 	}
@@ -140,7 +141,7 @@ func (f *mutantsFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	v.Print(out, f.verbose)
 	switch {
-	case len(v.Survived) > 0:
+	case len(v.Survived) > 0 || len(v.Poor) > 0:
 		return errFailed
 	case len(v.NotJudged) > 0 && len(v.Killed) == 0:
 		return fmt.Errorf("no mutant was judged: %s", v.NotJudged[0].Why)

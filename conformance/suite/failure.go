@@ -44,7 +44,7 @@ var (
 	// lateNode is how Ginkgo tells of what failed after the case's time was over.
 	lateNode = regexp.MustCompile(`^A .* timeout occurred and then the following failure was recorded[^\n]*\n`)
 	// lostReason is what a lost connection adds to a sentence.
-	lostReason = regexp.MustCompile(`: ([^"]*: )?(EOF|connection re(set by peer|fused)|broken pipe)$`)
+	lostReason = regexp.MustCompile(`: ([^"]*[:(] ?)?(EOF|connection re(set by peer|fused)|broken pipe)\)?$`)
 	// wordless are texts of errors that say nothing of what was asked for.
 	wordless = regexp.MustCompile(`^(unexpected )?EOF$|^context (deadline exceeded|canceled)$|^[a-z]+( unix)?[^:]*: (connect: )?(connection refused|connection reset by peer|broken pipe)$|: EOF$`)
 )

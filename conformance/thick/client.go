@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -130,6 +131,9 @@ func (e *Env) TryPost(ctx context.Context, endpoint string, r *api.Request) (*An
 	}
 	ended := e.Step("%s on %s%s", r.Env["CNI_COMMAND"], endpoint, ofSandbox(r.Env))
 	a, err := Do(ctx, e.Socket(), http.MethodPost, endpoint, http.Header{"Content-Type": {"application/json"}}, bytes.NewReader(data))
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("the connection ended without an answer (%w)", io.EOF)
+	}
 	answered(ctx, ended, a, err)
 	return a, err
 }

@@ -57,7 +57,7 @@ func expectErrorAlone(answer plugin.Answer, what string) {
 
 func errorStructures(ctx context.Context, e *plugin.Env) {
 	a := e.Attach()
-	var wrong []string
+	var wrong []said
 	for _, p := range []struct {
 		what    string
 		code    int
@@ -75,12 +75,21 @@ func errorStructures(ctx context.Context, e *plugin.Env) {
 	} {
 		answer := a.Add(ctx, p.options...)
 		if problem := errorProblem(&answer, p.code, p.names); problem != "" {
-			wrong = append(wrong, fmt.Sprintf("%s: %s; %s", p.what, problem, answer.String()))
+			wrong = append(wrong, said{"ADD with " + p.what + ": " + problem, answer.String()})
 		}
 	}
 	wrong = append(wrong, talkative(ctx, e)...)
-	Expect(wrong).To(BeEmpty())
+	if len(wrong) > 0 {
+		text := fmt.Sprintf("%s (and %d more)", wrong[0].problem, len(wrong)-1)
+		for _, w := range wrong {
+			text += "\n" + w.problem + "; " + w.answer
+		}
+		ginkgo.Fail(text)
+	}
 }
+
+// said is what is wrong with an answer.
+type said struct{ problem, answer string }
 
 // errorProblem says what is wrong with an error, "" when nothing is. The name of
 // a variable is only asked for where it is missing.
@@ -108,7 +117,7 @@ func errorProblem(a *plugin.Answer, code int, names string) string {
 }
 
 // talkative lists the successful commands that print something on stdout.
-func talkative(ctx context.Context, e *plugin.Env) []string {
+func talkative(ctx context.Context, e *plugin.Env) []said {
 	ginkgo.GinkgoHelper()
 	a := e.Attach()
 	a.MustAdd(ctx)
@@ -125,10 +134,10 @@ func talkative(ctx context.Context, e *plugin.Env) []string {
 		}
 	}
 	answers = append(answers, a.Del(ctx))
-	var wrong []string
+	var wrong []said
 	for _, answer := range answers {
 		if answer.OK() && len(bytes.TrimSpace(answer.Stdout)) > 0 {
-			wrong = append(wrong, "a successful command prints something: "+answer.String())
+			wrong = append(wrong, said{answer.Request.Vars["CNI_COMMAND"] + " succeeds and prints something", answer.String()})
 		}
 	}
 	return wrong

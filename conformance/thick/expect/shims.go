@@ -67,6 +67,7 @@ func RequestsOf(stub *thick.Stub, command string) int {
 // OnlyDocument decodes stdout, which must be one JSON object and no more.
 func OnlyDocument(run *thick.ShimRun) map[string]any {
 	ginkgo.GinkgoHelper()
+	Expect(bytes.TrimSpace(run.Stdout)).NotTo(BeEmpty(), "stdout has neither a result nor an error; stderr has %q", run.Stderr)
 	decoder := json.NewDecoder(bytes.NewReader(run.Stdout))
 	var document map[string]any
 	Expect(decoder.Decode(&document)).To(Succeed(), "stdout %q", run.Stdout)
