@@ -35,10 +35,12 @@ type Subject struct {
 
 // Subjects are those whose cases are traced. A thick plugin is a plugin towards
 // the runtime and a runtime towards its delegates; "plugin" is any other CNI plugin,
-// in whichever role, with the ids of the profiles plugin, ipam and chain.
+// in whichever role, with the ids of the profiles plugin, ipam and chain, and
+// "runtime" whoever executes plugins.
 var Subjects = []Subject{
 	{Name: "thick", Roles: []string{"plugin", "delegating", "chained", "runtime", "implementation"}},
 	{Name: "plugin", Roles: []string{"plugin", "delegating", "chained", "ipam"}},
+	{Name: "runtime", Roles: []string{"runtime"}},
 }
 
 // Roles are whom a sentence can bind.

@@ -15,9 +15,6 @@ import (
 
 var update = flag.Bool("update", false, "write the generated files anew")
 
-// untraced are the profiles of subjects that are not in Subjects yet.
-var untraced = []string{"runtime"}
-
 // catalog is what the table needs of the suite's cases.
 func catalog(t *testing.T) []Case {
 	t.Helper()
@@ -27,9 +24,6 @@ func catalog(t *testing.T) []Case {
 		t.Fatal(err)
 	}
 	for _, c := range catalog.Cases() {
-		if slices.Contains(untraced, c.Profile) {
-			continue
-		}
 		all = append(all, Case{ID: c.ID, Source: c.Source})
 	}
 	return all

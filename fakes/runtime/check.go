@@ -54,12 +54,15 @@ func (c *call) checkOne(r *record, a *attachment) error {
 	if c.has(checkWithoutResult) {
 		result = nil
 	}
+	var failed error
 	for _, p := range plugins {
-		if _, err := c.command("CHECK", r, a, p, r.Netns, result); err != nil {
+		_, err := c.command("CHECK", r, a, p, r.Netns, result)
+		if err != nil && !c.has(checkGoesOn) {
 			return err
 		}
+		failed = errors.Join(failed, err)
 	}
-	return nil
+	return failed
 }
 
 // status executes STATUS of the networks' plugins.
@@ -169,6 +172,9 @@ func (c *call) forNetwork(command string, n *network, given object, stops bool) 
 		config, err := c.configuration(n, p, given)
 		if err == nil {
 			_, err = c.run(&execution{command: command, plugin: typeOf(p), config: config})
+		}
+		if err != nil && c.has(firstGCError) && len(errs) > 0 {
+			continue
 		}
 		errs = append(errs, err)
 		if err != nil && stops {

@@ -71,6 +71,8 @@ const (
 	addBesideGC           Fault = "add-beside-gc"
 	argsOfDel             Fault = "args-of-del"
 	capabilitiesOfDel     Fault = "capabilities-of-del"
+	checkGoesOn           Fault = "check-goes-on"
+	firstGCError          Fault = "first-gc-error"
 	checksDeleted         Fault = "checks-deleted"
 	deletesLive           Fault = "deletes-live"
 	prevResultOfFile      Fault = "prevresult-of-file"
@@ -120,6 +122,7 @@ var faults = []Faulty{
 	{Name: checkReversed, Rows: []string{"RT-18"}, Wrong: "CHECK runs in the order of DEL"},
 	{Name: checkWithoutResult, Rows: []string{"RT-18"}, Wrong: "CHECK has no prevResult"},
 	{Name: ignoresDisableCheck, Rows: []string{"RT-18"}, Wrong: "disableCheck is not looked at"},
+	{Name: checkGoesOn, Rows: []string{"RT-18"}, Wrong: "CHECK goes on behind a plugin that failed it"},
 	{Name: checksStrangers, Rows: []string{"RT-19"}, Wrong: "CHECK is executed for a container that is not attached"},
 	{Name: checksDeleted, Rows: []string{"RT-19"}, Wrong: "CHECK is executed for a container that was deleted"},
 	{Name: networksAtOnce, Rows: []string{"RT-20"}, Wrong: "the networks of a container are attached all at once"},
@@ -130,6 +133,7 @@ var faults = []Faulty{
 	{Name: addBesideGC, Rows: []string{"RT-21"}, Wrong: "an ADD does not wait for GC of its network"},
 	{Name: gcStops, Rows: []string{"RT-22"}, Wrong: "a GC that fails ends GC of the other plugins"},
 	{Name: swallowsGCError, Rows: []string{"RT-22"}, Wrong: "a GC that failed is reported as a success"},
+	{Name: firstGCError, Rows: []string{"RT-22"}, Wrong: "of several GC that failed the first one is reported"},
 	{Name: ignoresDisableGC, Rows: []string{"RT-22"}, Wrong: "disableGC is not looked at"},
 	{Name: gcAnyVersion, Rows: []string{"RT-22"}, Wrong: "GC is executed in versions that do not have it"},
 	{Name: staleGetsGCAlone, Rows: []string{"RT-23"}, Wrong: "an attachment that is stale gets no DEL"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/runtime"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/fakes/script"
 )
 
 var checkCases = []runtime.Case{
@@ -46,6 +47,12 @@ func checkInOrder(ctx context.Context, e *runtime.Env) {
 		}
 		Expect(runtimeConfig(c)).To(Equal(runtimeConfig(added[i])), "the runtimeConfig of %s at CHECK, which has ADD's", c.Type)
 	}
+	e.Script("p2", script.Fake{Check: failing(117)})
+	answer := e.Check(ctx, a)
+	e.MustFail(answer, "CHECK with a second plugin that fails")
+	Expect(answer.Said).To(ContainSubstring(words), "what the caller is told of the plugin's msg")
+	Expect(runtime.Types(e.CallsOf("CHECK", a)[3:])).To(Equal(forward[:2]), "the plugins that were executed with CHECK, of which the second fails")
+	e.Script("p2", script.Fake{})
 	e.MustOK(e.Del(ctx, a))
 	e.Forget(n)
 
@@ -54,7 +61,7 @@ func checkInOrder(ctx context.Context, e *runtime.Env) {
 	e.Write(n)
 	b := e.Attach(n)
 	e.MustOK(e.Add(ctx, b))
-	e.Check(ctx, b)
+	e.MustOK(e.Check(ctx, b))
 	Expect(runtime.Types(e.CallsOf("CHECK", b))).To(BeEmpty(), "plugins that were executed with CHECK though the network has disableCheck")
 	e.MustOK(e.Del(ctx, b))
 }

@@ -4,6 +4,7 @@ package cases
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -78,7 +79,7 @@ func refuseNames(ctx context.Context, e *runtime.Env, like *runtime.Attachment) 
 	ginkgo.GinkgoHelper()
 	var wrong []*runtime.Attachment
 	takes := e.Driver.Takes()
-	for _, id := range []string{"../x", "a b", "_x"} {
+	for _, id := range []string{"../x", "a b", "_x", ""} {
 		if a := e.Attach(like.Networks...); takes.ID {
 			a.ID = id
 			wrong = append(wrong, a)
@@ -94,7 +95,7 @@ func refuseNames(ctx context.Context, e *runtime.Env, like *runtime.Attachment) 
 		e.Notef("names that the rules forbid were not asked for: the runtime chooses the container's id and the interface's name")
 	}
 	for _, a := range wrong {
-		what := "ADD for the container id " + a.ID + " and the interface name " + a.IfName
+		what := fmt.Sprintf("ADD for the container id %q and the interface name %q", a.ID, a.IfName)
 		e.ResetCalls()
 		e.MustFail(e.Add(ctx, a), what)
 		expectNone(e, what)

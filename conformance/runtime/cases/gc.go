@@ -106,13 +106,17 @@ func sorted(names []string) []string {
 }
 
 func gcFails(ctx context.Context, e *runtime.Env) {
+	others := "what p3 says, 4712"
 	e.Script("p1", script.Fake{GC: failing(117)})
+	e.Script("p3", script.Fake{GC: script.FakeStep{Error: types.NewError(118, others, "")}})
 	n := e.Network()
 	a := added(ctx, e, n, 1)[0]
 	answer := e.GC(ctx, n, a)
-	Expect(sorted(runtime.Types(e.Node.CallsOf("GC")))).To(Equal(forward), "the plugins that were executed with GC, of which the first fails")
-	e.MustFail(answer, "GC with a plugin that fails")
-	Expect(answer.Said).To(ContainSubstring(words), "what the caller is told of the plugin's msg")
+	Expect(sorted(runtime.Types(e.Node.CallsOf("GC")))).To(Equal(forward), "the plugins that were executed with GC, of which the first and the third fail")
+	e.MustFail(answer, "GC with plugins that fail")
+	Expect(answer.Said).To(And(ContainSubstring(words), ContainSubstring(others)), "what the caller is told of the two plugins' msgs")
+	e.Script("p1", script.Fake{})
+	e.Script("p3", script.Fake{})
 	e.MustOK(e.Del(ctx, a))
 	e.Forget(n)
 
