@@ -89,6 +89,7 @@ func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult typ
 	if err := json.Unmarshal(p.Bytes, &keys); err != nil {
 		return "", nil, types.NewError(types.ErrDecodingFailure, fmt.Sprintf("plugin %q: %v", p.Network.Type, err), "")
 	}
+	maps.DeleteFunc(keys, func(key string, _ json.RawMessage) bool { return ofTheProtocol(key) })
 	inject := map[string]any{"name": c.list.Name, "cniVersion": c.list.CNIVersion}
 	maps.Copy(inject, c.more)
 	if prevResult != nil {
@@ -110,6 +111,19 @@ func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult typ
 	}
 	stdin, err = json.Marshal(keys)
 	return path, stdin, err
+}
+
+// ofTheProtocol reports whether a key of what a plugin reads is the protocol's, which
+// a network's configuration cannot set (RT-06, RT-28, RT-29; CNI spec, section 1,
+// "Reserved keys", and section 4): capabilities is for who executes plugins, and
+// the others are what that one says. args is reserved too, and is the place of a
+// selection's cni-args.
+func ofTheProtocol(key string) bool {
+	switch key {
+	case "capabilities", "prevResult", "runtimeConfig":
+		return true
+	}
+	return strings.HasPrefix(key, "cni.dev/")
 }
 
 // cniArguments are a plugin's environment variables (CNI spec, section 2). They

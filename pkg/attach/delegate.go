@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
@@ -79,12 +80,25 @@ func (c *delegateCall) located(err error) error {
 	return cniError(err, c.where())
 }
 
+// supported refuses a version of CNI that is not known here, before a plugin runs:
+// what that one answers could not be read (RT-09; CNI spec, section 1).
+func (c *delegateCall) supported() error {
+	if v := configVersion(c.list); !slices.Contains(version.All.SupportedVersions(), v) {
+		return c.located(types.NewError(types.ErrIncompatibleCNIVersion, fmt.Sprintf("cniVersion %q is not supported", v),
+			"supported are "+strings.Join(version.All.SupportedVersions(), ", ")))
+	}
+	return nil
+}
+
 // findPlugins looks for every plugin of an attachment before the first of them
 // runs. One that is missing then has attached nothing: its network needs no
 // rollback, which could not succeed as long as the plugin is missing (ADD-09).
 // Plugins that these execute are looked for too, because none of them may be a
 // shim (SEC-09); one of those that is missing is its plugin's affair.
 func (e *Engine) findPlugins(c *delegateCall) error {
+	if err := c.supported(); err != nil {
+		return err
+	}
 	for _, p := range c.list.Plugins {
 		if _, err := e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
 			return c.located(err)
@@ -117,9 +131,11 @@ func (e *Engine) passOverShims(c *delegateCall) {
 
 // add runs ADD of one attachment (CNI spec, section 3) and keeps its result.
 func (e *Engine) add(ctx context.Context, c *delegateCall) (*types100.Result, error) {
-	if err := e.sweeps.await(ctx, c.at.Network, types.GCAttachment{ContainerID: c.rt.ContainerID, IfName: c.at.Interface}); err != nil {
+	leave, err := e.sweeps.enter(ctx, c.at.Network)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	e.prepareDeviceInfo(c.rt.ContainerID, c.at)
 	result, err := e.addPlugins(ctx, c)
 	if err != nil {
@@ -137,6 +153,11 @@ func (e *Engine) add(ctx context.Context, c *delegateCall) (*types100.Result, er
 // version does not keep the attachment from being deleted (DEL-07). Where none
 // is recorded, libcni may have cached one.
 func (e *Engine) del(ctx context.Context, c *delegateCall) error {
+	leave, err := e.sweeps.enter(ctx, c.at.Network)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	e.passOverShims(c)
 	if c.at.Result == nil || c.at.Cached {
 		return c.located(e.delCached(ctx, c))

@@ -44,7 +44,7 @@ type Options struct {
 	DeviceInfo devices.InfoDir
 	// Turns, unless nil, are taken by requests with large configurations.
 	Turns *Turns
-	// SweepPatience is how long an ADD waits for a GC of its network before it ends
+	// SweepPatience is how long ADD or DEL waits for a GC of its network before it ends
 	// that; zero means DefaultTimeLimit.
 	SweepPatience time.Duration
 	// StatusWait is how long a request waits for its network status to be

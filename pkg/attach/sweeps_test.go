@@ -31,40 +31,74 @@ func TestSweepsKnowWhatBegan(t *testing.T) {
 		if err != nil || !valid[at("before")] || !valid[at("between")] || len(valid) != 2 {
 			t.Fatalf("valid are %v, %v", valid, err)
 		}
-		for _, id := range []string{"before", "between"} {
-			if err := s.await(t.Context(), "n", at(id)); err != nil {
-				t.Errorf("%s: %v", id, err)
-			}
-		}
 		begin("during")
-		if err := s.await(t.Context(), "other", at("during")); err != nil {
+		if leave, err := s.enter(t.Context(), "other"); err != nil {
 			t.Error(err)
+		} else {
+			leave()
 		}
-		gone, leave := context.WithCancelCause(t.Context())
-		leave(errors.New("gone"))
-		if err := s.await(gone, "n", at("during")); err == nil {
-			t.Error("an ADD that began during the sweep does not wait")
+		gone, cancel := context.WithCancelCause(t.Context())
+		cancel(errors.New("gone"))
+		if _, err := s.enter(gone, "n"); err == nil {
+			t.Error("an ADD of the network does not wait for the sweep")
 		}
-		waited := make(chan error, 1)
-		go func() { waited <- s.await(t.Context(), "n", at("during")) }()
+		entered := make(chan func(), 1)
+		go func() {
+			leave, err := s.enter(t.Context(), "n")
+			if err != nil {
+				t.Error(err)
+			}
+			entered <- leave
+		}()
 		synctest.Wait()
 		select {
-		case err := <-waited:
-			t.Fatalf("it did not wait: %v", err)
+		case <-entered:
+			t.Fatal("it did not wait")
 		default:
 		}
 		end()
-		if err := <-waited; err != nil {
-			t.Error(err)
-		}
+		(<-entered)()
 		_, valid, end, err = s.start(t.Context(), "n", nil)
 		if err != nil || !valid[at("during")] {
 			t.Errorf("the next sweep does not know of it: %v, %v", valid, err)
 		}
 		end()
 		closed()
-		if s.begun != nil || len(s.running) != 0 {
-			t.Errorf("left: %v, %v", s.begun, s.running)
+		if s.begun != nil || len(s.running) != 0 || len(s.busy) != 0 {
+			t.Errorf("left: %v, %v, %v", s.begun, s.running, s.busy)
+		}
+	})
+}
+
+// TestASweepIsAlone: it waits for the ADDs and DELs of its network, and not for
+// ever (RT-21, SEC-11).
+func TestASweepIsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s sweeps
+		after := func(d time.Duration, network string) {
+			t.Helper()
+			leave, err := s.enter(t.Context(), network)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(d, leave)
+		}
+		for _, c := range []struct{ takes, want time.Duration }{{time.Second, time.Second}, {time.Hour, exclusion}} {
+			after(c.takes, "n")
+			after(2*time.Hour, "other")
+			began := time.Now()
+			_, _, end, err := s.start(t.Context(), "n", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end()
+			if waited := time.Since(began); waited != c.want {
+				t.Errorf("a sweep waited for %s while an ADD took %s, want %s", waited, c.takes, c.want)
+			}
+		}
+		time.Sleep(3 * time.Hour)
+		if len(s.busy) != 0 {
+			t.Errorf("left: %v", s.busy)
 		}
 	})
 }
@@ -85,9 +119,11 @@ func TestAnADDEndsASweepThatLasts(t *testing.T) {
 			end()
 		}()
 		began := time.Now()
-		if err := s.await(t.Context(), "n", types.GCAttachment{ContainerID: "c", IfName: "eth0"}); err != nil {
-			t.Error(err)
+		leave, err := s.enter(t.Context(), "n")
+		if err != nil {
+			t.Fatal(err)
 		}
+		leave()
 		if waited := time.Since(began); waited != time.Minute {
 			t.Errorf("it waited for %s", waited)
 		}
