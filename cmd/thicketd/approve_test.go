@@ -168,7 +168,14 @@ func approverKubeconfig(t *testing.T, admin kubernetes.Interface, config *rest.C
 	for document := range strings.SplitSeq(string(manifest), "\n---\n") {
 		g.Expect(create(t.Context(), admin, document)).To(Succeed())
 	}
-	token, err := admin.CoreV1().ServiceAccounts("kube-system").CreateToken(t.Context(), "thicket-approver",
+	return accountKubeconfig(t, admin, config, "thicket-approver")
+}
+
+// accountKubeconfig is a kubeconfig of a service account of kube-system.
+func accountKubeconfig(t *testing.T, admin kubernetes.Interface, config *rest.Config, account string) string {
+	t.Helper()
+	g := NewWithT(t)
+	token, err := admin.CoreV1().ServiceAccounts("kube-system").CreateToken(t.Context(), account,
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](3600)}}, metav1.CreateOptions{})
 	g.Expect(err).NotTo(HaveOccurred())
 	file := clientcmdapi.NewConfig()

@@ -38,6 +38,8 @@ Usage:
   thicketd install --dest DIR [--shim FILE]  put the shim (and thicket-passthrough beside it) into the runtime's plugin directory
   thicketd uninstall --dest DIR [--conf-dir DIR]  take the generated configuration and these plugins away
   thicketd approve [--kubeconfig FILE]       approve the certificates that nodes ask for themselves, until SIGTERM
+  thicketd explain [--config FILE] --pod NAMESPACE/NAME  say what an ADD of a pod would do, and what is recorded
+  thicketd lint FILE…                        judge definitions, pods and CNI configurations as the daemon would
   thicketd --version
 
 Flags:
@@ -55,7 +57,7 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
-	subcommands := map[string]func(args []string, stdout, stderr io.Writer) error{"install": install, "uninstall": uninstall, "records": records, "approve": approve}
+	subcommands := map[string]func(args []string, stdout, stderr io.Writer) error{"install": install, "uninstall": uninstall, "records": records, "approve": approve, "lint": lintFiles, "explain": explain}
 	if len(args) > 0 && subcommands[args[0]] != nil {
 		return subcommands[args[0]](args[1:], stdout, stderr)
 	}

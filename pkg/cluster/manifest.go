@@ -31,14 +31,22 @@ type object struct {
 	place      string
 	pod        *Pod
 	definition *Definition
+	// lines say where its parts are, for ReadObjects.
+	lines map[string]string
 }
 
 // parse reads the documents of a file. Each problem is a sentence that begins
 // with FILE:LINE and stands for one document, or one item of a List, that is
 // left out; the others are not harmed.
 func parse(path string, data []byte, log *slog.Logger) (objects []object, problems []string) {
+	return parseAll(path, data, log, false)
+}
+
+// parseAll is parse; with templates it takes those of workloads for pods, and says
+// where the parts of the objects are.
+func parseAll(path string, data []byte, log *slog.Logger, templates bool) (objects []object, problems []string) {
 	for _, part := range split(data) {
-		r := &reader{path: path, offset: part.line - 1, log: log}
+		r := &reader{path: path, offset: part.line - 1, log: log, templates: templates}
 		dec := yaml.NewDecoder(bytes.NewReader(part.text))
 		for {
 			var doc yaml.Node
@@ -109,11 +117,13 @@ func (r *reader) syntax(p part, err error) string {
 
 // reader collects the objects of one document.
 type reader struct {
-	path     string
-	offset   int // lines before the document
-	log      *slog.Logger
-	objects  []object
-	problems []string
+	path   string
+	offset int // lines before the document
+	log    *slog.Logger
+	// templates says that this is for ReadObjects.
+	templates bool
+	objects   []object
+	problems  []string
 }
 
 func (r *reader) place(n *yaml.Node) string { return fmt.Sprintf("%s:%d", r.path, r.offset+n.Line) }
@@ -149,6 +159,13 @@ func (r *reader) object(n *yaml.Node, inList bool) error {
 	case "":
 		return faultAt(n, "kind is missing; this manifest needs apiVersion and kind")
 	default:
+		if r.templates && templates[kind] != nil {
+			o, err := r.template(n, kind)
+			if o != nil {
+				r.objects = append(r.objects, *o)
+			}
+			return err
+		}
 		r.log.Debug("manifest of another kind is passed over", "place", r.place(n), "kind", kind)
 		return nil
 	}
@@ -167,6 +184,9 @@ func (r *reader) object(n *yaml.Node, inList bool) error {
 		return err
 	}
 	o.place = r.place(n)
+	if r.templates {
+		o.lines = r.linesOfObject(n)
+	}
 	r.objects = append(r.objects, *o)
 	return nil
 }

@@ -62,6 +62,15 @@ func OpenCluster(c *Config, log *slog.Logger) (cluster.Cluster, error) {
 	if c.Cluster.Directory != "" {
 		return cluster.OpenDirectory(c.Cluster.Directory, log)
 	}
+	k, err := cluster.NewKubernetes(kubernetesOptions(c, log))
+	if err != nil {
+		return nil, fmt.Errorf("where pods come from: %w", err)
+	}
+	return k, nil
+}
+
+// kubernetesOptions say how to reach the configuration's API server.
+func kubernetesOptions(c *Config, log *slog.Logger) cluster.KubernetesOptions {
 	o := cluster.KubernetesOptions{
 		Kubeconfig: c.Kubeconfig,
 		NodeName:   cmp.Or(c.NodeName, os.Getenv(nodeNameVariable)),
@@ -74,9 +83,5 @@ func OpenCluster(c *Config, log *slog.Logger) (cluster.Cluster, error) {
 			Duration: cmp.Or(time.Duration(own.CertDuration), defaultCertDuration),
 		}
 	}
-	k, err := cluster.NewKubernetes(o)
-	if err != nil {
-		return nil, fmt.Errorf("where pods come from: %w", err)
-	}
-	return k, nil
+	return o
 }

@@ -19,29 +19,34 @@ type Entry struct {
 	Err    error
 }
 
-// List reads the ledger below cniDir for a person: it changes nothing, sets
-// nothing aside, and may be called beside a running daemon.
-func List(cniDir string) ([]Entry, error) {
+// List reads the ledger below cniDir for a person, as Each does.
+func List(cniDir string) (entries []Entry, err error) {
+	err = Each(cniDir, func(e Entry) { entries = append(entries, e) })
+	return entries, err
+}
+
+// Each reads the files of the ledger below cniDir one after the other: it changes
+// nothing, sets nothing aside, and may be called beside a running daemon.
+func Each(cniDir string, f func(Entry)) error {
 	path := filepath.Join(cniDir, directory)
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
+		return fmt.Errorf("ledger: %w", err)
 	}
 	defer root.Close()
 	s := &Store{path: path, root: root, log: slog.New(slog.DiscardHandler)}
 	ids, err := s.Containers()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	entries := make([]Entry, 0, len(ids))
 	for _, id := range ids {
 		r, err := s.read(id)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // deleted meanwhile
 		}
-		entries = append(entries, Entry{ContainerID: id, Record: r, Err: err})
+		f(Entry{ContainerID: id, Record: r, Err: err})
 	}
-	return entries, nil
+	return nil
 }
 
 // Count is how many records there are, and how many damaged ones whose

@@ -108,6 +108,7 @@ func FuzzPlan(f *testing.F) {
 		p := NewPlanner(Options{ClusterNetwork: "main", Limits: DefaultLimits(), TolerateUndeclared: tolerate}, known)
 		subject := pod("default", annotation)
 		plan, err := p.Plan(t.Context(), subject, "eth0", nil)
+		checkExplained(t, p, subject, plan, err)
 		if err != nil {
 			refused(t, err)
 		} else {
