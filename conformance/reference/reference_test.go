@@ -30,25 +30,27 @@ func TestTargetsFile(t *testing.T) {
 	}
 }
 
-// TestInitHasEveryKey holds the file that init writes to the keys that there are.
+// TestInitHasEveryKey holds the files that init writes to the keys that there are.
 func TestInitHasEveryKey(t *testing.T) {
-	written, err := os.ReadFile("../targets/init-thick.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &source{root: "../..", packages: map[string]*parsed{}}
-	for _, r := range s.keys("conformance/thick", "File", "") {
-		key := r.name[strings.LastIndex(r.name, ".")+1:]
-		if !strings.Contains(string(written), key+":") {
-			t.Errorf("init-thick.yaml does not have the key %s", r.name)
+	for file, dir := range map[string]string{"init-thick.yaml": "conformance/thick", "init-runtime.yaml": "conformance/runtime"} {
+		written, err := os.ReadFile("../targets/" + file)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, r := range s.features("conformance/thick") {
-		if r.name != "panic" && !strings.Contains(string(written), r.name) {
-			t.Errorf("init-thick.yaml does not name the feature %s", r.name)
+		s := &source{root: "../..", packages: map[string]*parsed{}}
+		for _, r := range s.keys(dir, "File", "") {
+			key := r.name[strings.LastIndex(r.name, ".")+1:]
+			if !strings.Contains(string(written), key+":") {
+				t.Errorf("%s does not have the key %s", file, r.name)
+			}
 		}
-	}
-	if s.err != nil {
-		t.Fatal(s.err)
+		for _, r := range s.features(dir) {
+			if r.name != "panic" && !strings.Contains(string(written), r.name) {
+				t.Errorf("%s does not name the feature %s", file, r.name)
+			}
+		}
+		if s.err != nil {
+			t.Fatal(s.err)
+		}
 	}
 }

@@ -99,6 +99,11 @@ func atOnce(all []*attachment, f func(*attachment) error) error {
 func (c *call) attachTo(r *record, a *attachment) error {
 	var failed error
 	var first json.RawMessage
+	if c.has(prevResultOfLast) {
+		if err := c.recallResult(r, a); err != nil {
+			return err
+		}
+	}
 	seen := map[string]bool{}
 	for _, p := range a.Network.Plugins {
 		if c.has(oncePerType) && seen[typeOf(p)] {

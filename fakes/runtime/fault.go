@@ -75,6 +75,8 @@ const (
 	firstGCError          Fault = "first-gc-error"
 	checksDeleted         Fault = "checks-deleted"
 	deletesLive           Fault = "deletes-live"
+	absoluteType          Fault = "absolute-type"
+	prevResultOfLast      Fault = "prevresult-of-last"
 	prevResultOfFile      Fault = "prevresult-of-file"
 	reservedPass          Fault = "reserved-pass"
 	waitsForever          Fault = "waits-forever"
@@ -142,7 +144,9 @@ var faults = []Faulty{
 	{Name: secondAdd, Rows: []string{"RT-25"}, Wrong: "ADD is executed again for a container that is attached"},
 	{Name: executablesLate, Rows: []string{"RT-26"}, Wrong: "a plugin's executable is looked for when its turn comes"},
 	{Name: typeAsPath, Rows: []string{"RT-27"}, Wrong: "a type may be a path"},
+	{Name: absoluteType, Rows: []string{"RT-27"}, Wrong: "a type may be an absolute path"},
 	{Name: prevResultOfFile, Rows: []string{"RT-28"}, Wrong: "prevResult of the file reaches the first plugin"},
+	{Name: prevResultOfLast, Rows: []string{"RT-28"}, Wrong: "the first plugin gets the result of the container's last ADD"},
 	{Name: reservedPass, Rows: []string{"RT-29"}, Wrong: "runtimeConfig and cni.dev/… of the file reach plugins"},
 	{Name: waitsForever, Rows: []string{"RT-30"}, Wrong: "a plugin that hangs is waited for, for ever"},
 	{Name: unboundedOutput, Rows: []string{"RT-30"}, Wrong: "whatever a plugin prints is kept in memory"},

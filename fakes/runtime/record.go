@@ -118,6 +118,9 @@ func (c *call) keep(r *record, a *attachment) error {
 // forget removes all that is known of a container.
 func (c *call) forget(r *record) error {
 	for _, a := range r.Attachments {
+		if c.has(prevResultOfLast) {
+			break
+		}
 		if err := os.Remove(c.resultPath(r, a)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
