@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/thicket-cni/thicket/conformance/explain"
 	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/plugin"
 	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
@@ -131,6 +132,7 @@ func (o *Options) options() (suite.Options, error) {
 		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
 		Command: o.Command, Parallel: o.Parallel, Keep: o.Keep, Rerun: o.Rerun, Seed: o.Seed, Progress: o.Progress,
 		Waivers: o.Waivers, Baseline: o.Baseline, Implementation: o.Implementation,
+		Explain: func(id string) string { return explain.Text(catalog, id) },
 	}
 	if _, err := os.Stat(cmp.Or(o.Kubeconfig, os.DevNull)); err != nil { // also for a target that has no use for it
 		return to, fmt.Errorf("the kubeconfig: %w", err)

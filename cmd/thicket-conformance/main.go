@@ -51,17 +51,18 @@ func main() {
 
 // firstSteps is what most people want of the program, for those that name no
 // command.
-const firstSteps = `thicket-conformance judges thick CNI plugins, requirement by requirement. As root:
+const firstSteps = `thicket-conformance judges CNI plugins, thick ones and others, and container runtimes, requirement by
+requirement. As root:
 
   thicket-conformance run --target TARGET.yaml --report DIR
-      judge a plugin. TARGET.yaml says how to start it: conformance/targets/ has examples
-      for copying, and --target in-process needs no file
+      judge an implementation. TARGET.yaml says how to start it: "thicket-conformance init" writes one
+      to fill in, conformance/targets/ has examples, and --target in-process needs no file
 
   thicket-conformance run --target TARGET.yaml --only SOCK-04 -v
       judge it by some cases again, and show its log: an id, several, or a pattern (SOCK-*)
 
-  thicket-conformance list
-      list the requirements
+  thicket-conformance explain SOCK-04
+      what a requirement asks, where it is written, how it is asked, and what a failure says
 
 thicket-conformance --help has all commands, and the exit statuses.
 `
@@ -83,7 +84,8 @@ func root() *cobra.Command {
 		SilenceErrors:     true,
 	}
 	c.PersistentFlags().String(configFile, "", "flags by name, a YAML `file`. What the command line does not set is taken from the environment ("+envPrefix+"TARGET for --target), or else from this file")
-	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), listCommand(), runCommand(), mutantsCommand(), initCommand())
+	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), explainCommand(), listCommand(), runCommand(), mutantsCommand(), initCommand())
+	completions(c)
 	return c
 }
 

@@ -192,6 +192,10 @@ func TestGateBySettings(t *testing.T) {
 	if status != 1 || err != nil || !strings.Contains(string(summary), "#### failed MUST EP-05") || !strings.Contains(string(summary), "run --target faulty.yaml --only EP-05") {
 		t.Errorf("%d, %v\n%s\n%s", status, err, said, summary)
 	}
+	page, err := os.ReadFile(filepath.Join(g.dir, "r/report.html"))
+	if err != nil || strings.Count(string(page), "About this requirement") != 1 || !strings.Contains(string(page), "EP-05, a MUST of profile endpoint") {
+		t.Errorf("%v: the page does not explain the row that failed", err)
+	}
 	published, err := os.ReadFile(filepath.Join(g.dir, "r/report.yaml"))
 	if err != nil || !strings.Contains(string(published), "organization: Example\n") || !strings.Contains(string(published), "- EP-01\n") {
 		t.Errorf("%v\n%s", err, published)

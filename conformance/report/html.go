@@ -45,6 +45,15 @@ func (r *Report) html() ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// About is what the page says of the requirement of a case that failed, waived or
+// not; "" when nothing is known.
+func (r *Report) About(c CaseResult) string {
+	if r.Explain == nil || c.State != Failed && c.State != Waived {
+		return ""
+	}
+	return r.Explain(c.ID)
+}
+
 // CasesOf are the report's cases of one profile.
 func (r *Report) CasesOf(profile string) []CaseResult {
 	var all []CaseResult

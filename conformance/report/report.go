@@ -51,6 +51,9 @@ type Report struct {
 	Editions []EditionSummary `json:"editions,omitempty"`
 	// Waivers are those of the run, and what came of each.
 	Waivers []WaiverResult `json:"waivers,omitempty"`
+	// Explain returns what is to be known of the requirement with an id, for the page
+	// of one that failed; nil for a report that was read.
+	Explain func(id string) string `json:"-"`
 	// Baseline is the report against which the run was held.
 	Baseline *Baseline    `json:"baseline,omitempty"`
 	Cases    []CaseResult `json:"cases" jsonschema:"required"`

@@ -65,6 +65,9 @@ type Options struct {
 	Waivers *report.Waivers
 	// Baseline is an earlier report: only what got worse gates. May be nil.
 	Baseline *report.Report
+	// Explain says what is to be known of the requirement with an id, for the page of
+	// one that failed; may be nil.
+	Explain func(id string) string
 	// Implementation says whose the subject is, for the report.
 	Implementation report.Implementation
 }
@@ -137,7 +140,7 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	r := &report.Report{Schema: report.SchemaVersion, Started: time.Now().UTC(), Seed: o.Seed}
 	r.Suite.Name, r.Suite.Version = "thicket-conformance", spec.Version
 	r.Target.Name, r.Target.Features = o.Subject.Name(), o.Subject.Features()
-	r.Implementation, r.Selection = o.Implementation, o.Selection.reported()
+	r.Implementation, r.Selection, r.Explain = o.Implementation, o.Selection.reported(), o.Explain
 	work, err := os.MkdirTemp(o.WorkDir, "tc-")
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func (c *checker) sentence(where string, s *Sentence) {
 // source checks that the table has what a case's Source names, and that the
 // case stands there.
 func (c *checker) source(documents []Document, it Case) {
-	for name, sections := range references(it.Source) {
+	for name, sections := range References(it.Source) {
 		at := slices.IndexFunc(documents, func(d Document) bool { return d.Name == name })
 		if at < 0 {
 			c.addf("%s: its source %s is not traced", it.ID, name)

@@ -17,9 +17,9 @@ var (
 
 const number = `\d+(?:\.\d+)*(?: (?:ADD|DEL|CHECK|STATUS|VERSION|GC)\b)?`
 
-// references returns the sections that a Source names, by document. A document
+// References returns the sections that a Source names, by document. A document
 // that is named without one has an empty list.
-func references(source string) map[string][]string {
+func References(source string) map[string][]string {
 	named := map[string][]string{}
 	for _, match := range reference.FindAllStringSubmatch(source, -1) {
 		document, list := match[1], match[2]
@@ -49,4 +49,23 @@ func replaceTail(last, tail string) string {
 // within reports whether a section is the named one or below it.
 func within(section, named string) bool {
 	return section == named || strings.HasPrefix(section, named+".") || strings.HasPrefix(section, named+" ")
+}
+
+// outsideAnchor is what GitHub leaves out of a heading's anchor.
+var outsideAnchor = regexp.MustCompile(`[^\p{L}\p{N}\s_-]`)
+
+// Address is where the section is to be read: in a Markdown document its heading,
+// unless another one has the same words.
+func (s *Section) Address(d *Document) string {
+	same := 0
+	for i := range d.Sections {
+		if d.Sections[i].Heading == s.Heading {
+			same++
+		}
+	}
+	if same != 1 || !strings.HasSuffix(d.URL, ".md") {
+		return d.URL
+	}
+	anchor := outsideAnchor.ReplaceAllString(strings.ToLower(s.Heading), "")
+	return d.URL + "#" + strings.ReplaceAll(anchor, " ", "-")
 }

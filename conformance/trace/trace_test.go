@@ -107,8 +107,8 @@ func TestReferences(t *testing.T) {
 		"NPWG §5.1.1, §5.3.2 to 5.3.5":                        {"NPWG": {"§5.1.1", "§5.3.2", "§5.3.5"}},
 		"NADc CreateNetworkStatuses, #1314, ovn-kubernetes#4": {},
 	} {
-		if got := references(source); !reflect.DeepEqual(got, want) {
-			t.Errorf("references(%q) = %v, want %v", source, got, want)
+		if got := References(source); !reflect.DeepEqual(got, want) {
+			t.Errorf("References(%q) = %v, want %v", source, got, want)
 		}
 	}
 }
