@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"github.com/thicket-cni/thicket/conformance/runtime"
+	"github.com/thicket-cni/thicket/conformance/runtime/cri"
 	"github.com/thicket-cni/thicket/conformance/runtime/delegating"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
@@ -12,7 +13,7 @@ import (
 // judgeRuntime fills in what the cases of a runtime need. The drivers meet the
 // cases here: the package of the cases knows none of them.
 func (o *Options) judgeRuntime(t *Runtime, to *suite.Options) error {
-	settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight, Drivers: map[string]runtime.MakeDriver{}}
+	settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight, Drivers: map[string]runtime.MakeDriver{"cri": cri.Make}}
 	if path := t.Thick(); path != "" {
 		plugin, err := thick.LoadTarget(path)
 		if err != nil {

@@ -38,6 +38,9 @@ type Env struct {
 	// ConfDir has the networks' configurations. CacheDir is for what the runtime
 	// keeps, StateDir for what it keeps until the next reboot.
 	ConfDir, CacheDir, StateDir string
+	// Cgroup is where a runtime of containers makes theirs, in every hierarchy of
+	// cgroups.
+	Cgroup string
 	// FakeDelegate is the program of the recording plugins.
 	FakeDelegate string
 
@@ -62,7 +65,7 @@ func newEnv(ctx context.Context, s Settings, workDir string) *Env {
 	root, err := node.EnterRoot(workDir, slices.Concat(s.Target.seen(), s.Seen, []string{filepath.Dir(self)})...)
 	Expect(err).NotTo(HaveOccurred())
 	n := node.New(node.Options{WorkDir: workDir, FakeDelegate: self, Root: root})
-	e := &Env{Node: n, Target: s.Target, FakeDelegate: self, ctx: ctx, ConfDir: filepath.Join(n.Dir, "net.d"), CacheDir: filepath.Join(n.Dir, "cache"), StateDir: filepath.Join(n.Dir, "state")}
+	e := &Env{Node: n, Target: s.Target, FakeDelegate: self, Cgroup: suite.ContainersCgroup(workDir), ctx: ctx, ConfDir: filepath.Join(n.Dir, "net.d"), CacheDir: filepath.Join(n.Dir, "cache"), StateDir: filepath.Join(n.Dir, "state")}
 	for _, dir := range []string{e.ConfDir, e.CacheDir, e.StateDir, filepath.Join(n.Dir, "said")} {
 		Expect(os.Mkdir(dir, 0o700)).To(Succeed())
 	}
@@ -227,8 +230,10 @@ func (e *Env) Reboot(ctx context.Context) {
 	e.Kill()
 	e.endProcesses()
 	e.Node.Reboot()
-	Expect(os.RemoveAll(e.StateDir)).To(Succeed())
-	Expect(os.Mkdir(e.StateDir, 0o700)).To(Succeed())
+	for _, dir := range []string{e.StateDir, "/run"} {
+		Expect(node.Empty(dir)).To(Succeed(), "%s, which a reboot empties", dir)
+	}
+	Expect(os.Mkdir("/run/netns", 0o755)).To(Succeed())
 	Expect(e.killer().Start(ctx, true)).To(Succeed(), "the runtime, started after a reboot")
 }
 

@@ -57,8 +57,12 @@ func (t *Target) Versions() []string {
 	return all
 }
 
-// Thick is the path of the thick plugin's target file that runtime.thick names, CRI
-// the template of the socket that runtime.cri names; empty for other runtimes.
+// CRI is the template of the socket that runtime.cri names; empty for other
+// runtimes.
+func (t *Target) CRI() string { return t.file.Runtime.CRI }
+
+// Thick is the path of the thick plugin's target file that runtime.thick names;
+// empty for other runtimes.
 func (t *Target) Thick() string {
 	if t.file.Runtime.Thick == "" {
 		return ""

@@ -9,12 +9,47 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
 const cgroupRoot = "/sys/fs/cgroup"
+
+// ContainersCgroup is the path, from the root of a hierarchy of cgroups on, below
+// which a container runtime may make its containers' while a case judges it. The
+// runner removes it with all that is below it.
+func ContainersCgroup(workDir string) string { return "/" + cgroupName(workDir) + "-containers" }
+
+// removeContainers removes that cgroup from every hierarchy.
+func removeContainers(workDir string) error {
+	paths, err := filepath.Glob(cgroupRoot + "/*" + ContainersCgroup(workDir)) // version 1: a hierarchy for each controller
+	if err != nil {
+		return err
+	}
+	var found []string
+	for _, top := range append(paths, cgroupRoot+ContainersCgroup(workDir)) {
+		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				found = append(found, path)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, path := range slices.Backward(found) {
+		if err := syscall.Rmdir(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
 
 // Cgroup is a memory cgroup of a case's own, of version 1 or 2.
 type Cgroup struct {
@@ -137,7 +172,7 @@ func removeCgroup(workDir string) error {
 			return err
 		}
 	}
-	return nil
+	return removeContainers(workDir)
 }
 
 // pidsParent is where a cgroup with a limit of processes can be made.

@@ -23,7 +23,7 @@ import (
 )
 
 // readyLimit is how long containerd may take to take its first request.
-const readyLimit = 30 * time.Second
+const readyLimit = 20 * time.Second
 
 // host is what the command line says.
 type host struct {
@@ -34,9 +34,14 @@ type host struct {
 
 func main() {
 	var h host
-	flag.StringVar(&h.bin, "bin", "", "the `directory` of containerd, its shim and ctr")
-	flag.StringVar(&h.pause, "pause", "", "the sandbox image, an archive `file`")
-	flag.StringVar(&h.image, "image", "", "the sandbox image's `reference`")
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	beside := filepath.Dir(self)
+	flag.StringVar(&h.bin, "bin", filepath.Join(filepath.Dir(beside), "node"), "the `directory` of containerd, its shim and ctr")
+	flag.StringVar(&h.pause, "pause", filepath.Join(beside, "pause.tar"), "the sandbox image, an archive `file`")
+	flag.StringVar(&h.image, "image", "conformance.thicket-cni.io/pause:dev", "the sandbox image's `reference`")
 	flag.StringVar(&h.root, "root", "", "the `directory` of what outlives a reboot")
 	flag.StringVar(&h.state, "state", "", "the `directory` of what does not")
 	flag.StringVar(&h.address, "address", "", "the `socket` to serve on")
@@ -76,8 +81,8 @@ func (h *host) prepare(ctx context.Context) (config string, err error) {
 	return h.configure("config.toml", h.address)
 }
 
-// mountCgroups mounts what runc cannot do without. In version 1 that is the
-// controller of devices; containers stay in the other cgroups of this process.
+// mountCgroups mounts the controllers of version 1, or version 2, as runc looks
+// for them.
 func mountCgroups() error {
 	const root = "/sys/fs/cgroup"
 	if mounted, err := os.ReadDir(root); err != nil || len(mounted) > 0 {
@@ -93,11 +98,20 @@ func mountCgroups() error {
 	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "mode=0755"); err != nil {
 		return err
 	}
-	dir := filepath.Join(root, "devices")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
+	for line := range strings.Lines(string(own)) {
+		controllers := strings.Split(line, ":")[1]
+		if controllers == "" || strings.HasPrefix(controllers, "name=") {
+			continue
+		}
+		dir := filepath.Join(root, controllers)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("cgroup", dir, "cgroup", 0, controllers); err != nil {
+			return fmt.Errorf("%s: %w", controllers, err)
+		}
 	}
-	return unix.Mount("cgroup", dir, "cgroup", 0, "devices")
+	return nil
 }
 
 // config is containerd's configuration: address, image, and where networks and
@@ -161,7 +175,7 @@ func (h *host) importImage(ctx context.Context) error {
 func (h *host) awaitImport(ctx context.Context, address string) error {
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		out, err := exec.CommandContext(ctx, filepath.Join(h.bin, "ctr"), "--address", address, "--namespace", "k8s.io",
-			"images", "import", "--snapshotter", h.snapshotter, h.pause).CombinedOutput()
+			"images", "import", "--local", "--snapshotter", h.snapshotter, h.pause).CombinedOutput()
 		if err == nil {
 			return nil
 		}
