@@ -97,7 +97,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	@$(GO) build -o $(BIN)/test-progress ./conformance/progress
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/fake-delegate ./fakes/delegate/small
 	@mkdir -p report
-	@{ status=0; \
+	@export THICKET_ARTIFACTS=$${THICKET_ARTIFACTS:-$(CURDIR)/report}; { status=0; \
 	echo "test: packages"; \
 	$(if $(RACE),,printf '$(NO_RACE)';) \
 	$(GO) test -json $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess) || status=1; \
@@ -155,6 +155,10 @@ fuzz: ## fuzz every input that comes from outside, FUZZTIME (30s) each
 	done
 
 GOVULNCHECK_VERSION := v1.9.0
+
+.PHONY: site
+site: ## the results site of conformance/reports, into report/site/
+	@CGO_ENABLED=0 $(GO) run -tags $(TAGS) ./cmd/thicket-conformance site conformance/reports --out report/site
 
 .PHONY: vulncheck
 vulncheck: ## known vulnerabilities in what is linked; skipped where the database is out of reach

@@ -84,7 +84,7 @@ func root() *cobra.Command {
 		SilenceErrors:     true,
 	}
 	c.PersistentFlags().String(configFile, "", "flags by name, a YAML `file`. What the command line does not set is taken from the environment ("+envPrefix+"TARGET for --target), or else from this file")
-	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), explainCommand(), listCommand(), runCommand(), mutantsCommand(), initCommand())
+	c.AddCommand(benchCommand(), chaosCommand(), compareCommand(), explainCommand(), listCommand(), runCommand(), mutantsCommand(), initCommand(), siteCommand(), publishCommand())
 	completions(c)
 	return c
 }

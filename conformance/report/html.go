@@ -18,16 +18,25 @@ import (
 //go:embed page.html.tmpl report.html.tmpl compare.html.tmpl
 var pages embed.FS
 
-// page renders one of the pages; what they share is in page.html.tmpl.
-func page(w io.Writer, name string, data any) error {
-	t, err := template.New(name).Funcs(template.FuncMap{
+// Parts returns the templates and functions that the pages of reports share, in
+// page.html.tmpl ("head", "filter", "counts"), for pages that stand beside them.
+func Parts() (*template.Template, error) {
+	return template.New("page").Funcs(template.FuncMap{
 		"seconds": func(s float64) string { return fmt.Sprintf("%.1f s", s) },
 		"lower":   func(s any) string { return strings.ToLower(fmt.Sprint(s)) },
 		"join":    func(texts []string) string { return strings.Join(texts, ", ") },
 		"number":  func(id string) string { _, n, _ := strings.Cut(id, "-"); return n },
 		"ms":      func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) },
-	}).ParseFS(pages, "page.html.tmpl", name)
+	}).ParseFS(pages, "page.html.tmpl")
+}
+
+// page renders one of the pages.
+func page(w io.Writer, name string, data any) error {
+	t, err := Parts()
 	if err != nil {
+		return err
+	}
+	if t, err = t.ParseFS(pages, name); err != nil {
 		return err
 	}
 	return t.ExecuteTemplate(w, name, data)

@@ -6,7 +6,6 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -158,9 +157,9 @@ func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	data, err := json.MarshalIndent(r, "", "  ")
+	data, err := r.JSON()
 	if err != nil {
-		return fmt.Errorf("report: %w", err)
+		return err
 	}
 	junit, err := r.junit()
 	if err != nil {
@@ -174,7 +173,7 @@ func (r *Report) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	files := map[string][]byte{"report.json": append(data, '\n'), "report.yaml": published, "report.html": page, "junit.xml": junit}
+	files := map[string][]byte{"report.json": data, "report.yaml": published, "report.html": page, "junit.xml": junit}
 	for name, content := range files {
 		tmp := filepath.Join(dir, "."+name)
 		if err := os.WriteFile(tmp, content, 0o644); err != nil {
