@@ -212,6 +212,31 @@ func (w *World) pod(s *node.Sandbox, annotations map[string]string) *corev1.Pod 
 	}
 }
 
+// MakePod makes the pod of a sandbox with a spec of its own.
+func (w *World) MakePod(s *node.Sandbox, annotations map[string]string, change func(*corev1.PodSpec)) {
+	ginkgo.GinkgoHelper()
+	pod := w.pod(s, annotations)
+	change(&pod.Spec)
+	Expect(Call(func(ctx context.Context) error {
+		made, err := w.Client.CoreV1().Pods(s.PodNamespace).Create(ctx, pod, metav1.CreateOptions{})
+		if err == nil {
+			s.PodUID = string(made.UID)
+		}
+		return err
+	})).To(Succeed(), "pod %s/%s", s.PodNamespace, s.PodName)
+}
+
+// Runs has the sandbox's pod run at an address, as its kubelet says of a pod
+// whose sandbox is attached.
+func (w *World) Runs(s *node.Sandbox, address string) {
+	ginkgo.GinkgoHelper()
+	patch := node.MustJSON(map[string]any{"status": map[string]any{"phase": corev1.PodRunning, "podIP": address, "podIPs": []any{map[string]any{"ip": address}}}})
+	Expect(Call(func(ctx context.Context) error {
+		_, err := w.Client.CoreV1().Pods(s.PodNamespace).Patch(ctx, s.PodName, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		return err
+	})).To(Succeed(), "the status of pod %s/%s", s.PodNamespace, s.PodName)
+}
+
 func (w *World) removePod(ctx context.Context, s *node.Sandbox) error {
 	atOnce := int64(0)
 	return w.Client.CoreV1().Pods(s.PodNamespace).Delete(ctx, s.PodName, metav1.DeleteOptions{GracePeriodSeconds: &atOnce})

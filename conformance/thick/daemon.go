@@ -80,6 +80,10 @@ func EveryPodGets(definitions, exempt []string) StartOption {
 	return func(s *startSpec) { s.paths.EveryPod, s.paths.ExemptNamespaces = definitions, exempt }
 }
 
+// Reconciling has networks attached and detached that are added to, and taken out
+// of, the annotation of a running pod. It needs FeatureReconcile.
+func Reconciling() StartOption { return func(s *startSpec) { s.paths.Reconcile = true } }
+
 // Isolated keeps pods to their own namespace's definitions and to those of shared
 // ones. It needs FeatureIsolation.
 func Isolated(shared ...string) StartOption {

@@ -30,6 +30,12 @@ const (
 	FeatureStatus spec.Feature = "status"
 	// FeatureHotplug is the endpoint /delegate.
 	FeatureHotplug spec.Feature = "hotplug"
+	// FeatureReconcile means that the daemon may follow the annotations of running
+	// pods: it attaches and detaches what changes.
+	FeatureReconcile spec.Feature = "reconcile"
+	// FeatureStrays means that the daemon reports pods that ask for networks and
+	// were attached by somebody else.
+	FeatureStrays spec.Feature = "strays"
 	// FeaturePanic means that looking up a pod whose name begins with "panic-"
 	// makes the daemon panic, in the process that judges it.
 	FeaturePanic spec.Feature = "panic"
@@ -79,7 +85,7 @@ const (
 // Optional are the features that a thick plugin need not have to be complete:
 // another plugin's configuration, or ways of a cluster that not every cluster
 // has. A case about one of them does not apply to a target without it.
-var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation, FeatureShimLog, FeatureClient, FeatureTrace}
+var Optional = []spec.Feature{FeatureTakeover, FeatureCertificate, FeatureChain, FeatureMultusConfig, FeatureNodeNetworks, FeaturePodDefault, FeatureIsolation, FeatureShimLog, FeatureClient, FeatureTrace, FeatureReconcile, FeatureStrays}
 
 // Features are all of them, with the words by which a skip names each.
 var Features = map[spec.Feature]string{
@@ -93,6 +99,8 @@ var Features = map[spec.Feature]string{
 	FeatureGC:           "GC",
 	FeatureStatus:       "STATUS",
 	FeatureHotplug:      "the endpoint /delegate",
+	FeatureReconcile:    "following the annotations of running pods",
+	FeatureStrays:       "reporting pods that somebody else attached",
 	FeaturePanic:        "a way to make the daemon panic",
 	FeatureTakeover:     "taking over from Multus",
 	FeatureCertificate:  "a client certificate for each node",

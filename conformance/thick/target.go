@@ -63,6 +63,8 @@ type Paths struct {
 	DelegateTimeout string
 	// RequestLimit is the largest request, in bytes; 0 for the target's default.
 	RequestLimit int64
+	// Reconcile has the daemon follow the annotations of running pods.
+	Reconcile bool
 	// DefaultNetwork is the default network when it is not the one named "default"
 	// in ConfDir: a definition in HomeNamespace, a file, or a directory whose first
 	// configuration it is.

@@ -22,6 +22,7 @@ import (
 // nothing that it did is left (ADD-05, ADD-14); what a failing rollback leaves
 // stays in the ledger for a later DEL.
 func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) {
+	e.asked.add(podKey(r.Pod))
 	release, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
 		return nil, err
@@ -150,6 +151,9 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 		e.planFailed(pod, err)
 		return nil, nil, cniError(err, fmt.Sprintf("networks of pod %s/%s", pod.Namespace, pod.Name))
 	}
+	seen := *pod
+	seen.Annotations = nil
+	e.planned.Store(podKey(rec.Pod), &seen)
 	return rec, pod, nil
 }
 
@@ -184,6 +188,7 @@ func attachment(d *network.Delegate) ledger.Attachment {
 		CapabilityArgs: d.CapabilityArgs,
 		DefaultRoute:   d.DefaultRoute,
 		Resource:       d.Resource,
+		Selected:       d.Selected,
 	}
 }
 

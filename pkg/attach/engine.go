@@ -75,9 +75,12 @@ type Engine struct {
 	// noted is done when that is known of the sandboxes of earlier daemons.
 	published sync.Map
 	noted     sync.Once
+	// planned are the pods, without their annotations, as they were planned for.
+	planned   sync.Map
 	publisher *publisher
-	// deleted are the containers that were deleted last.
-	deleted deletedSet
+	// deleted are the containers that were deleted last, asked the pods that the
+	// runtime asked to attach last.
+	deleted, asked recentSet
 	// own are the namespaces that no sandbox has.
 	own []uint64
 	// unseen says which namespaces the replay waits for; nil for none.

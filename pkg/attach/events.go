@@ -14,12 +14,16 @@ import (
 	"github.com/thicket-cni/thicket/pkg/network"
 )
 
-// The reasons of a pod's events; the first two are Multus'.
+// The reasons of a pod's events; the first two are Multus', the names of those
+// of removed interfaces are its dynamic networks controller's.
 const (
-	reasonAdded     = "AddedInterface"
-	reasonNoNetwork = "NoNetworkFound"
-	reasonFailed    = "FailedAddInterface"
-	reasonIgnored   = "RequestIgnored"
+	reasonAdded        = "AddedInterface"
+	reasonNoNetwork    = "NoNetworkFound"
+	reasonFailed       = "FailedAddInterface"
+	reasonIgnored      = "RequestIgnored"
+	reasonRemoved      = "RemovedInterface"
+	reasonFailedRemove = "FailedRemovingInterface"
+	reasonRefused      = "ChangeRefused"
 )
 
 // event tells whoever looks at a pod what became of it (NET-12), where the

@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,8 +30,25 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 		return nil, err
 	}
 	defer release()
-	pod, err := e.hotPlan(ctx, rec, r, sel)
-	if err != nil {
+	return e.plug(ctx, rec, &plugging{Request: r, sel: sel})
+}
+
+// plugging is one more network for a running sandbox: the configuration of a
+// request, with what is asked of it, or an element of the pod's annotation.
+type plugging struct {
+	*Request
+	sel *network.Selection
+	// element is nil for a request; pod is the element's.
+	element *network.Element
+	pod     *cluster.Pod
+}
+
+// plug is HotAdd for a sandbox whose lock is held.
+func (e *Engine) plug(ctx context.Context, rec *ledger.Record, p *plugging) (*types100.Result, error) {
+	if err := e.hotPlan(ctx, rec, p); err != nil {
+		if p.element != nil {
+			e.planFailed(p.pod, err)
+		}
 		return nil, err
 	}
 	if err := e.begin(ctx, rec); err != nil {
@@ -38,71 +56,76 @@ func (e *Engine) HotAdd(ctx context.Context, r *Request, sel *network.Selection)
 	}
 	e.sweeps.begin(rec, rec.Attachments[len(rec.Attachments)-1:])
 	var result *types100.Result
-	err = background.Try(e.log, "hot-plug", func() (err error) {
-		result, err = e.hotAttach(ctx, rec, r)
+	err := background.Try(e.log, "hot-plug", func() (err error) {
+		result, err = e.hotAttach(ctx, rec, p.Request)
 		if err == nil {
-			err = e.hotCommit(ctx, rec, pod)
+			err = e.hotCommit(ctx, rec, p.pod)
 		}
 		return err
 	})
 	if err != nil {
-		e.attachFailed(pod, &rec.Attachments[len(rec.Attachments)-1], err)
-		e.hotRollback(context.WithoutCancel(ctx), rec, r.Netns)
+		e.attachFailed(p.pod, &rec.Attachments[len(rec.Attachments)-1], err)
+		e.hotRollback(context.WithoutCancel(ctx), rec, p.Netns)
 		return nil, err
 	}
-	e.added(rec, pod, rec.Attachments[len(rec.Attachments)-1:])
+	e.added(rec, p.pod, rec.Attachments[len(rec.Attachments)-1:])
 	return result, nil
 }
 
-// hotPlan checks the request against the sandbox and adds the attachment to
-// its record, in memory. It returns the sandbox's pod.
-func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, r *Request, sel *network.Selection) (*cluster.Pod, error) {
-	pod, err := e.pod(ctx, r)
+// hotPlan checks what is to be plugged against the sandbox and adds the
+// attachment to its record, in memory. It finds the sandbox's pod.
+func (e *Engine) hotPlan(ctx context.Context, rec *ledger.Record, p *plugging) (err error) {
+	if p.pod == nil {
+		if p.pod, err = e.pod(ctx, p.Request); err != nil {
+			return err
+		}
+	}
+	if err := e.findOwn(rec, p.Netns); err != nil {
+		return err
+	}
+	d, err := e.hotDelegate(ctx, rec, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := e.findOwn(rec, r.Netns); err != nil {
-		return nil, err
-	}
-	d, err := e.hotDelegate(ctx, rec, r, sel)
-	if err != nil {
-		return nil, err
-	}
-	nameAdopted(rec, pod)
-	e.undeclared(pod, d)
+	nameAdopted(rec, p.pod)
+	e.undeclared(p.pod, d)
 	a := attachment(d)
-	c, err := e.call(rec, &a, r.Netns)
+	c, err := e.call(rec, &a, p.Netns)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := e.findPlugins(c); err != nil {
-		return nil, err
+		return err
 	}
-	a.HotPlugged, a.Args, a.State, a.Unanswered = true, r.Args, ledger.AttachmentAdding, true
-	if name := e.selectedAs(ctx, pod, r.Interface); name != "" {
-		a.Definition = name
+	a.HotPlugged, a.Args, a.State, a.Unanswered = true, p.Args, ledger.AttachmentAdding, p.element == nil
+	if p.element == nil {
+		a.Definition = cmp.Or(e.selectedAs(ctx, p.pod, p.Interface), a.Definition)
 	}
 	rec.Attachments = append(rec.Attachments, a)
 	if err := e.nameDeviceInfo(rec); err != nil {
-		return nil, err
+		return err
 	}
-	return pod, invalidConfig(checkFree(r.Netns, rec.Attachments[len(rec.Attachments)-1:]))
+	return invalidConfig(checkFree(p.Netns, rec.Attachments[len(rec.Attachments)-1:]))
 }
 
 // hotDelegate makes the delegate of a hot-plug, and room for it: what an
 // interrupted request has left under its interface name is deleted.
-func (e *Engine) hotDelegate(ctx context.Context, rec *ledger.Record, r *Request, sel *network.Selection) (*network.Delegate, error) {
-	others := 0
-	for i := range rec.Attachments {
-		others += len(rec.Attachments[i].Config)
+func (e *Engine) hotDelegate(ctx context.Context, rec *ledger.Record, p *plugging) (d *network.Delegate, err error) {
+	if p.element != nil {
+		d, err = e.planner.Join(cluster.ForPod(ctx, p.pod), p.pod, p.element, p.Interface, has(rec))
+	} else {
+		d, err = e.planner.Plug(ctx, p.Config, p.Interface, p.sel, has(rec).Bytes)
 	}
-	d, err := e.planner.Plug(ctx, r.Config, r.Interface, sel, others)
 	if err == nil {
-		err = d.CheckFileNames(r.ContainerID)
+		err = d.CheckFileNames(p.ContainerID)
+	}
+	if err != nil && p.element != nil {
+		return nil, err
 	}
 	if err != nil {
 		return nil, invalidConfig(err)
 	}
+	r := p.Request
 	if at := begunBefore(rec, r, d); at >= 0 {
 		if err := e.dropBegun(ctx, rec, at, r.Netns); err != nil {
 			return nil, err
@@ -215,14 +238,19 @@ func (e *Engine) HotDel(ctx context.Context, r *Request) error {
 	if err := e.findOwn(rec, r.Netns); errors.Is(err, errForeignNetns) {
 		return err // the client may correct it (DEL-11)
 	}
-	ctx = context.WithoutCancel(ctx)
+	return e.unplug(context.WithoutCancel(ctx), rec, at, r.Netns)
+}
+
+// unplug deletes one attachment of a sandbox whose lock is held. One whose
+// delegates fail stays.
+func (e *Engine) unplug(ctx context.Context, rec *ledger.Record, at int, netns string) error {
 	begun := rec.Attachments[at].State != "" // by a request that did not finish
 	if !begun {
 		if err := e.beginDrop(ctx, rec, at); err != nil {
 			return err
 		}
 	}
-	if err := e.drop(ctx, rec, at, r.Netns); err != nil {
+	if err := e.drop(ctx, rec, at, netns); err != nil {
 		if !begun {
 			e.keep(ctx, rec, at)
 		}

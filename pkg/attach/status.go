@@ -156,6 +156,7 @@ func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 		e.published.Store(podKey(rec.Pod), by)
 		return
 	}
+	e.planned.Delete(podKey(rec.Pod))
 	if rec.Pod.Name == "" {
 		return
 	}

@@ -20,11 +20,16 @@ type Pod struct {
 	// NodeName is empty when the pod is not bound to a node.
 	NodeName    string
 	Annotations map[string]string
+	// Running says that its kubelet reports an address of the pod's own: somebody
+	// has attached it.
+	Running bool
 
 	// terminating is that it is being deleted.
 	terminating bool
 	// status is the text of its network status.
 	status string
+	// version is the resource version of what is known, 0 when there is none.
+	version uint64
 	// since is when the pod, with these annotations, came to be; zero when that
 	// does not matter.
 	since moment

@@ -41,6 +41,7 @@ type Directory struct {
 	waiting     string          // "" when dir could be read the last time
 	ready       chan struct{}
 	isReady     bool
+	changes     *changes
 
 	publishing sync.Mutex
 }
@@ -64,7 +65,7 @@ func OpenDirectory(dir string, log *slog.Logger) (*Directory, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	d := &Directory{dir: abs, log: log, files: map[string]*manifest{}, ready: make(chan struct{})}
+	d := &Directory{dir: abs, log: log, files: map[string]*manifest{}, ready: make(chan struct{}), changes: newChanges()}
 	d.refresh()
 	return d, nil
 }

@@ -38,8 +38,9 @@ func trimPod(obj any) (any, error) {
 			Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: p.ResourceVersion,
 			Annotations: trimmed, DeletionTimestamp: p.DeletionTimestamp,
 		},
-		Spec:   corev1.PodSpec{NodeName: p.Spec.NodeName, ResourceClaims: p.Spec.ResourceClaims},
-		Status: corev1.PodStatus{ResourceClaimStatuses: p.Status.ResourceClaimStatuses, ExtendedResourceClaimStatus: p.Status.ExtendedResourceClaimStatus},
+		Spec: corev1.PodSpec{NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork, ResourceClaims: p.Spec.ResourceClaims},
+		Status: corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP,
+			ResourceClaimStatuses: p.Status.ResourceClaimStatuses, ExtendedResourceClaimStatus: p.Status.ExtendedResourceClaimStatus},
 	}, nil
 }
 
@@ -65,10 +66,16 @@ func podOf(p *corev1.Pod) *Pod {
 	return &Pod{
 		Namespace: strings.Clone(p.Namespace), Name: strings.Clone(p.Name), UID: strings.Clone(string(p.UID)),
 		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations), terminating: p.DeletionTimestamp != nil,
-		status: strings.Clone(p.Annotations[statusAnnotation]),
-		since:  moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
-		claims: claimsOf(p),
+		status:  strings.Clone(p.Annotations[statusAnnotation]),
+		version: versionOf(p.ResourceVersion),
+		since:   moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
+		claims:  claimsOf(p), Running: isRunning(p),
 	}
+}
+
+// isRunning reports whether a pod that has not ended has an address of its own.
+func isRunning(p *corev1.Pod) bool {
+	return p.Status.PodIP != "" && !p.Spec.HostNetwork && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
 }
 
 // versionOf reads a resource version; 0 when it cannot be compared.
@@ -87,10 +94,12 @@ type podCache struct {
 	budget budget
 	filled chan struct{}
 	once   sync.Once
+	// changes tells of what is put here and removed.
+	changes *changes
 }
 
 func newPodCache(most int) *podCache {
-	return &podCache{byName: map[key]*Pod{}, budget: newBudget(most), filled: make(chan struct{})}
+	return &podCache{byName: map[key]*Pod{}, budget: newBudget(most), filled: make(chan struct{}), changes: newChanges()}
 }
 
 // trim is trimPod for a list that is being streamed. Of a pod whose annotations
@@ -150,6 +159,9 @@ func (c *podCache) put(former map[key]*Pod, p *corev1.Pod) {
 	if ok && old.UID == next.UID && maps.Equal(old.Annotations, next.Annotations) {
 		next.since = old.since
 	}
+	if !ok || !next.same(old) {
+		c.changes.note(k, false)
+	}
 	c.remove(k)
 	if _, large := p.Annotations[withheld]; large || !c.budget.fits(next.size()) {
 		return
@@ -181,7 +193,9 @@ func (c *podCache) Delete(obj any) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(key{p.Namespace, p.Name})
+	gone := key{p.Namespace, p.Name}
+	c.remove(gone)
+	c.changes.note(gone, true)
 	return nil
 }
 
@@ -191,12 +205,19 @@ func (c *podCache) Replace(objects []any, _ string) error {
 	defer c.mu.Unlock()
 	former := c.byName
 	c.byName, c.budget.kept, c.budget.listed = make(map[key]*Pod, len(objects)), 0, 0
+	listed := map[key]bool{}
 	for _, obj := range objects {
 		p, ok := obj.(*corev1.Pod)
 		if !ok {
 			return fmt.Errorf("%T is no pod", obj)
 		}
+		listed[key{p.Namespace, p.Name}] = true
 		c.put(former, p)
+	}
+	for name := range former {
+		if !listed[name] {
+			c.changes.note(name, true)
+		}
 	}
 	c.once.Do(func() { close(c.filled) })
 	return nil

@@ -194,6 +194,7 @@ func (m *manifest) load(path string) ([]byte, error) {
 // index makes the objects of all files known. Of two that define the same
 // object the first one, by file name and place in the file, counts.
 func (d *Directory) index() {
+	former := d.pods
 	d.pods, d.definitions = map[key]*Pod{}, map[key]*Definition{}
 	said, first := map[string]bool{}, map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(d.files)) {
@@ -215,4 +216,5 @@ func (d *Directory) index() {
 		}
 	}
 	d.duplicates = said
+	d.noteChanges(former)
 }

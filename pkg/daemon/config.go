@@ -74,6 +74,10 @@ type Config struct {
 	// Multus does, and tells of it by an event of the pod (NET-18).
 	UndeclaredCapabilities string `json:"undeclaredCapabilities,omitempty"`
 
+	// ReconcileNetworks attaches and detaches what changes in the annotation
+	// k8s.v1.cni.cncf.io/networks of a running pod (HOT-09).
+	ReconcileNetworks bool `json:"reconcileNetworks,omitempty"`
+
 	// Cluster, Kubeconfig and PerNodeCertificate say where pods and definitions
 	// come from; when all are empty, from the API server of the daemon's own pod.
 	Cluster    ClusterConfig `json:"cluster"`

@@ -75,6 +75,8 @@ type Daemon struct {
 	cells   *attach.Cells
 	flight  *flight
 	metrics *metrics
+	// follower looks at pods that change.
+	follower *follower
 	// largePending is held while a large pending DEL is worked on.
 	largePending sync.Mutex
 	// handler and listener are the embedder's layers, nil for none.
@@ -142,6 +144,9 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if d.socket, err = listen(ctx, c.SocketDir); err != nil {
 		return nil, err
 	}
+	d.follower = newFollower(d)
+	d.metrics.gauge("pods_unattached", "Pods that run without the networks that they ask for, because somebody else attached them.",
+		func() float64 { return float64(d.follower.strays.count()) })
 	// Only now is it certain that no other daemon is writing there.
 	if err := store.Sweep(); err != nil {
 		o.Log.Warn("records in the making of an earlier daemon are left", "error", err)
@@ -210,6 +215,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	work.Keep(follow, "the replay", d.replay)
 	work.Keep(follow, "publishing network statuses", d.engine.KeepPublishing)
+	work.Start("following pods", func() { d.follower.run(ctx) })
 	work.Keep(follow, "pending DELs", d.followPending)
 	work.Keep(follow, "waiting for readiness", d.sayReady)
 	work.Keep(follow, "metrics", d.serveMetrics)

@@ -34,6 +34,11 @@ type Engine interface {
 	// Replay cleans up after a former daemon, once Unseen is empty; firstPass is
 	// called when each of its sandboxes has been tried once.
 	Replay(ctx context.Context, firstPass func())
+	// Reconcile does one thing that the annotation of a running pod asks for; more
+	// means that there may be another.
+	Reconcile(ctx context.Context, namespace, name string, attempt int, tell bool) (more bool, err error)
+	// Attached reports whether a pod has a sandbox, or an ADD of it was asked for.
+	Attached(namespace, name string) bool
 	// KeepPublishing publishes the network statuses that earlier daemons could not,
 	// and returns when ctx has ended and nothing is being published any more.
 	KeepPublishing(ctx context.Context)

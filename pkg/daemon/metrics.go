@@ -47,9 +47,7 @@ func newMetrics(gate *admission.Gate, engine Engine, c cluster.Cluster, records 
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.phases, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	gauge := func(name, help string, value func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thicket_" + name, Help: help}, value))
-	}
+	gauge := m.gauge
 	counter := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "thicket_" + name, Help: help}, value))
 	}
@@ -69,6 +67,11 @@ func newMetrics(gate *admission.Gate, engine Engine, c cluster.Cluster, records 
 		counter("cluster_retries_total", "Requests to the API server that were made again.", func() float64 { return float64(k.Retries()) })
 	}
 	return m
+}
+
+// gauge adds a value that is asked for each time.
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "thicket_" + name, Help: help}, value))
 }
 
 // counted counts the requests of an endpoint as Multus does.

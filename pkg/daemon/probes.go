@@ -22,8 +22,8 @@ func (d *Daemon) serveProbes(ctx context.Context) {
 		return
 	}
 	mux := http.NewServeMux()
-	mux.Handle(api.MultusHealthAPIEndpoint, probe(alive))
-	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.unready))
+	mux.Handle(api.MultusHealthAPIEndpoint, probe(alive, nil))
+	mux.Handle(api.MultusReadyAPIEndpoint, probe(d.unready, d.follower.strays.warning))
 	address := net.JoinHostPort(d.config.ProbeAddress, strconv.Itoa(d.config.ProbePort))
 	if err := d.servePort(ctx, address, mux, portTimeout); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		d.log.Error("probes are not answered; free the port or set probePort to another one", "probePort", d.config.ProbePort, "error", err)

@@ -41,8 +41,8 @@ func (d *Daemon) routes() http.Handler {
 	for endpoint, handler := range map[string]http.Handler{
 		api.MultusCNIAPIEndpoint:      d.serve(d.cni),
 		api.MultusDelegateAPIEndpoint: d.serve(d.hotplug),
-		api.MultusHealthAPIEndpoint:   probe(alive),
-		api.MultusReadyAPIEndpoint:    probe(d.unready),
+		api.MultusHealthAPIEndpoint:   probe(alive, nil),
+		api.MultusReadyAPIEndpoint:    probe(d.unready, d.follower.strays.warning),
 	} {
 		mux.Handle(endpoint, d.metrics.counted(endpoint, handler))
 	}
@@ -89,8 +89,8 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 }
 
 // probe answers a health check (READY-06) with 503 and the reason where there is
-// one.
-func probe(unready func(ctx context.Context) string) http.Handler {
+// one, else with 200 and what an operator should look at.
+func probe(unready func(ctx context.Context) string, warning func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !allow(w, r, http.MethodGet, http.MethodPost) {
 			return
@@ -98,6 +98,12 @@ func probe(unready func(ctx context.Context) string) http.Handler {
 		if why := unready(r.Context()); why != "" {
 			writeError(w, &answer{http.StatusServiceUnavailable, types.NewError(codeUnavailable, "not ready: "+why, "")})
 			return
+		}
+		if warning != nil {
+			if text := warning(); text != "" {
+				writeJSON(w, http.StatusOK, map[string]string{"warning": text})
+				return
+			}
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
@@ -237,7 +243,9 @@ func spanOf(path, command string, r *attach.Request) []attribute.KeyValue {
 func (d *Daemon) cni(ctx context.Context, command string, r *attach.Request, _ *api.Request) (*types100.Result, error) {
 	switch command {
 	case "ADD":
-		return d.engine.Add(ctx, r)
+		result, err := d.engine.Add(ctx, r)
+		d.lookAfter(r.Pod, err) // its annotation may have changed meanwhile
+		return result, err
 	case "DEL":
 		return nil, d.engine.Del(ctx, r)
 	case "CHECK":
@@ -255,7 +263,9 @@ func (d *Daemon) hotplug(ctx context.Context, command string, r *attach.Request,
 	case "ADD":
 		return d.engine.HotAdd(ctx, r, selection(req.InterfaceAttributes))
 	case "DEL":
-		return nil, d.engine.HotDel(ctx, r)
+		err := d.engine.HotDel(ctx, r)
+		d.lookAfter(r.Pod, err) // which may ask for what is deleted now
+		return nil, err
 	case "CHECK":
 		return nil, d.engine.HotCheck(ctx, r)
 	case "STATUS":

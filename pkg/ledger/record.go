@@ -68,6 +68,9 @@ type Attachment struct {
 	Default bool `json:"default,omitempty"`
 	// HotPlugged marks an attachment that came through /delegate.
 	HotPlugged bool `json:"hotPlugged,omitempty"`
+	// Selected tells which element of the pod's annotation it comes from, by the
+	// element's digest; empty for what the annotation does not ask for (HOT-09).
+	Selected string `json:"selected,omitempty"`
 	// State is empty for an attachment that is complete, or whose request is the
 	// sandbox's own.
 	State AttachmentState `json:"state,omitempty"`

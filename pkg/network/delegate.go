@@ -41,6 +41,9 @@ type Delegate struct {
 	// default route. An empty list leaves the gateway to the delegate's result;
 	// nil asks for nothing (NET-03).
 	DefaultRoute []net.IP
+	// Selected is the Digest of the pod's element that it comes from; empty for
+	// what the pod does not select.
+	Selected string
 	// Undeclared are the capabilities by which something is asked of the network
 	// and which none of its plugins declares.
 	Undeclared []string

@@ -5,6 +5,7 @@ package network
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -26,6 +27,8 @@ type allotment struct {
 	pod   *cluster.Pod
 	known bool
 	left  map[string][]string
+	// taken are devices that are not given again, by resource.
+	taken map[string][]string
 }
 
 // give takes the next device of the resource that a network's definition
@@ -43,6 +46,9 @@ func (a *allotment) give(ctx context.Context, s *source) error {
 				fmt.Sprintf("%s asks for a device of %s, and the devices of pod %s/%s cannot be looked up", s.what, s.resource, a.pod.Namespace, a.pod.Name), err.Error())
 		}
 		a.known = true
+		for resource, taken := range a.taken {
+			a.left[resource] = slices.DeleteFunc(a.left[resource], func(id string) bool { return slices.Contains(taken, id) })
+		}
 	}
 	if ids := a.left[s.resource]; len(ids) > 0 {
 		s.device, a.left[s.resource] = ids[0], ids[1:]

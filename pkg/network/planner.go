@@ -172,6 +172,9 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 		if plan, err = extend(plan, s, sel.InterfaceRequest); err != nil {
 			return nil, err
 		}
+		if plan[len(plan)-1].Selected, err = sel.digest(); err != nil {
+			return nil, err
+		}
 		if err := total.add(ctx, &plan[len(plan)-1]); err != nil {
 			return nil, err
 		}

@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("hotplug", "Hot-plug by /delegate", slices.Concat(cases(), killedCases, statusCases, overlapCases)...)
+	return thick.NewProfile("hotplug", "Hot-plug by /delegate", slices.Concat(cases(), killedCases, statusCases, overlapCases, reconcileCases)...)
 }

@@ -12,5 +12,5 @@ import (
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return slices.Concat(mutants, killedMutants, refusedMutants, sandboxMutants, timeMutants, overlapMutants)
+	return slices.Concat(mutants, killedMutants, refusedMutants, sandboxMutants, timeMutants, overlapMutants, reconcileMutants)
 }

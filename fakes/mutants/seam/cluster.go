@@ -30,6 +30,23 @@ func (l *Lookups) Run(ctx context.Context) error {
 	return nil
 }
 
+// ChangedPods implements cluster.Follower where the real cluster does.
+func (l *Lookups) ChangedPods(ctx context.Context) []cluster.PodChange {
+	if f, ok := l.Cluster.(cluster.Follower); ok {
+		return f.ChangedPods(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// KnownPod implements cluster.Follower where the real cluster does.
+func (l *Lookups) KnownPod(namespace, name string) (*cluster.Pod, bool) {
+	if f, ok := l.Cluster.(cluster.Follower); ok {
+		return f.KnownPod(namespace, name)
+	}
+	return nil, false
+}
+
 // definitions is a cluster whose definitions a fault changes.
 type definitions struct {
 	*Lookups

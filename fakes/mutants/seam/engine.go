@@ -90,6 +90,9 @@ type Hooks struct {
 	OnHotCheck func(ctx context.Context, r *attach.Request) error
 	OnReplay   func(ctx context.Context, firstPass func())
 	OnUnseen   func() string
+	// OnReconcile replaces one step of following a pod's annotation.
+	OnReconcile func(ctx context.Context, namespace, name string, attempt int, tell bool) (more bool, err error)
+	OnAttached  func(namespace, name string) bool
 }
 
 // Hook puts hooks round the engine.
@@ -180,6 +183,22 @@ func (h *Hooks) Unseen() string {
 		return h.OnUnseen()
 	}
 	return h.Engine.Unseen()
+}
+
+// Reconcile implements daemon.Engine.
+func (h *Hooks) Reconcile(ctx context.Context, namespace, name string, attempt int, tell bool) (more bool, err error) {
+	if h.OnReconcile != nil {
+		return h.OnReconcile(ctx, namespace, name, attempt, tell)
+	}
+	return h.Engine.Reconcile(ctx, namespace, name, attempt, tell)
+}
+
+// Attached implements daemon.Engine.
+func (h *Hooks) Attached(namespace, name string) bool {
+	if h.OnAttached != nil {
+		return h.OnAttached(namespace, name)
+	}
+	return h.Engine.Attached(namespace, name)
 }
 
 // Lose and lost note that a request must not be rolled back.

@@ -4,14 +4,15 @@ package attach
 
 import "sync"
 
-// deletedMost is how many deleted containers are remembered: far more than a
+// recentMost is how many containers are remembered: far more than a
 // node has sandboxes, at some hundred bytes each.
-const deletedMost = 4096
+const recentMost = 4096
 
-// deletedSet remembers the containers that this daemon has deleted last. A
+// recentSet remembers the containers that this daemon has deleted last. A
 // runtime may repeat a DEL, and the delegates of a container whose record is gone
-// because it was deleted need not run again (DEL-02).
-type deletedSet struct {
+// because it was deleted need not run again (DEL-02). So it does of pods for which
+// there was an ADD (RES-13).
+type recentSet struct {
 	mu  sync.Mutex
 	ids map[string]bool
 	// order has the ids in a ring, the oldest at next.
@@ -19,7 +20,7 @@ type deletedSet struct {
 	next  int
 }
 
-func (d *deletedSet) add(containerID string) {
+func (d *recentSet) add(containerID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ids == nil {
@@ -30,17 +31,17 @@ func (d *deletedSet) add(containerID string) {
 	if listed {
 		return
 	}
-	if len(d.order) < deletedMost {
+	if len(d.order) < recentMost {
 		d.order = append(d.order, containerID)
 		return
 	}
 	delete(d.ids, d.order[d.next])
 	d.order[d.next] = containerID
-	d.next = (d.next + 1) % deletedMost
+	d.next = (d.next + 1) % recentMost
 }
 
 // forget takes a container out that is attached again.
-func (d *deletedSet) forget(containerID string) {
+func (d *recentSet) forget(containerID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ids[containerID] {
@@ -48,7 +49,7 @@ func (d *deletedSet) forget(containerID string) {
 	}
 }
 
-func (d *deletedSet) has(containerID string) bool {
+func (d *recentSet) has(containerID string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.ids[containerID]
