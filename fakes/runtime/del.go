@@ -95,6 +95,9 @@ func (c *call) detach(r *record) error {
 // result of ADD (CNI §3).
 func (c *call) detachFrom(r *record, a *attachment, netns string) error {
 	plugins := slices.Clone(a.Network.Plugins)
+	if c.has(folderAtAddAlone) {
+		plugins = plugins[:a.Network.Inline]
+	}
 	if !c.has(forwardOrder) {
 		slices.Reverse(plugins)
 	}

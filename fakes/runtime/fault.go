@@ -83,6 +83,7 @@ const (
 	unboundedOutput       Fault = "unbounded-output"
 	anyResult             Fault = "any-result"
 	folderIgnored         Fault = "folder-ignored"
+	folderAtAddAlone      Fault = "folder-at-add-alone"
 	folderFirst           Fault = "folder-first"
 )
 
@@ -152,5 +153,6 @@ var faults = []Faulty{
 	{Name: unboundedOutput, Rows: []string{"RT-30"}, Wrong: "whatever a plugin prints is kept in memory"},
 	{Name: anyResult, Rows: []string{"RT-30"}, Wrong: "whatever a plugin prints is taken for a result"},
 	{Name: folderIgnored, Rows: []string{"RT-31"}, Wrong: "the network's folder is not looked at"},
+	{Name: folderAtAddAlone, Rows: []string{"RT-31"}, Wrong: "DEL leaves out the plugins of the network's folder"},
 	{Name: folderFirst, Rows: []string{"RT-31"}, Wrong: "the plugins of the network's folder come first"},
 }

@@ -27,6 +27,8 @@ type network struct {
 	DisableCheck bool     `json:"disableCheck"`
 	DisableGC    bool     `json:"disableGC"`
 	Plugins      []object `json:"plugins"`
+	// Inline is how many of the plugins stood in the network's file.
+	Inline int `json:"inline"`
 }
 
 // networkFile is a network's configuration as its file has it.
@@ -80,6 +82,7 @@ func (c *call) complete(f *networkFile) error {
 	if err := c.chooseVersion(f); err != nil {
 		return err
 	}
+	f.Inline = len(f.Plugins)
 	if !f.Inlined && !c.has(folderIgnored) {
 		if err := c.appendFolder(f); err != nil {
 			return err

@@ -75,7 +75,7 @@ func addPrevResultOfFile(ctx context.Context, e *runtime.Env) {
 		return
 	}
 	e.MustOK(answer)
-	Expect(calls).To(HaveLen(3), "executions with ADD")
+	Expect(runtime.Types(calls)).To(HaveLen(3), "executions with ADD")
 	Expect(runtime.Marks(calls[0])).To(BeNil(), "the prevResult of the first plugin, whose configuration's file has one")
 	Expect(runtime.Marks(calls[1])).To(Equal(forward[:1]), "the plugins through which the second one's prevResult has come")
 	e.MustOK(e.Del(ctx, a))
@@ -84,7 +84,7 @@ func addPrevResultOfFile(ctx context.Context, e *runtime.Env) {
 	e.ResetCalls()
 	e.MustOK(e.Add(ctx, a))
 	calls = e.Node.CallsOf("ADD")
-	Expect(calls).To(HaveLen(3), "executions with ADD after ADD and DEL")
+	Expect(runtime.Types(calls)).To(HaveLen(3), "executions with ADD after ADD and DEL")
 	Expect(runtime.Marks(calls[0])).To(BeNil(), "the prevResult of the first plugin at an ADD after ADD and DEL of the same container")
 	e.MustOK(e.Del(ctx, a))
 }

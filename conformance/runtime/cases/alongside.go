@@ -37,7 +37,7 @@ func oneAtATime(ctx context.Context, e *runtime.Env) {
 	e.MustOK(e.Del(ctx, a))
 	for _, command := range []string{"ADD", "DEL"} {
 		calls := e.CallsOf(command, a)
-		Expect(calls).To(HaveLen(6), "executions with %s for two networks", command)
+		Expect(runtime.Types(calls)).To(HaveLen(6), "executions with %s for two networks", command)
 		expectApart(calls, command+" of a container with two networks")
 	}
 	if e.Has(runtime.FeatureLifecycle) {

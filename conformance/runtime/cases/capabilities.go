@@ -29,7 +29,7 @@ func declaredAlone(ctx context.Context, e *runtime.Env) {
 	e.MustOK(e.Del(ctx, a))
 	for _, command := range []string{"ADD", "DEL"} {
 		calls := e.CallsOf(command, a)
-		Expect(calls).To(HaveLen(len(want)), "executions with %s", command)
+		Expect(runtime.Types(calls)).To(HaveLen(len(want)), "executions with %s", command)
 		for i, c := range calls {
 			if command == "DEL" {
 				i = len(calls) - 1 - i

@@ -41,7 +41,7 @@ func environmentIsSet(ctx context.Context, e *runtime.Env) {
 	e.MustOK(e.Del(ctx, a))
 	for _, command := range commands {
 		calls := e.CallsOf(command, a)
-		Expect(calls).To(HaveLen(3), "executions with %s", command)
+		Expect(runtime.Types(calls)).To(HaveLen(3), "executions with %s", command)
 		for _, c := range calls {
 			expectEnvironment(e, a, c)
 		}
@@ -109,7 +109,7 @@ func ownNamespace(ctx context.Context, e *runtime.Env) {
 	host := e.HostNamespace()
 	for _, command := range []string{"ADD", "DEL"} {
 		calls := e.CallsOf(command, a)
-		Expect(calls).To(HaveLen(3), "executions with %s", command)
+		Expect(runtime.Types(calls)).To(HaveLen(3), "executions with %s", command)
 		for _, c := range calls {
 			Expect(c.Host).To(Equal(host), "the network namespace in which %s was executed at %s (the runtime's own is wanted)", c.Type, command)
 			Expect(c.Container).NotTo(BeZero(), "the network namespace at CNI_NETNS %q of %s at %s", c.Netns, c.Type, command)

@@ -82,7 +82,7 @@ func gcDuringAdd(ctx context.Context, e *runtime.Env, n *runtime.Network, live [
 
 	ginkgo.By("an ADD to a network during its GC")
 	e.ResetCalls()
-	_, added = alongside(ctx, e, script.Fake{GC: script.FakeStep{WaitFor: waited(e)}}, "GC", gc(a, b), "ADD", add(b))
+	_, added = alongside(ctx, e, script.Fake{GC: script.FakeStep{WaitFor: waited(e)}}, "GC", gc(a), "ADD", add(b))
 	for _, one := range []*runtime.Attachment{a, b} {
 		if one == a || added.OK { // an ADD may be refused meanwhile
 			e.MustOK(e.Del(ctx, one))
