@@ -293,6 +293,14 @@ func (w *World) Away(silent bool) {
 // gets the answer at once.
 func (w *World) Lag(d time.Duration) { w.Front.lag.Store(int64(d)) }
 
+// Older has the daemon's API server refuse to stream lists, as those before
+// Kubernetes 1.32 do, until it is false.
+func (w *World) Older(older bool) { w.Front.older.Store(older) }
+
+// Conflicts answers the daemon's next patches of a status with a conflict, as an
+// admission webhook or a server under load does.
+func (w *World) Conflicts(next int) { w.Front.conflicts.Store(int64(next)) }
+
 // Back ends Away.
 func (w *World) Back() {
 	ginkgo.GinkgoHelper()

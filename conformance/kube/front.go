@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
@@ -17,11 +18,13 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/test/bufconn"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // noLog is for servers whose clients are cut off on purpose.
@@ -37,6 +40,10 @@ type front struct {
 	Ca     []byte
 	server *http.Server
 	lag    atomic.Int64
+	// older has it refuse to stream lists, as servers do that do not know how.
+	// conflicts is how many of the next patches of a status it answers with one.
+	older     atomic.Bool
+	conflicts atomic.Int64
 	// certifying is whose client certificates are a proof of who asks; nil for
 	// none. certified counts the requests that had one.
 	certifying atomic.Pointer[authority]
@@ -105,12 +112,35 @@ func newFront(runner string) (*front, error) {
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "runner"}) },
 		ModifyResponse: f.delay,
 	}
-	f.server = &http.Server{Handler: proxy, ErrorLog: noLog, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+	f.server = &http.Server{Handler: f.answering(proxy), ErrorLog: noLog, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
 		// Whose they are is judged per request.
 		ClientAuth: tls.RequestClientCert}}
 	go func() { _ = f.server.ServeTLS(l, "", "") }() // close ends it
 	f.forwarder, err = forward(l.DialContext)
 	return f, err
+}
+
+// answering answers by itself what another API server would answer differently.
+func (f *front) answering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case f.older.Load() && r.URL.Query().Get("sendInitialEvents") != "":
+			writeStatus(w, http.StatusUnprocessableEntity, metav1.StatusReasonInvalid,
+				"ListOptions is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled")
+		case r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/status") && f.conflicts.Add(-1) >= 0:
+			writeStatus(w, http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified; please apply your changes to the latest version and try again")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// writeStatus answers with a failure, in JSON.
+func writeStatus(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(&metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message})
 }
 
 // direct stands for no front at all: the API server itself, in the same network

@@ -111,8 +111,10 @@ func compareVersions(a, b string) int {
 
 // Values are what the texts of a target file may refer to, as {{.Name}}.
 type Values struct {
-	// CNIVersion is the configuration's version, Name the network's name.
-	CNIVersion, Name string
+	// CNIVersion is the configuration's version.
+	CNIVersion string
+	// Name is the network's name.
+	Name string
 	// ID is a few random hexadecimal digits, for the names of devices: it is the
 	// same for all of a case.
 	ID string
@@ -121,11 +123,15 @@ type Values struct {
 	// Subnet is the network's own, such as 10.1.2.0/24.
 	Subnet string
 	// Master is an interface of the host that is up, when host.prepare has
-	// veth-master, and the bridge of a DHCP server when it has dhcp. Device is one
-	// that nobody uses, another for each attachment, when it has device.
-	Master, Device string
-	// StateDir is a directory for what the plugin keeps, Dir one for all else.
-	StateDir, Dir string
+	// veth-master, and the bridge of a DHCP server when it has dhcp.
+	Master string
+	// Device is an interface that nobody uses, another for each attachment, when
+	// host.prepare has device.
+	Device string
+	// StateDir is a directory for what the plugin keeps.
+	StateDir string
+	// Dir is the case's own directory.
+	Dir string
 	// PrevResult is the previous plugin's result, a JSON object or null.
 	PrevResult string
 }

@@ -36,8 +36,9 @@ type File struct {
 	Root   string   `yaml:"root"`
 	Plugin Keys     `yaml:"plugin" jsonschema:"required"`
 	Host   HostKeys `yaml:"host"`
-	// Shared are lines of a snapshot that may stay after the last DEL, as
-	// node.Matches takes them.
+	// Shared are lines of a snapshot that may stay after the last DEL, as a failure
+	// prints them: * stands for anything, a line may go on behind the pattern, and
+	// one that ends with $ is the whole line.
 	Shared []string `yaml:"shared"`
 	// Unready are commands after which STATUS has to fail.
 	Unready [][]string `yaml:"unready"`

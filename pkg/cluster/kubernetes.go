@@ -43,6 +43,8 @@ type KubernetesOptions struct {
 	// Budget is how many bytes of definitions, and how many of pods, are
 	// remembered; 64 MiB each when it is 0.
 	Budget int
+	// PageBytes is how much of a list is read at once; 4 MiB when it is 0.
+	PageBytes int
 	// Log may be nil.
 	Log *slog.Logger
 }

@@ -61,10 +61,9 @@ func (t trimming) Transformer() cache.TransformFunc { return t.transform }
 func (f *kindFollower) run(ctx context.Context) {
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			into := f.list()
-			err := f.query(o).Do(ctx).Into(into)
+			list, err := f.listPaged(ctx, o)
 			f.note(err)
-			return into, err
+			return list, err
 		},
 		WatchFuncWithContext: f.watch,
 	}
@@ -83,7 +82,9 @@ func (f *kindFollower) watch(ctx context.Context, o metav1.ListOptions) (watch.I
 		f.cache.listing()
 	}
 	w, err := startWatch(ctx, f.query(o), o)
-	f.note(err)
+	if o.SendInitialEvents == nil || !apierrors.IsInvalid(err) { // else the server streams no lists, and the list comes next
+		f.note(err)
+	}
 	if err != nil {
 		f.cache.setConnected(false)
 		return nil, errors.Unwrap(err)

@@ -62,7 +62,21 @@ func statusInOneWrite(ctx context.Context, e *thick.Env) {
 		own := slices.DeleteFunc(slices.Clone(asked), func(r kube.APIRequest) bool { return r.Name != s.PodName })
 		Expect(own).To(HaveLen(1), "what ADD asks of the API server while the pod changes")
 	}
+
+	ginkgo.By("an API server that answers a patch with a conflict, though the pod is the same")
+	s := e.Sandbox(node.Networks("alpha,beta"))
+	expect.Warm(ctx, e, "alpha,beta")
+	e.Api().Conflicts(2)
+	e.MustOK(e.Add(ctx, s))
+	Eventually(func() int { return len(e.Status(s)) }).WithContext(ctx).WithTimeout(statusAfterConflict).
+		Should(Equal(3), "elements of network-status after conflicts")
+	e.Api().Conflicts(0)
+	e.MustOK(e.Del(ctx, s))
 }
+
+// statusAfterConflict is how long a status may be missing that the API server did
+// not take at first.
+const statusAfterConflict = 20 * time.Second
 
 // addBesideWriters adds all sandboxes, each while another client gives its pod
 // one annotation after the other, and asserts that all of these are there in

@@ -177,6 +177,20 @@ func (w *largeWorld) served(ctx context.Context, s *node.Sandbox, a *thick.Answe
 	Expect(w.e.Leftovers(s)).To(BeEmpty(), "after DEL of a pod with %s", what)
 }
 
+// older starts the daemon with an API server that streams no lists.
+func (w *largeWorld) older(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("an API server that streams no lists, such as one before Kubernetes 1.32")
+	w.d.Stop(ctx)
+	w.e.Api().Older(true)
+	defer w.e.Api().Older(false)
+	w.start(ctx)
+	w.small(ctx, "beside definitions that an older API server has")
+	s := w.e.Sandbox(node.Networks("unused-8"))
+	w.served(ctx, s, w.add(ctx, s, "a large definition of an older API server"), "a large definition of an older API server")
+	w.expectAlive()
+}
+
 // many has definitions, and pods of the node with long annotations, that nobody
 // attaches, before the daemon starts and while it runs.
 func (w *largeWorld) many(ctx context.Context) {
@@ -193,6 +207,7 @@ func (w *largeWorld) many(ctx context.Context) {
 	w.small(ctx, "beside definitions that were there when the daemon started")
 	s := w.e.Sandbox(node.Networks("unused-7"))
 	w.served(ctx, s, w.add(ctx, s, "a large definition"), "a large definition")
+	w.older(ctx)
 	peak, err := w.group.Peak()
 	Expect(err).NotTo(HaveOccurred())
 	w.e.Notef("%d definitions of %d bytes, %d pods with 200 KiB of annotations: memory %.1f of %d MiB at most", largeCount, largeSize, largeCount,

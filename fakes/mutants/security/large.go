@@ -29,6 +29,8 @@ var largeMutants = []mutant.Mutant{
 		Fault: "a pod that asks for too much is told of an internal error"},
 	{Name: "definitions-all-remembered", Cases: []string{"SEC-06"}, Kubernetes: true, Daemon: definitionsRemembered,
 		Fault: "every configuration of every namespace is kept in memory"},
+	{Name: "definitions-listed-whole", Cases: []string{"SEC-06"}, Kubernetes: true, Unserved: true, Daemon: definitionsListedWhole,
+		Fault: "where the API server streams no lists, all definitions are read at once"},
 	{Name: "records-decoded-whole", Cases: []string{"SEC-07"}, Unserved: true, Daemon: recordsDecodedWhole,
 		Fault: "a record is decoded at once, whatever its size and content"},
 	{Name: "records-kept-in-memory", Cases: []string{"SEC-07"}, Unserved: true, Daemon: recordsKept,
@@ -56,6 +58,16 @@ func limitBlamed(a *seam.Assembly) {
 func definitionsRemembered(a *seam.Assembly) {
 	a.Apis = append(a.Apis, func(own cluster.Cluster) cluster.Cluster {
 		all, err := cluster.NewKubernetes(cluster.KubernetesOptions{Kubeconfig: a.Config.Kubeconfig, NodeName: a.Config.NodeName, Budget: 4 << 30})
+		if err != nil {
+			return own
+		}
+		return all
+	})
+}
+
+func definitionsListedWhole(a *seam.Assembly) {
+	a.Apis = append(a.Apis, func(own cluster.Cluster) cluster.Cluster {
+		all, err := cluster.NewKubernetes(cluster.KubernetesOptions{Kubeconfig: a.Config.Kubeconfig, NodeName: a.Config.NodeName, Budget: 8 << 20, PageBytes: 4 << 30})
 		if err != nil {
 			return own
 		}
