@@ -10,6 +10,10 @@
 // that whatever a faulty implementation leaves is seen and goes with it; the
 // Report says what passed, failed and was skipped, and why.
 //
+// Two more kinds of target are judged in the same way: a single CNI plugin (see
+// package plugin below), and a runtime, which is whoever executes CNI plugins (see
+// package runtime below).
+//
 // The suite knows nothing of the daemon that it judges but the wire contract
 // (package pkg/api) and what the target says. Somebody else's kinds of target,
 // profiles and cases are judged beside its own; conformance/example-kind is a

@@ -156,7 +156,9 @@ func (d *commands) execute(ctx context.Context, command string, v Values) Answer
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	began := time.Now()
 	Expect(d.start(r)).To(Succeed(), "execute %s", line[0])
-	a := Answer{Command: command, Memory: d.await(ctx, r), Took: time.Since(began), Ended: r.ended}
+	a := Answer{Command: command}
+	a.Memory, a.Ended = d.await(ctx, r)
+	a.Took = time.Since(began)
 	a.OK = r.cmd.ProcessState.Success() && a.Ended == ""
 	a.Said = read(out.Name())
 	return a
@@ -169,9 +171,9 @@ func (d *commands) start(r *running) error {
 	return node.Harmless(r.cmd.Start)
 }
 
-// await waits for the end of a command and returns the most memory that it had. It
-// ends one that takes too long.
-func (d *commands) await(ctx context.Context, r *running) (memory int64) {
+// await waits for the end of a command and returns the most memory that it had,
+// and why it was ended. It ends one that takes too long.
+func (d *commands) await(ctx context.Context, r *running) (memory int64, ended string) {
 	done := make(chan struct{})
 	go func() {
 		_ = r.cmd.Wait() // its state says it
@@ -187,7 +189,7 @@ func (d *commands) await(ctx context.Context, r *running) (memory int64) {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.running = slices.DeleteFunc(d.running, func(o *running) bool { return o == r })
-			return memory
+			return memory, r.ended
 		case <-sample.C:
 			memory = max(memory, PeakMemory(r.cmd.Process.Pid))
 		case <-limit:

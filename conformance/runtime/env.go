@@ -70,7 +70,7 @@ func newEnv(ctx context.Context, s Settings, workDir string) *Env {
 		Expect(os.Mkdir(dir, 0o700)).To(Succeed())
 	}
 	e.makePlugins()
-	Expect(target.Place(s.Target.file.Files, e.render)).To(Succeed())
+	Expect(target.Place(s.Target.file.Files, e.Render)).To(Succeed())
 	e.Driver, err = s.driver(ctx, e)
 	Expect(err).NotTo(HaveOccurred(), "the runtime")
 	return e
@@ -81,10 +81,8 @@ func (e *Env) values() Values {
 	return Values{ConfDir: e.ConfDir, BinDir: e.BinDir, CacheDir: e.CacheDir, StateDir: e.StateDir, Dir: e.Dir}
 }
 
-// Render renders a text of the target file.
-func (e *Env) Render(key, text string) (string, error) { return e.render(key, text) }
-
-func (e *Env) render(key, text string) (string, error) {
+// Render renders a text of the target file, the value of key.
+func (e *Env) Render(key, text string) (string, error) {
 	return target.Render(key, text, e.values(), nil)
 }
 
@@ -94,7 +92,7 @@ func (e *Env) StartDaemon() error {
 	if e.daemon == nil {
 		e.AtEnd(func() { e.KillDaemon() })
 	}
-	p, err := e.Target.file.Daemon.Start(e.render, filepath.Join(e.Dir, "daemon.log"))
+	p, err := e.Target.file.Daemon.Start(e.Render, filepath.Join(e.Dir, "daemon.log"))
 	e.daemon = p
 	return err
 }

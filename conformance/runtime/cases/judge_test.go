@@ -54,7 +54,7 @@ func judge(t *testing.T, make func(path string) error, ids ...string) (*report.R
 	if suite.IsChild() {
 		suite.RunChild(suite.Child{Settings: all, Catalog: catalog})
 	}
-	return suite.Judge(t.Context(), suite.Options{Settings: all, Catalog: catalog, Selection: suite.Selection{IDs: ids}, Services: settings.Services(),
+	return suite.Judge(t.Context(), suite.Options{Settings: all, Catalog: catalog, Selection: suite.Selection{IDs: ids, Fast: testing.Short()}, Services: settings.Services(),
 		Command: func(ctx context.Context) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.timeout=0")
 			cmd.Env = append(os.Environ(), "THICKET_TEST_DIR="+dir)
