@@ -94,12 +94,12 @@ func (e *explainer) pod(ctx context.Context, namespace, name string) error {
 	}
 	e.printf("pod %s/%s, uid %s, node %s\n", pod.Namespace, pod.Name, cmp.Or(pod.UID, "unknown"), cmp.Or(pod.NodeName, "none"))
 	planned, fails := daemon.NewPlanner(ctx, e.config, from, quiet).Explain(ctx, pod, "eth0")
-	missing := 0
+	faults := 0
 	for _, p := range planned {
-		missing += e.network(&p)
+		faults += e.network(&p)
 	}
-	if fails == nil && missing > 0 {
-		fails = fmt.Errorf("%d plugins are missing", missing)
+	if fails == nil && faults > 0 {
+		fails = errors.New("its plugins cannot be executed; see above")
 	}
 	if fails != nil {
 		e.printf("an ADD would fail: %s\n", text(fails))
@@ -111,8 +111,9 @@ func (e *explainer) pod(ctx context.Context, namespace, name string) error {
 // text is an error as the logs have it: cut, because others write it.
 func text(err error) string { return brief.Cut(err.Error(), brief.Line) }
 
-// network prints one network, and returns how many of its plugins are missing.
-func (e *explainer) network(p *network.Explained) (missing int) {
+// network prints one network, and returns how many faults its plugins would show
+// at ADD.
+func (e *explainer) network(p *network.Explained) (faults int) {
 	e.printf("\n%s: asked for by %s\n", p.Interface, p.Asked)
 	if p.Source != "" {
 		e.printf("  configuration from %s\n", p.Source)
@@ -125,7 +126,7 @@ func (e *explainer) network(p *network.Explained) (missing int) {
 	}
 	d := p.Delegate
 	e.printf("  network %q, in the status as %s\n", d.Network, d.Definition)
-	missing = e.plugins(d.Config)
+	faults = e.plugins(d.Config)
 	for _, c := range p.Capabilities {
 		value, err := json.Marshal(c.Value)
 		if err != nil {
@@ -141,26 +142,30 @@ func (e *explainer) network(p *network.Explained) (missing int) {
 		e.printf("  the default route, from the pod's selection: %v\n", d.DefaultRoute)
 	}
 	e.printf("%s\n", maskIndented(d.Config, "  "))
-	return missing
+	return faults
 }
 
 // plugins prints where the plugins of a configuration are.
-func (e *explainer) plugins(config []byte) (missing int) {
+func (e *explainer) plugins(config []byte) (faults int) {
 	list, err := libcni.NetworkConfFromBytes(config)
 	if err != nil {
 		return 0 // the planner has read it
+	}
+	if !network.KnownVersion(list.CNIVersion) {
+		faults++
+		e.printf("  FAILS: cniVersion %q is not supported\n", list.CNIVersion)
 	}
 	for _, p := range list.Plugins {
 		for _, plugin := range slices.DeleteFunc([]string{p.Network.Type, p.Network.IPAM.Type}, func(t string) bool { return t == "" }) {
 			path, err := e.find.FindInPath(plugin, filepath.SplitList(e.config.BinDir))
 			if err != nil {
-				missing++
+				faults++
 				path = "MISSING: " + text(err)
 			}
 			e.printf("  plugin %s: %s\n", plugin, path)
 		}
 	}
-	return missing
+	return faults
 }
 
 // records prints what is recorded of a pod's sandboxes, and in what it differs

@@ -45,6 +45,14 @@ metadata:
   annotations:
     k8s.v1.cni.cncf.io/networks: blue, missing, red
 ---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: early
+  namespace: shop
+  annotations:
+    k8s.v1.cni.cncf.io/networks: red
+---
 apiVersion: k8s.cni.cncf.io/v1
 kind: NetworkAttachmentDefinition
 metadata: {name: blue, namespace: shop}
@@ -55,7 +63,7 @@ apiVersion: k8s.cni.cncf.io/v1
 kind: NetworkAttachmentDefinition
 metadata: {name: red, namespace: shop}
 spec:
-  config: '{"cniVersion": "1.0.0", "name": "red", "type": "sriov"}'
+  config: '{"cniVersion": "1.7.0", "name": "red", "type": "sriov"}'
 `
 
 // explainedNode makes the directories of a node, with manifests in one of them,
@@ -149,12 +157,15 @@ func TestExplainFailure(t *testing.T) {
 	for _, line := range []string{
 		"net1: asked for by annotation k8s.v1.cni.cncf.io/networks, element 1, shop/blue",
 		"FAILS: network definition shop/missing: not found in the manifests of",
-		"plugin sriov: MISSING: ",
+		"plugin sriov: MISSING: ", `FAILS: cniVersion "1.7.0" is not supported`,
 		"an ADD would fail: network definition shop/missing: not found",
 		"nothing is recorded of this pod",
 	} {
 		g.Expect(out.String()).To(ContainSubstring(line))
 	}
+	out.Reset()
+	g.Expect(run([]string{"explain", "--config", config, "--pod", "shop/early"}, &out, &out)).NotTo(Succeed(), "what the planner takes and no delegate")
+	g.Expect(out.String()).To(ContainSubstring("an ADD would fail: its plugins cannot be executed"))
 	out.Reset()
 	g.Expect(run([]string{"explain", "--config", config, "--pod", "shop/none"}, &out, &out)).To(MatchError(ContainSubstring("shop/none: not found")))
 	for _, name := range []string{"", "good", "../x", "shop/../good"} {

@@ -83,7 +83,7 @@ func (c *delegateCall) located(err error) error {
 // supported refuses a version of CNI that is not known here, before a plugin runs:
 // what that one answers could not be read (RT-09; CNI spec, section 1).
 func (c *delegateCall) supported() error {
-	if v := configVersion(c.list); !slices.Contains(version.All.SupportedVersions(), v) {
+	if v := configVersion(c.list); !network.KnownVersion(v) {
 		return c.located(types.NewError(types.ErrIncompatibleCNIVersion, fmt.Sprintf("cniVersion %q is not supported", v),
 			"supported are "+strings.Join(version.All.SupportedVersions(), ", ")))
 	}

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -155,8 +154,8 @@ func (l *Linter) plugins(place string, config []byte) {
 		l.find(place, err.Error())
 		return
 	}
-	if known := version.All.SupportedVersions(); list.CNIVersion != "" && !slices.Contains(known, list.CNIVersion) {
-		l.find(place, fmt.Sprintf("cniVersion %q is not a version of CNI; there are %s", list.CNIVersion, strings.Join(known, ", ")))
+	if !network.KnownVersion(list.CNIVersion) {
+		l.find(place, fmt.Sprintf("cniVersion %q is not a version of CNI; there are %s", list.CNIVersion, strings.Join(version.All.SupportedVersions(), ", ")))
 	}
 	if l.options.Installed == nil {
 		return

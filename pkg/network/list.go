@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
@@ -117,6 +118,12 @@ func check(config []byte) (string, error) {
 		}
 	}
 	return conf.Name, nil
+}
+
+// KnownVersion reports whether the plugins of a configuration of this version can
+// be spoken to. None is 0.1.0 (CNI spec, section 1).
+func KnownVersion(cniVersion string) bool {
+	return cniVersion == "" || slices.Contains(version.All.SupportedVersions(), cniVersion)
 }
 
 // checkType refuses a type that could name a file outside the plugin

@@ -36,18 +36,20 @@ type baggageKey struct{}
 // variables, and no other. What is malformed or too long is left out: of a parent
 // with its state, of a state or a baggage alone.
 func FromVariables(ctx context.Context, variables map[string]string) context.Context {
-	if text := parseBaggage(variables[baggageVariable]); text != ctx.Value(baggageKey{}) {
+	former, _ := ctx.Value(baggageKey{}).(string)
+	if text := parseBaggage(variables[baggageVariable]); text != former {
 		ctx = context.WithValue(ctx, baggageKey{}, text)
-	}
-	carrier := propagation.MapCarrier{}
-	if parent := variables[parentVariable]; parent != "" && len(parent) <= maxParent {
-		carrier["traceparent"] = parent
-	}
-	if state := variables[stateVariable]; state != "" && len(state) <= maxState {
-		carrier["tracestate"] = state
 	}
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	parent, state := variables[parentVariable], variables[stateVariable]
+	if parent == "" || len(parent) > maxParent {
+		return ctx
+	}
+	carrier := propagation.MapCarrier{"traceparent": parent}
+	if len(state) <= maxState {
+		carrier["tracestate"] = state
 	}
 	return propagation.TraceContext{}.Extract(ctx, carrier)
 }
@@ -67,12 +69,13 @@ func parseBaggage(text string) string {
 // Variables returns the trace context for a process, as NAME=value; none when
 // there is no trace.
 func Variables(ctx context.Context) []string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
 	var variables []string
-	for _, v := range [][2]string{{parentVariable, carrier["traceparent"]}, {stateVariable, carrier["tracestate"]}} {
-		if v[1] != "" {
-			variables = append(variables, v[0]+"="+v[1])
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		carrier := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(ctx, carrier)
+		variables = append(variables, parentVariable+"="+carrier["traceparent"])
+		if state := carrier["tracestate"]; state != "" {
+			variables = append(variables, stateVariable+"="+state)
 		}
 	}
 	if text, _ := ctx.Value(baggageKey{}).(string); text != "" {

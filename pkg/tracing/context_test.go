@@ -55,6 +55,9 @@ func TestNoSpanWithoutRoot(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, end := Span(ctx, "part"); end(nil) }); n != 0 {
 		t.Errorf("%v allocations for a span that nobody wants", n)
 	}
+	if n := testing.AllocsPerRun(100, func() { Variables(FromVariables(t.Context(), map[string]string{"CNI_COMMAND": "ADD"})) }); n > 1 {
+		t.Errorf("%v allocations for a request without a trace", n)
+	}
 	if ID(ctx) != parent[3:35] || ID(t.Context()) != "" {
 		t.Errorf("trace id %q", ID(ctx))
 	}
