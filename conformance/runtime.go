@@ -3,6 +3,9 @@
 package conformance
 
 import (
+	"slices"
+
+	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/runtime"
 	"github.com/thicket-cni/thicket/conformance/runtime/cri"
 	"github.com/thicket-cni/thicket/conformance/runtime/delegating"
@@ -21,8 +24,11 @@ func (o *Options) judgeRuntime(t *Runtime, to *suite.Options) error {
 		}
 		delegates := thick.Settings{Target: plugin, FakeDelegate: o.FakeDelegate, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
 		settings.Drivers["thick"], settings.Seen = delegating.Make(delegates), delegating.Directories(plugin)
-		to.Services = delegates.Services(o.API) // before the preflight, which needs it
+		settings.Beside = delegates.Services(o.API)
+		if dir := kube.Directory(); dir != "" {
+			settings.Seen = append(settings.Seen, dir)
+		}
 	}
-	to.Setup, to.Services, to.Tasks = settings, append(to.Services, settings.Services()...), settings.Tasks()
+	to.Setup, to.Services, to.Tasks = settings, slices.Concat(settings.Beside, settings.Services()), settings.Tasks()
 	return nil
 }

@@ -114,3 +114,12 @@ func (s *Service) Close() error {
 
 // Given reports whether this process was told of an API server.
 func Given() bool { return os.Getenv(envKubernetes) != "" }
+
+// Directory is where the API server's sockets are that this process was told of, ""
+// without one.
+func Directory() string {
+	if !Given() {
+		return ""
+	}
+	return filepath.Dir(os.Getenv(envKubernetes))
+}

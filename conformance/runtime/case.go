@@ -31,6 +31,8 @@ type Settings struct {
 	// Drivers make the drivers of runtimes that are not asked by commands, by the
 	// key of the target file: cri, thick.
 	Drivers map[string]MakeDriver
+	// Beside are the services that drivers need. They are open before the preflight.
+	Beside []suite.Service
 	// Seen are directories of the host that have to be visible in a case, beside
 	// those that the target file names.
 	Seen []string

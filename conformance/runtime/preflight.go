@@ -24,7 +24,7 @@ func (s *Settings) Services() []suite.Service {
 	if s.NoPreflight {
 		return nil
 	}
-	return []suite.Service{&preflight{}}
+	return []suite.Service{&preflight{beside: s.Beside}}
 }
 
 // Tasks are what a child process of a run can be asked for.
@@ -34,6 +34,7 @@ func (s *Settings) Tasks() map[string]suite.Task {
 
 // preflight looks whether a target is set up, before any case.
 type preflight struct {
+	beside  []suite.Service
 	command func(ctx context.Context) *exec.Cmd
 }
 
@@ -48,7 +49,11 @@ func (p *preflight) Open(ctx context.Context, dir string) error {
 	}
 	problem := ""
 	var said bytes.Buffer
-	err := suite.RunTask(ctx, suite.TaskOptions{Name: PreflightTask, Command: p.command, WorkDir: work, Progress: &said}, &problem)
+	var environment []string
+	for _, s := range p.beside {
+		environment = append(environment, s.Environment()...)
+	}
+	err := suite.RunTask(ctx, suite.TaskOptions{Name: PreflightTask, Command: p.command, WorkDir: work, Environment: environment, Progress: &said}, &problem)
 	if err != nil {
 		return fmt.Errorf("the target is not set up, so nothing was judged: the preflight's process did not survive the runtime: %w\n%s",
 			err, spec.LastLines(said.String(), 5))

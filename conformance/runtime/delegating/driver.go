@@ -73,9 +73,11 @@ type driver struct {
 }
 
 // Takes implements runtime.Driver: a shim gets what every plugin gets, and GC's
-// attachments.
+// attachments. Which arguments delegates get is the thick plugin's to choose: they
+// are asked to have the same environment by a "should" (CNI spec, section 4), which
+// ADD-03 and DEL-04 judge.
 func (d *driver) Takes() runtime.Takes {
-	return runtime.Takes{ID: true, IfName: true, Netns: true, Args: true, Valid: true}
+	return runtime.Takes{ID: true, IfName: true, Netns: true, Valid: true}
 }
 
 // Load implements runtime.Driver: it makes and removes definitions.

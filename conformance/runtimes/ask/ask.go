@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -48,13 +49,32 @@ type Attachment struct{ Network, IfName string }
 // Verb carries out one verb. What it returns is printed as JSON unless it is nil.
 type Verb func(context.Context, Request) (any, error)
 
-// Main runs an adapter. verbs has add, del, check, gc and status, as far as the
-// library can do them.
-func Main(name string, verbs map[string]Verb) {
+// Main runs an adapter of the library that is in a module. verbs has add, del,
+// check, gc and status, as far as the library can do them; version says which
+// version of the module it is.
+func Main(name, module string, verbs map[string]Verb) {
+	if slices.Equal(os.Args[1:], []string{"version"}) {
+		fmt.Println(name, versionOf(module))
+		return
+	}
 	if err := run(os.Args[1:], os.Stdout, verbs); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
 	}
+}
+
+// versionOf is the version of a module that is in this program.
+func versionOf(module string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of an unknown version"
+	}
+	for _, dependency := range info.Deps {
+		if dependency.Path == module {
+			return dependency.Version
+		}
+	}
+	return "of an unknown version"
 }
 
 func run(args []string, out io.Writer, verbs map[string]Verb) error {

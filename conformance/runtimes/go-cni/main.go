@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	ask.Main("go-cni", map[string]ask.Verb{"add": add, "del": del, "check": check, "status": status})
+	ask.Main("go-cni", "github.com/containerd/go-cni", map[string]ask.Verb{"add": add, "del": del, "check": check, "status": status})
 }
 
 // load returns the library with the networks of a request. The directory of what

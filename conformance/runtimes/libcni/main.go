@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	ask.Main("libcni", map[string]ask.Verb{"add": add, "del": del, "check": check, "gc": gc, "status": status})
+	ask.Main("libcni", "github.com/containernetworking/cni", map[string]ask.Verb{"add": add, "del": del, "check": check, "gc": gc, "status": status})
 }
 
 func library(r ask.Request) *libcni.CNIConfig {

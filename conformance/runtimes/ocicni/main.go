@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	ask.Main("ocicni", map[string]ask.Verb{"add": add, "del": del, "check": check, "gc": gc, "status": status})
+	ask.Main("ocicni", "github.com/cri-o/ocicni", map[string]ask.Verb{"add": add, "del": del, "check": check, "gc": gc, "status": status})
 }
 
 // load returns the library. CRI-O lets it watch the directory; one verb needs no
