@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/version"
 	"github.com/thicket-cni/thicket/pkg/cluster"
@@ -74,7 +75,8 @@ func (w *drawnWorld) start(t *testing.T) {
 	w.engine = New(Options{
 		Cluster: w, Planner: network.NewPlanner(network.Options{ClusterNetwork: "main", ConfDir: filepath.Join(w.dir, "conf")}, w), Ledger: store,
 		Exec: w.node, BinDirs: []string{w.dir}, CacheDir: filepath.Join(w.dir, "cni"), DeviceInfo: devices.InfoDir(filepath.Join(w.dir, "info")),
-		Log: slog.New(slog.DiscardHandler),
+		StatusWait: time.Minute, // what is published is looked at after each request
+		Log:        slog.New(slog.DiscardHandler),
 	})
 	w.engine.own = nil // the test's own namespace stands for the sandbox's
 }
