@@ -298,7 +298,15 @@ func (f *boltFile) open() (*bbolt.DB, error) {
 	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is %s, not a file", f.path, info.Mode())
 	}
-	return bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: 10 * time.Second})
+	db, err := bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: 10 * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	// bbolt syncs the file that it makes, and not its name (fsync(2)).
+	if err := syncDir(filepath.Dir(f.path)); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 func (f *boltFile) load() (all map[string][]byte, err error) {

@@ -238,13 +238,14 @@ func (s *Store) Size(containerID string) int64 {
 	return size
 }
 
-// place gives a file its name, and makes both durable. A file that replaces
-// another is synced before: a power cut must leave one of them. Where there is
-// none before, file and directory are synced at once, which costs the disk once.
+// place gives a file its name, and makes both durable if that is asked for. A file
+// that replaces another is synced before, in any case: a power cut must leave one
+// of them (RES-15). Where there is none before, file and directory are synced at
+// once, which costs the disk once.
 func (s *Store) place(f *os.File, tmp, name string, synced bool) error {
 	_, err := s.root.Lstat(name)
 	fresh := errors.Is(err, fs.ErrNotExist)
-	if synced && !fresh {
+	if !fresh {
 		if err := f.Sync(); err != nil {
 			return err
 		}

@@ -12,5 +12,5 @@ import (
 
 // Profile returns the profile with its cases.
 func Profile() suite.Profile {
-	return thick.NewProfile("resilience", "Crashes, reboots, storms, what is away", slices.Concat(cases, awayCases, diskCases, lateStatusCases, leaksCases, nodeConfKeptCases, stormCases, straysCases, takeoverCases, unseenCases, unusableCases)...)
+	return thick.NewProfile("resilience", "Crashes, reboots, storms, what is away", slices.Concat(cases, awayCases, diskCases, lateStatusCases, leaksCases, nodeConfKeptCases, powerCases, stormCases, straysCases, takeoverCases, unseenCases, unusableCases)...)
 }

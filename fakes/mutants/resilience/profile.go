@@ -12,5 +12,5 @@ import (
 
 // Mutants returns the mutants of the profile.
 func Mutants() []mutant.Mutant {
-	return slices.Concat(mutants, apiAwayMutants, lateStatusMutants, nodeConfKeptMutants, nodeMutants, stormMutants, straysMutants, takeoverMutants, unseenMutants, unusableMutants)
+	return slices.Concat(mutants, apiAwayMutants, lateStatusMutants, nodeConfKeptMutants, nodeMutants, powerMutants, stormMutants, straysMutants, takeoverMutants, unseenMutants, unusableMutants)
 }
