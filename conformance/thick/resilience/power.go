@@ -14,8 +14,8 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/thicket-cni/thicket/conformance/powercut"
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/powercut"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
