@@ -68,6 +68,7 @@ $(BIN)/k8s/kube-apiserver: $(K8S_MODULES)
 	@cd $(COMPONENTS) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(K8S_LDFLAGS)' -o $(CURDIR)/$@ k8s.io/kubernetes/cmd/kube-apiserver
 
 include kind/kind.mk
+include kind/release.mk
 
 # What the suite judges as runtimes: libraries behind small programs, and containerd
 # with its sandbox image. Versions are conformance/runtimes/go.mod's and kind/runtime/go.mod's.
@@ -102,6 +103,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	$(if $(RACE),,printf '$(NO_RACE)';) \
 	$(GO) test -json $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess) || status=1; \
 	(cd kind/image && $(GO) test -json ./...) || status=1; \
+	(cd kind/release && $(GO) test -json ./...) || status=1; \
 	(cd conformance/runtimes && $(GO) test -json ./...) || status=1; \
 	echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server, side by side"; \
 	{ embedded=0; for module in example example-kind example-plugin; do \
@@ -175,6 +177,7 @@ demo: root build ## two sandboxes on three networks each, with real plugins
 lint: $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION) ## golangci-lint, gofmt, go vet
 	@$< run ./...
 	@cd kind/image && $(CURDIR)/$< run -c $(CURDIR)/.golangci.yml ./...
+	@cd kind/release && $(CURDIR)/$< run -c $(CURDIR)/.golangci.yml ./...
 	@cd conformance/runtimes && $(CURDIR)/$< run -c $(CURDIR)/.golangci.yml ./...
 
 $(BIN)/tools/golangci-lint-$(GOLANGCI_VERSION):

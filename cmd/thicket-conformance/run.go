@@ -32,6 +32,7 @@ type runFlags struct {
 	level          string
 	report         string
 	summary        string
+	done           string
 	keep           string
 	parallel       int
 	seed           uint64
@@ -49,7 +50,13 @@ func runCommand() *cobra.Command {
 		Example: "  thicket-conformance run --target in-process\n" +
 			"  thicket-conformance run --target conformance/targets/thicket.yaml --profiles add,del --report report/",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			err := f.run(c.Context(), c.OutOrStdout())
+			if f.done != "" {
+				err = errors.Join(err, done(f.done, f.report, err))
+			}
+			return err
+		},
 	}
 	f.register(c)
 	f.registerGate(c)
@@ -60,6 +67,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.level, "level", "", "only this `level`: must or should")
 	c.Flags().StringVar(&f.report, "report", "", "write report.json, report.yaml, report.html and junit.xml into this `directory`")
 	c.Flags().StringVar(&f.summary, "summary", "", "append a summary in Markdown to this `file`, such as $GITHUB_STEP_SUMMARY: failures first, each with the way to repeat it alone")
+	c.Flags().StringVar(&f.done, "done", "", "at the end write the path of an archive of --report's files into this `file`, as plugins of Sonobuoy do")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep what the cases make in this `directory`: configurations, logs, calls, records; each case in one of its own")
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")

@@ -16,11 +16,13 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// writeArchive writes an OCI image layout in a tar, under the name that
+// writeArchive writes an image or an index as an OCI image layout in a tar, under
+// the name that
 // containerd and the layout specification look for.
-func writeArchive(output, reference string, image v1.Image) error {
+func writeArchive(output, reference string, content mutate.Appendable) error {
 	tag, err := name.NewTag(reference, name.StrictValidation)
 	if err != nil {
 		return fmt.Errorf("--name: %w; write registry, path and tag, such as docker.io/library/thicket:dev", err)
@@ -34,9 +36,15 @@ func writeArchive(output, reference string, image v1.Image) error {
 	if err != nil {
 		return err
 	}
-	err = at.AppendImage(image, layout.WithAnnotations(map[string]string{
+	named := layout.WithAnnotations(map[string]string{
 		"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": tag.TagStr(),
-	}))
+	})
+	switch c := content.(type) {
+	case v1.Image:
+		err = at.AppendImage(c, named)
+	case v1.ImageIndex:
+		err = at.AppendIndex(c, named)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,9 @@
 //
 // Equal input gives an equal archive, byte for byte. `ctr images import` and
 // `kind load image-archive` take it.
+//
+// With several architectures (--arch amd64,arm64) the archive has an image index
+// of one image each. {arch} in a SOURCE stands for the image's.
 package main
 
 import (
@@ -20,6 +23,9 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 func main() {
@@ -39,7 +45,8 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	output := flags.String("output", "", "the archive to write, a `file`")
 	name := flags.String("name", "", "the image's full `reference`, with registry and tag")
-	arch := flags.String("arch", runtime.GOARCH, "the binaries' architecture, in Go's words")
+	arch := flags.String("arch", runtime.GOARCH, "the binaries' `architectures`, in Go's words and with commas; more than one make an image index")
+	digest := flags.String("digest", "", "write the digest by which a registry has the image, or the index, into this `file`")
 	var entrypoint, links, env list
 	flags.Var(&entrypoint, "entrypoint", "the entrypoint; several for its `word`s")
 	flags.Var(&links, "link", "a symlink, `PATH=TARGET`; several are possible")
@@ -53,23 +60,45 @@ func run(args []string) error {
 	case flags.NArg() == 0:
 		return errors.New("no file is named; give each as SOURCE=PATH")
 	}
-	entries, err := entriesOf(flags.Args(), links)
-	if err != nil {
-		return err
-	}
-	layer, err := layerOf(entries)
-	if err != nil {
-		return err
-	}
-	image, err := imageOf(layer, &v1.ConfigFile{
-		Architecture: *arch, OS: "linux",
-		Config: v1.Config{Entrypoint: entrypoint, Env: env, WorkingDir: "/"},
-	})
+	config := v1.Config{Entrypoint: entrypoint, Env: env, WorkingDir: "/"}
+	content, err := contentOf(strings.Split(*arch, ","), flags.Args(), links, config)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(*output), 0o750); err != nil {
 		return err
 	}
-	return writeArchive(*output, *name, image)
+	if err := writeArchive(*output, *name, content); err != nil || *digest == "" {
+		return err
+	}
+	sum, err := content.Digest()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(*digest, []byte(sum.String()+"\n"), 0o644) //nolint:gosec // a digest is to be read
+}
+
+// contentOf is an image or, for several architectures, an index of one each.
+func contentOf(arches, files, links []string, config v1.Config) (mutate.Appendable, error) {
+	var all []mutate.IndexAddendum
+	for _, arch := range arches {
+		var own []string
+		for _, file := range files {
+			own = append(own, strings.ReplaceAll(file, "{arch}", arch))
+		}
+		entries, err := entriesOf(own, links)
+		if err != nil {
+			return nil, err
+		}
+		layer, err := layerOf(entries)
+		if err != nil {
+			return nil, err
+		}
+		image, err := imageOf(layer, &v1.ConfigFile{Architecture: arch, OS: "linux", Config: config})
+		if err != nil || len(arches) == 1 {
+			return image, err
+		}
+		all = append(all, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
+	}
+	return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), all...), nil
 }

@@ -124,3 +124,61 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestIndex: an archive of several architectures has an image of each, with that
+// one's files, below an index whose digest is told.
+func TestIndex(t *testing.T) {
+	dir := t.TempDir()
+	for _, arch := range []string{"amd64", "arm64"} {
+		if err := os.WriteFile(filepath.Join(dir, arch), []byte("content of "+arch), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	output, digest := filepath.Join(dir, "image.tar"), filepath.Join(dir, "digest")
+	err := run([]string{"--output", output, "--name", "docker.io/library/p:t", "--arch", "amd64,arm64", "--digest", digest, filepath.Join(dir, "{arch}") + "=/p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := layout.ImageIndexFromPath(unpack(t, output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := at.IndexManifest()
+	if err != nil || len(outer.Manifests) != 1 {
+		t.Fatalf("%+v, %v", outer, err)
+	}
+	told, err := os.ReadFile(digest)
+	if err != nil || strings.TrimSpace(string(told)) != outer.Manifests[0].Digest.String() {
+		t.Errorf("the digest is %s and %q is told: %v", outer.Manifests[0].Digest, told, err)
+	}
+	index, err := at.ImageIndex(outer.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil || len(manifest.Manifests) != 2 {
+		t.Fatalf("%+v, %v", manifest, err)
+	}
+	for i, arch := range []string{"amd64", "arm64"} {
+		one := manifest.Manifests[i]
+		image, err := index.Image(one.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := image.ConfigFile()
+		if err != nil || one.Platform.Architecture != arch || config.Architecture != arch {
+			t.Errorf("%+v has the configuration %+v: %v", one.Platform, config, err)
+		}
+		layers, err := image.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := layers[0].Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, _ := io.ReadAll(content); !bytes.Contains(data, []byte("content of "+arch)) {
+			t.Errorf("the image of %s does not have its file", arch)
+		}
+	}
+}
