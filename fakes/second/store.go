@@ -163,6 +163,8 @@ func (s *store) of(container string) ([]*record, error) {
 // reserve fails unless there is space for an ADD: nothing may be attached that
 // cannot be recorded.
 func (s *store) reserve(bytes int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	path := filepath.Join(s.dir, ".reserve")
 	_ = os.Remove(path)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
