@@ -108,7 +108,8 @@ type Options struct {
 	Rerun    func(id string) string
 	Seed     uint64
 	Progress func(done, of int, r CaseResult)
-	// Waivers, Baseline and Implementation are those of suite.Options.
+	// Watch, Waivers, Baseline and Implementation are those of suite.Options.
+	Watch          func(suite.Live)
 	Waivers        *Waivers
 	Baseline       *Report
 	Implementation Implementation
@@ -131,7 +132,7 @@ func (o *Options) options() (suite.Options, error) {
 	to := suite.Options{
 		Settings: suite.Settings{Subject: o.Target, Setup: o.Setup, WorkDir: o.WorkDir}, Catalog: catalog, Selection: o.Selection,
 		Command: o.Command, Parallel: o.Parallel, Keep: o.Keep, Rerun: o.Rerun, Seed: o.Seed, Progress: o.Progress,
-		Waivers: o.Waivers, Baseline: o.Baseline, Implementation: o.Implementation,
+		Watch: o.Watch, Waivers: o.Waivers, Baseline: o.Baseline, Implementation: o.Implementation,
 		Explain: func(id string) string { return explain.Text(catalog, id) },
 	}
 	if _, err := os.Stat(cmp.Or(o.Kubeconfig, os.DevNull)); err != nil { // also for a target that has no use for it

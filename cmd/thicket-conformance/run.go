@@ -126,16 +126,16 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 }
 
 func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
+	progress := watch(out)
 	r, err := conformance.Judge(ctx, conformance.Options{
 		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
 		Keep: f.keep, Rerun: f.rerun, Survey: f.strict || f.whole(),
 		Waivers: f.known, Baseline: f.before, Implementation: f.implementation,
 		// The child is this command again, with the same flags.
-		Command: func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
-		Progress: func(done, of int, r report.CaseResult) {
-			fmt.Fprintf(out, "%3d/%d  %-7s  %-8s %5.1f s  %s\n", done, of, r.State, r.ID, r.Seconds, r.Title)
-		},
+		Command:  func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
+		Progress: progress.ended, Watch: progress.moved,
 	})
+	progress.close()
 	if r != nil {
 		err = errors.Join(err, f.write(r))
 	}

@@ -31,6 +31,7 @@ func (o *Options) checkWaivers() error {
 
 // verdict judges one case, and excuses its failure where a waiver does.
 func (s *session) verdict(ctx context.Context, i int) report.CaseResult {
+	s.start(i)
 	r := s.judge(ctx, i)
 	if s.Waivers != nil {
 		s.Waivers.Apply(&r, s.report.Started)

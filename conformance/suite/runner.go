@@ -61,6 +61,9 @@ type Options struct {
 	Rerun func(id string) string
 	// Progress is called after each case, one call at a time; may be nil.
 	Progress func(done, of int, r report.CaseResult)
+	// Watch is called when a case begins and when it has ended, one call at a time;
+	// may be nil.
+	Watch func(Live)
 	// Waivers are the failures that are excused; may be nil.
 	Waivers *report.Waivers
 	// Baseline is an earlier report: only what got worse gates. May be nil.
@@ -114,9 +117,10 @@ type session struct {
 	// missing is why no case can be run here, "" when they can.
 	missing string
 
-	mu      sync.Mutex
-	results []report.CaseResult
-	done    int
+	mu       sync.Mutex
+	results  []report.CaseResult
+	progress []progress
+	done     int
 }
 
 // begin checks the options and chooses the cases. Services are not opened yet.
@@ -145,7 +149,7 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Options: o, cases: cases, report: r, work: work, results: make([]report.CaseResult, len(cases))}
+	s := &session{Options: o, cases: cases, report: r, work: work, results: make([]report.CaseResult, len(cases)), progress: make([]progress, len(cases))}
 	for i := range cases {
 		s.results[i] = resultOf(&cases[i])
 		s.results[i].State, s.results[i].Failure, s.results[i].Reason = report.Skipped, report.Interrupted, cancelled
@@ -208,9 +212,11 @@ func (s *session) keep(i int, r report.CaseResult) {
 	defer s.mu.Unlock()
 	s.results[i] = r
 	s.done++
+	s.progress[i].done, s.progress[i].took = true, time.Since(s.progress[i].began)
 	if s.Progress != nil {
 		s.Progress(s.done, len(s.cases), r)
 	}
+	s.look()
 }
 
 // order is the order in which the cases are started: the longest first, then as
