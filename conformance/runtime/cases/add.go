@@ -74,9 +74,11 @@ func addPrevResultOfFile(ctx context.Context, e *runtime.Env) {
 		e.Notef("a configuration with prevResult is refused")
 		return
 	}
+	Expect(calls).NotTo(BeEmpty(), "executions with ADD: %s", answer.String())
+	// It comes before the answer, which it may spoil.
+	Expect(runtime.Marks(calls[0])).To(BeNil(), "the prevResult of the first plugin, whose configuration's file has one")
 	e.MustOK(answer)
 	Expect(runtime.Types(calls)).To(HaveLen(3), "executions with ADD")
-	Expect(runtime.Marks(calls[0])).To(BeNil(), "the prevResult of the first plugin, whose configuration's file has one")
 	Expect(runtime.Marks(calls[1])).To(Equal(forward[:1]), "the plugins through which the second one's prevResult has come")
 	e.MustOK(e.Del(ctx, a))
 
