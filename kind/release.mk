@@ -61,5 +61,6 @@ $(RELEASE)/SHA256SUMS: $(BIN)/tools/image $(BIN)/tools/release $(addprefix relea
 	  --image "thicket-conformance=$(RELEASE_REGISTRY)/thicket-conformance@$$(cat $(RELEASE)/thicket-conformance.digest)" kind/conformance/$$manifest.yaml; done
 	@$(BIN)/tools/release sbom --version $(VERSION) --output $(RELEASE)/thicket-$(VERSION).cdx.json $(PROGRAMS_OF)
 	@rm -rf $(PROGRAMS_OF)
-	@cd $(RELEASE) && sha256sum $$(ls | grep -v SHA256SUMS) > .sums && mv .sums SHA256SUMS
+	@cd $(RELEASE) && LC_ALL=C sha256sum $$(LC_ALL=C ls | grep -v SHA256SUMS) > .sums && mv .sums SHA256SUMS
+	@$(BIN)/tools/release check --version $(VERSION) --arch $(RELEASE_PLATFORMS) $(RELEASE)
 	@echo "release: $(RELEASE)"

@@ -9,10 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thicket-cni/thicket/conformance"
+	"github.com/thicket-cni/thicket/conformance/explain"
 	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
 	"github.com/thicket-cni/thicket/conformance/report"
 	"github.com/thicket-cni/thicket/conformance/runtime/cases"
 	"github.com/thicket-cni/thicket/conformance/site"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick/all"
 )
 
@@ -54,8 +56,22 @@ func published(dir string) (*site.Site, error) {
 	for _, k := range catalog.Cases() {
 		s.Requirements = append(s.Requirements, k.Requirement)
 	}
+	s.Explain = func(id string) *site.Explanation { return explained(catalog, id) }
 	s.Implementations, err = site.Load(dir)
 	return s, err
+}
+
+// explained is what explain says of a requirement; nil where it says nothing.
+func explained(catalog *suite.Catalog, id string) *site.Explanation {
+	page, err := explain.For(catalog, id)
+	if err != nil {
+		return nil // of an earlier catalog
+	}
+	e := &site.Explanation{Reports: page.Reports, About: page.About, Steps: page.Steps, Says: page.Says}
+	for _, s := range page.Sections {
+		e.Sections = append(e.Sections, site.Section(s))
+	}
+	return e
 }
 
 func profilesOf(of []conformance.Profile) []site.Profile {

@@ -27,6 +27,7 @@ type requirement struct {
 	// Failing are the implementations whose last version fails it, Passing those
 	// that pass.
 	Failing, Passing []string
+	*Explanation
 }
 
 // States are the states of the last versions, for the list's filter.

@@ -34,8 +34,29 @@ type Site struct {
 	// Requirements are the catalog's, in its order. What only reports know comes
 	// behind them.
 	Requirements []spec.Requirement
+	// Explain says more of a requirement by its id, nil where there is nothing more.
+	// Without the function no page does.
+	Explain func(id string) *Explanation
 	// Implementations are Load's.
 	Implementations []*Implementation
+}
+
+// Explanation is what the suite knows of a requirement beside its line of the
+// catalog.
+type Explanation struct {
+	Sections []Section
+	// Reports are addresses of users' reports.
+	Reports []string
+	// About says how it is asked, Steps are the parts of that, Says are the words by
+	// which a failure begins.
+	About       string
+	Steps, Says []string
+}
+
+// Section is a part of a standard, with what it asks in the suite's words.
+type Section struct {
+	Name, URL string
+	Sentences []string
 }
 
 // Write makes the pages in a directory, which it makes. Files that an earlier
@@ -43,8 +64,12 @@ type Site struct {
 func (s *Site) Write(dir string) error {
 	w := &writer{dir: dir}
 	w.page("index.html", "index.html.tmpl", s.matrix())
-	w.page("requirements.html", "requirements.html.tmpl", s.requirements())
-	for _, row := range s.requirements().Rows {
+	all := s.requirements()
+	w.page("requirements.html", "requirements.html.tmpl", all)
+	for _, row := range all.Rows {
+		if s.Explain != nil {
+			row.Explanation = s.Explain(row.ID)
+		}
 		w.page("requirements/"+row.ID+".html", "requirement.html.tmpl", row)
 	}
 	for _, i := range s.Implementations {

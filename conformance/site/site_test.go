@@ -65,7 +65,12 @@ func sampleSite(t *testing.T) *Site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Site{[]Family{thick}, catalog, all}
+	return &Site{Families: []Family{thick}, Requirements: catalog, Implementations: all, Explain: func(id string) *Explanation {
+		if id != "ADD-01" {
+			return nil
+		}
+		return &Explanation{Sections: []Section{{"CNI §2", "https://example.com/spec#add", []string{"ADD adds."}}, {"OPS", "", nil}}, Steps: []string{"an ADD"}}
+	}}
 }
 
 func TestMatrix(t *testing.T) {
@@ -102,7 +107,7 @@ func TestEditions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Site{[]Family{thick}, catalog, all}
+	s := &Site{Families: []Family{thick}, Requirements: catalog, Implementations: all}
 	got := s.matrix().Tables[0]
 	if len(got.Columns) != 2 || got.Columns[1].Name != "1.1.0" || len(got.Rows) != 1 || got.Rows[0].Profile != "socket" ||
 		got.Rows[0].Cells[0].Count != "2/2" || got.Rows[0].Cells[1].Words != "1 fail" {

@@ -5,6 +5,7 @@
 //	release sbom --version v0.3.0 --output thicket.cdx.json DIR
 //	release install --base kind/manifests/base --image thicket=ghcr.io/thicket-cni/thicket@sha256:… --output install.yaml
 //	release pin --image thicket-conformance=…@sha256:… --output job.yaml kind/conformance/job.yaml
+//	release check --version v0.3.0 --arch amd64,arm64 DIR
 //
 // Equal input gives equal output, byte for byte.
 package main
@@ -28,15 +29,22 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("want sbom, install or pin; see --help of each")
+		return errors.New("want sbom, install, pin or check; see --help of each")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	output := flags.String("output", "", "the `file` to write")
 	version := flags.String("version", "", "the release's `version`")
 	base := flags.String("base", "", "the `directory` of the kustomization")
+	arch := flags.String("arch", "", "the release's `architectures`, with commas")
 	image := flags.String("image", "", "the image's name in the manifests, and where it is: `NAME=REPOSITORY@DIGEST`")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
+	}
+	if args[0] == "check" {
+		if flags.NArg() != 1 {
+			return errors.New("check: want the release's directory")
+		}
+		return check(flags.Arg(0), *version, strings.Split(*arch, ","))
 	}
 	content, err := part(args[0], *version, *base, *image, flags.Args())
 	if err != nil {
@@ -75,7 +83,7 @@ func part(name, version, base, image string, args []string) ([]byte, error) {
 		}
 		return pin(args[0], to)
 	}
-	return nil, errors.New("there are sbom, install and pin")
+	return nil, errors.New("there are sbom, install, pin and check")
 }
 
 // pinned is an image by its digest.
