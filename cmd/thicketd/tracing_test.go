@@ -242,17 +242,42 @@ if [ -e "DIR/fail-$CNI_IFNAME" ]; then echo '{"cniVersion":"1.0.0","code":100,"m
 echo '{"cniVersion":"1.0.0"}'
 `
 
+// programs is the directory of what released has built, "" for none.
+var programs string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs != "" {
+		_ = os.RemoveAll(programs)
+	}
+	os.Exit(code)
+}
+
+// released builds daemon and shim as make build does, once, and returns their
+// directory.
+var released = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "thicketd-released-")
+	if err != nil {
+		return "", err
+	}
+	programs = dir
+	build := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/thicketd", "./cmd/thicket-shim")
+	build.Dir, build.Env = filepath.Join("..", ".."), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, nil
+})
+
 func newTracedNode(t *testing.T) *tracedNode {
 	t.Helper()
 	g := NewWithT(t)
 	dir, err := os.MkdirTemp("", "thicketd-trace-") // a socket's path has little room
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	n := &tracedNode{dir: dir, bin: filepath.Join(dir, "bin"), netns: newNamespace(t), log: &lockedBuffer{}}
-	build := exec.Command("go", "build", "-o", n.bin+"/", "./cmd/thicketd", "./cmd/thicket-shim")
-	build.Dir, build.Env = filepath.Join("..", ".."), append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	g.Expect(err).NotTo(HaveOccurred(), string(out))
+	built, err := released()
+	g.Expect(err).NotTo(HaveOccurred())
+	n := &tracedNode{dir: dir, bin: built, netns: newNamespace(t), log: &lockedBuffer{}}
 	for _, d := range []string{"run", "cni", "plugins", "conf", "cluster"} {
 		g.Expect(os.Mkdir(filepath.Join(dir, d), 0o700)).To(Succeed())
 	}
