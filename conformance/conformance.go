@@ -73,6 +73,9 @@ type Settings struct {
 	// Profiles are judged beside the suite's own. A profile says which kind of
 	// target it judges.
 	Profiles []Profile
+	// Delegates, unless nil, takes the place of the thick plugin that the target file
+	// of a runtime names.
+	Delegates Target
 	// Setup reaches the cases of a target whose kind is not the suite's, in
 	// suite.T.
 	Setup any

@@ -18,9 +18,12 @@ import (
 func (o *Options) judgeRuntime(t *Runtime, to *suite.Options) error {
 	settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight, Drivers: map[string]runtime.MakeDriver{"cri": cri.Make}}
 	if path := t.Thick(); path != "" {
-		plugin, err := thick.LoadTarget(path)
-		if err != nil {
-			return err
+		plugin := o.Delegates
+		if plugin == nil {
+			var err error
+			if plugin, err = thick.LoadTarget(path); err != nil {
+				return err
+			}
 		}
 		delegates := thick.Settings{Target: plugin, FakeDelegate: o.FakeDelegate, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
 		settings.Drivers["thick"], settings.Seen = delegating.Make(delegates), delegating.Directories(plugin)

@@ -231,6 +231,13 @@ func (f *mutantsFlags) list(ctx context.Context) ([]mutation.Mutant, error) {
 	if err != nil {
 		return nil, err
 	}
+	catalog, err := conformance.Catalog()
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		all[i].Family = familyOf(&all[i], catalog)
+	}
 	seconds, err := listed(ctx, f.second, "fakes/second")
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/plugin"
 	"github.com/thicket-cni/thicket/conformance/runtime"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/targets"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	thinruntime "github.com/thicket-cni/thicket/fakes/runtime"
@@ -35,8 +36,27 @@ func (f *mutantsFlags) settingsFor(m *mutation.Mutant) (conformance.Settings, er
 		return s, err
 	}
 	t, err := f.targetFor(m)
-	s.Target = t
+	if err != nil || m.Family != familyDelegating {
+		s.Target = t
+		return s, err
+	}
+	s.Delegates, s.NoPreflight = t, true
+	s.Target, err = runtime.Override{Name: t.Name(), Thick: t.Name()}.Parse(targets.ThicketRuntime, t.Name())
 	return s, err
+}
+
+// familyDelegating is the family of mutants of the product that are judged as the
+// runtime of their delegates.
+const familyDelegating = "delegating"
+
+// familyOf is the family of a mutant of the product.
+func familyOf(m *mutation.Mutant, catalog *suite.Catalog) string {
+	for _, id := range m.Cases {
+		if c, known := catalog.Find(id); known && c.Profile == runtime.Name {
+			return familyDelegating
+		}
+	}
+	return ""
 }
 
 // thinTargets are the target files of the CNI plugin's roles.

@@ -104,6 +104,9 @@ func Parse(data []byte, source string) (*Target, error) { return Override{}.Pars
 type Override struct {
 	// Name is the target's, Adapter its program.
 	Name, Adapter string
+	// Thick is the target file of a thick plugin. The command that tells the version
+	// of the file's own goes with that one.
+	Thick string
 }
 
 // Parse is the function Parse with the override.
@@ -115,6 +118,9 @@ func (o Override) Parse(data []byte, source string) (*Target, error) {
 	t.file.Name, t.file.Runtime.Adapter = cmp.Or(o.Name, t.file.Name), cmp.Or(o.Adapter, t.file.Runtime.Adapter)
 	if err := target.Expand(&t.file, data); err != nil {
 		return nil, fmt.Errorf("target %s: %w", source, err)
+	}
+	if o.Thick != "" {
+		t.file.Runtime.Thick, t.file.Version = o.Thick, nil
 	}
 	for _, step := range []func() error{t.validate, t.validateTexts, t.resolve} {
 		if err := step(); err != nil {

@@ -32,6 +32,12 @@ var InitThick []byte
 //go:embed init-runtime.yaml
 var InitRuntime []byte
 
+// ThicketRuntime is the target file of Thicket's daemon as the runtime of its
+// delegates.
+//
+//go:embed runtimes/thicket.yaml
+var ThicketRuntime []byte
+
 // ThinRuntime is the target file of the suite's own small runtime (fakes/runtime).
 //
 //go:embed runtimes/thin.yaml

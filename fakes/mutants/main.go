@@ -17,6 +17,7 @@ import (
 	"github.com/thicket-cni/thicket/fakes/mutants/add"
 	"github.com/thicket-cni/thicket/fakes/mutants/check"
 	"github.com/thicket-cni/thicket/fakes/mutants/del"
+	"github.com/thicket-cni/thicket/fakes/mutants/delegating"
 	"github.com/thicket-cni/thicket/fakes/mutants/endpoint"
 	"github.com/thicket-cni/thicket/fakes/mutants/hotplug"
 	"github.com/thicket-cni/thicket/fakes/mutants/lifecycle"
@@ -84,7 +85,7 @@ func main() {
 func registered() []mutant.Mutant {
 	return slices.Concat(
 		socket.Mutants(), ready.Mutants(), endpoint.Mutants(), shim.Mutants(), add.Mutants(), del.Mutants(),
-		check.Mutants(), lifecycle.Mutants(), hotplug.Mutants(), multinet.Mutants(), resilience.Mutants(), security.Mutants())
+		check.Mutants(), lifecycle.Mutants(), hotplug.Mutants(), multinet.Mutants(), resilience.Mutants(), security.Mutants(), delegating.Mutants())
 }
 
 func run(set mutant.Set, args []string, stdout, stderr io.Writer) error {
