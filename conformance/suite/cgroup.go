@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 const cgroupRoot = "/sys/fs/cgroup"
@@ -44,11 +45,28 @@ func removeContainers(workDir string) error {
 		}
 	}
 	for _, path := range slices.Backward(found) {
-		if err := syscall.Rmdir(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := rmdir(path); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
+}
+
+// emptyWithin is how long a cgroup may take to be empty whose processes were
+// killed: the kernel says nothing when the last one has left it.
+const emptyWithin = 10 * time.Second
+
+// rmdir removes a cgroup, if it is there, when what was killed in it has ended.
+func rmdir(path string) error {
+	for deadline := time.Now().Add(emptyWithin); ; time.Sleep(10 * time.Millisecond) {
+		err := syscall.Rmdir(path)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !errors.Is(err, syscall.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // Cgroup is a memory cgroup of a case's own, of version 1 or 2.
@@ -168,7 +186,7 @@ func removeCgroup(workDir string) error {
 		parents = append(parents, parent)
 	}
 	for _, parent := range parents {
-		if err := syscall.Rmdir(filepath.Join(parent, cgroupName(workDir))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := rmdir(filepath.Join(parent, cgroupName(workDir))); err != nil {
 			return err
 		}
 	}

@@ -97,6 +97,9 @@ func TestASweepIsAlone(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if len(s.busy) != 0 {
 			t.Errorf("left: %v", s.busy)
 		}
