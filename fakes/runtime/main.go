@@ -82,7 +82,7 @@ func (c *call) parse(arguments []string) error {
 	} {
 		flags.StringVar(to, name, "", "")
 	}
-	flags.DurationVar(&c.limit, "plugin-timeout", 5*time.Second, "")
+	flags.DurationVar(&c.limit, "plugin-timeout", 10*time.Second, "")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}

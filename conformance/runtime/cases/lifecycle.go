@@ -19,7 +19,7 @@ import (
 var lifecycleCases = []runtime.Case{
 	{ID: "RT-11", Level: spec.Must, Source: "CNI §3, containerd#5768, containerd#12130, cni#797", Body: deletedAfterFailure, Needs: []spec.Feature{runtime.FeatureLifecycle},
 		Title: "A failed ADD is followed by DEL of the whole list"},
-	{ID: "RT-12", Level: spec.Must, Source: "CNI §3, containerd#12923, podman#3759", Body: deletedAfterDeath, Needs: []spec.Feature{runtime.FeatureLifecycle, runtime.FeatureKill},
+	{ID: "RT-12", Level: spec.Must, Source: "CNI §3, containerd#12923, podman#3759", Body: deletedAfterDeath, Needs: []spec.Feature{runtime.FeatureLifecycle, runtime.FeatureKill}, Timeout: 2 * time.Minute,
 		Title: "DEL comes although the runtime was killed during or after ADD, or the node rebooted"},
 }
 
