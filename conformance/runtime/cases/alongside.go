@@ -27,7 +27,7 @@ var alongsideCases = []runtime.Case{
 const patience = 500 * time.Millisecond
 
 func oneAtATime(ctx context.Context, e *runtime.Env) {
-	slow := script.FakeStep{Delay: "50ms"}
+	slow := script.FakeStep{Delay: "250ms"} // longer than a busy machine takes to start the next one
 	for _, p := range forward {
 		e.Script(p, script.Fake{Add: slow, Del: slow})
 	}
