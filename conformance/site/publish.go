@@ -14,7 +14,8 @@ import (
 
 // Publish writes a report, abridged, to where Load looks for it below a directory,
 // and returns the file's path. An empty name is the report's project or target; an
-// empty version is all that the report says of it.
+// empty version is all that the report says of it. Where the report says none, the
+// version is written into it.
 func Publish(r *report.Report, dir, name, version string) (string, error) {
 	if err := r.Publishable(); err != nil {
 		return "", err
@@ -27,10 +28,14 @@ func Publish(r *report.Report, dir, name, version string) (string, error) {
 	if err := CheckName(version); err != nil {
 		return "", fmt.Errorf("the implementation's version (--version): %w", err)
 	}
-	if !strings.Contains(r.Version(), version) {
+	short := r.Abridge()
+	if r.Version() == "" {
+		short.Implementation.Version = version
+	}
+	if !strings.Contains(short.Version(), version) {
 		return "", fmt.Errorf("the report is of version %q, and not of %s (--version)", r.Version(), version)
 	}
-	data, err := r.Abridge().JSON()
+	data, err := short.JSON()
 	if err != nil {
 		return "", err
 	}

@@ -147,6 +147,12 @@ func TestPublish(t *testing.T) {
 	if c := r.Cases[0]; c.Output != "" || len(c.Reason) > 1600 || !strings.HasSuffix(c.Reason, "wrong\n…") {
 		t.Errorf("published: %+v", c)
 	}
+	mute := sample("mute", "", 1, report.Passed)
+	mute.Target.Version = ""
+	publish(t, dir, "v7", mute)
+	if r, err := report.ReadReport(filepath.Join(dir, "mute", "v7", "report.json")); err != nil || r.Version() != "v7" {
+		t.Errorf("of an implementation that tells no version: %v, %v", r, err)
+	}
 	part := sample("alpha", "v1", 1, report.Passed)
 	part.Selection = &report.Selection{Only: []string{"SOCK-01"}}
 	ended := sample("alpha", "v1", 1, report.Skipped)
