@@ -70,6 +70,8 @@ type driver struct {
 	mu      sync.Mutex
 	daemon  *thick.Daemon
 	defined map[string]bool
+	// asDefault is the file of the default network; empty for the one of every pod.
+	asDefault string
 }
 
 // Takes implements runtime.Driver: a shim gets what every plugin gets, and GC's
@@ -152,11 +154,17 @@ func (d *driver) GC(ctx context.Context, _ *runtime.Network, valid []*runtime.At
 	})
 }
 
-// Status implements runtime.Driver. It is the default network's, whatever network
-// is asked for, so that no target has the feature; rows ST-* of thick plugins are
-// about it.
-func (d *driver) Status(ctx context.Context, _ *runtime.Network) runtime.Answer {
+// Status implements runtime.Driver. A thick plugin's STATUS is its default
+// network's, so the daemon is started anew with this one as the default network.
+func (d *driver) Status(ctx context.Context, n *runtime.Network) runtime.Answer {
 	ginkgo.GinkgoHelper()
+	if d.asDefault != n.Path() {
+		d.asDefault = n.Path()
+		d.Kill()
+		if err := d.Start(ctx, false); err != nil {
+			return runtime.Answer{Command: "STATUS", Said: err.Error()}
+		}
+	}
 	return d.nobody(ctx, "STATUS", func(map[string]any) {})
 }
 
@@ -236,7 +244,11 @@ func (d *driver) Start(ctx context.Context, rebooted bool) error {
 			return err
 		}
 	}
-	daemon := d.env.Start(ctx, thick.DelegateTimeout(delegateTimeout))
+	options := []thick.StartOption{thick.DelegateTimeout(delegateTimeout)}
+	if d.asDefault != "" {
+		options = append(options, thick.DefaultNetworkIs(d.asDefault))
+	}
+	daemon := d.env.Start(ctx, options...)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.daemon = daemon
