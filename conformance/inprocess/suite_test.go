@@ -80,3 +80,14 @@ func TestKubernetes(t *testing.T) {
 	}
 	conformance.Run(t, c)
 }
+
+// TestDelegating judges the built binaries as the runtime of their delegates.
+func TestDelegating(t *testing.T) {
+	t.Parallel()
+	c := config(nil)
+	var err error
+	if c.Target, err = conformance.Load(filepath.Join(root, "conformance/targets/runtimes/thicket.yaml")); err != nil {
+		t.Fatalf("%v: run make build first", err)
+	}
+	conformance.Run(t, c)
+}
