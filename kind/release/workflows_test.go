@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rhysd/actionlint"
@@ -45,7 +46,7 @@ func TestWorkflowsCanFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrong := append(content, []byte("          targets: in-process\n      - run: echo ${{ github.nobody }}\n")...)
+	wrong := slices.Concat(content, []byte("          targets: in-process\n      - run: echo ${{ github.nobody }}\n"))
 	found, err := linter.Lint("release.yaml", wrong, project)
 	if err != nil || len(found) != 2 {
 		t.Errorf("%v, %v: want two errors, by an input that the action does not have and by a name that nothing has", found, err)
