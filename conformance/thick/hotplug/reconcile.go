@@ -20,7 +20,7 @@ import (
 var reconcileCases = []thick.Case{
 	{
 		ID: "HOT-09", Level: spec.Should, Source: "#585, #459, #512, multus-dynamic-networks-controller#63, #66",
-		Needs: []spec.Feature{thick.FeatureReconcile, thick.FeatureRestart}, Body: annotationFollowed, Slow: 25 * time.Second, Timeout: 240 * time.Second,
+		Needs: []spec.Feature{thick.FeatureReconcile, thick.FeatureRestart}, Body: annotationFollowed, Slow: 90 * time.Second, Timeout: 600 * time.Second,
 		Title: "A network that is added to, or removed from, the annotation of a running pod is attached or detached; others keep interface and name; a changed element is refused; a daemon that was away catches up",
 	},
 }
@@ -61,7 +61,7 @@ func annotationFollowed(ctx context.Context, e *thick.Env) {
 	d.Stop(ctx)
 	before := p.s.Interfaces()
 	p.edit("blue,green@hot0,red@hot1")
-	e.Start(ctx, thick.Reconciling())
+	d = e.Start(ctx, thick.Reconciling())
 	p.has(ctx, "eth0", "blue", "green as hot0", "red as hot1", "requested as hot9")
 	p.kept(before, "hot0", "hot9")
 
@@ -72,6 +72,10 @@ func annotationFollowed(ctx context.Context, e *thick.Env) {
 	Expect(other.Interfaces()).To(Equal(untouched), "the interfaces of another pod")
 	e.MustOK(e.Del(ctx, p.s))
 	Expect(e.Leftovers(p.s)).To(BeEmpty(), "after the sandbox's DEL")
+	if e.Supports(thick.FeatureKill) && e.Settings.PluginDir != "" {
+		d.Stop(ctx)
+		editedAtRandom(ctx, e)
+	}
 }
 
 // comesAndGoes adds networks and takes them out, before and behind others.
