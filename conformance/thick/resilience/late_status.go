@@ -20,7 +20,7 @@ import (
 
 var lateStatusCases = []thick.Case{
 	{
-		ID: "RES-14", Level: spec.Should, Source: "#1346, #920", Body: statusLater, Slow: 20 * time.Second, Timeout: 240 * time.Second,
+		ID: "RES-14", Level: spec.Should, Source: "#1346, #920", Body: statusLater, Slow: 20 * time.Second, Timeout: 480 * time.Second,
 		Needs: []spec.Feature{thick.FeatureKubernetes, thick.FeatureRestart, thick.FeatureKill},
 		Title: "While the API server is away the ADD of a pod that is known succeeds; its network-status is written later, also by the next daemon, and never that of a sandbox that is gone",
 	},
