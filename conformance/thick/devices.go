@@ -55,7 +55,7 @@ func deviceOf(c script.Call) string {
 	var conf struct {
 		DeviceID      string          `json:"deviceID"`
 		PCIBusID      string          `json:"pciBusID"`
-		Capabilities  map[string]bool `json:"capabilities"`
+		Declares      map[string]bool `json:"declares"`
 		RuntimeConfig struct {
 			DeviceID string `json:"deviceID"`
 		} `json:"runtimeConfig"`
@@ -63,11 +63,11 @@ func deviceOf(c script.Call) string {
 	Expect(json.Unmarshal(c.Stdin, &conf)).To(Succeed(), "JSON is expected here: %s", c.Stdin)
 	Expect(conf.PCIBusID).To(Equal(conf.DeviceID), "%s of %s as %s: pciBusID and deviceID", c.Command, c.Network, c.Interface)
 	want := ""
-	if conf.Capabilities["deviceID"] {
+	if conf.Declares["deviceID"] {
 		want = conf.DeviceID
 	}
 	Expect(conf.RuntimeConfig.DeviceID).To(Equal(want), "%s of %s as %s: runtimeConfig.deviceID of a plugin with the capabilities %v",
-		c.Command, c.Network, c.Interface, conf.Capabilities)
+		c.Command, c.Network, c.Interface, conf.Declares)
 	return conf.DeviceID
 }
 

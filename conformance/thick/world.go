@@ -24,7 +24,8 @@ func (e *Env) Plugin(f script.Fake) map[string]any {
 		p["type"] = f.Type
 	}
 	if len(f.Capabilities) > 0 {
-		p["capabilities"] = f.Capabilities
+		// A runtime may keep capabilities to itself (CNI spec, section 3).
+		p["capabilities"], p["declares"] = f.Capabilities, f.Capabilities
 	}
 	p["fake"] = map[string]any{"calls": e.CallsDir, "ADD": f.Add, "DEL": f.Del, "CHECK": f.Check, "GC": f.GC, "STATUS": f.Status}
 	return p
