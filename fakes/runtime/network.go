@@ -164,7 +164,7 @@ func typeOf(plugin object) string {
 
 // validType refuses what is not a file's name (CNI §1).
 func (c *call) validType(name string) error {
-	path := strings.ContainsRune(name, '/') && !c.has(typeAsPath) && !(c.has(absoluteType) && filepath.IsAbs(name))
+	path := strings.ContainsRune(name, '/') && !c.has(typeAsPath) && (!c.has(absoluteType) || !filepath.IsAbs(name))
 	if path || name == "" || name == "." || name == ".." {
 		return fmt.Errorf("the plugin's type %q is not valid", name)
 	}

@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// judge has the program that make puts at a path judged as a runtime.
-func judge(t *testing.T, make func(path string) error, ids ...string) (*report.Report, error) {
+// judge has the program that place puts at a path judged as a runtime.
+func judge(t *testing.T, place func(path string) error, ids ...string) (*report.Report, error) {
 	t.Helper()
 	if os.Geteuid() != 0 && !suite.IsChild() {
 		t.Skip("namespaces need root")
@@ -37,7 +37,7 @@ func judge(t *testing.T, make func(path string) error, ids ...string) (*report.R
 	if !suite.IsChild() {
 		dir = t.TempDir()
 		path = filepath.Join(dir, thin.Name)
-		if err := make(path); err != nil {
+		if err := place(path); err != nil {
 			t.Fatal(err)
 		}
 	}
