@@ -19,7 +19,7 @@ import (
 type Attachment struct {
 	// Sandbox is the container, with its id and network namespace.
 	*node.Sandbox
-	// IfName is CNI_IFNAME, Args is CNI_ARGS.
+	// IfName is CNI_IFNAME. Args are more CNI_ARGS than the target file's.
 	IfName, Args string
 	// Config is the network configuration, without a previous result.
 	Config map[string]any
@@ -30,6 +30,8 @@ type Attachment struct {
 	Result *Result
 
 	env *Env
+	// args are the target file's CNI_ARGS, rendered.
+	args string
 }
 
 // Attach makes a container with a network namespace, to be attached to the
@@ -45,6 +47,7 @@ func (e *Env) AttachTo(s *node.Sandbox, ifName string, variants ...string) *Atta
 	ginkgo.GinkgoHelper()
 	a := &Attachment{Sandbox: s, IfName: ifName, env: e}
 	values := e.values()
+	values.ContainerID = s.ID
 	if e.prepares(prepareDevice) {
 		values.Device = e.device()
 	}
@@ -59,6 +62,8 @@ func (e *Env) AttachTo(s *node.Sandbox, ifName string, variants ...string) *Atta
 	Expect(err).NotTo(HaveOccurred(), "the network configuration")
 	delete(config, "prevResult")
 	a.Config = config
+	a.args, err = render("plugin.args", e.Target.file.Plugin.Args, values)
+	Expect(err).NotTo(HaveOccurred())
 	return a
 }
 
@@ -112,8 +117,8 @@ func (a *Attachment) Request(command string, options ...Option) Request {
 	c := &call{vars: map[string]string{
 		"CNI_COMMAND": command, "CNI_CONTAINERID": a.ID, "CNI_NETNS": a.Netns, "CNI_IFNAME": a.IfName, "CNI_PATH": a.env.CNIPath(),
 	}, config: maps.Clone(a.Config)}
-	if a.Args != "" {
-		c.vars["CNI_ARGS"] = a.Args
+	if args := strings.Trim(a.args+";"+a.Args, ";"); args != "" {
+		c.vars["CNI_ARGS"] = args
 	}
 	switch {
 	case command == "ADD" && a.Base != nil:

@@ -62,6 +62,7 @@ func (d *Draft) File(dir string) (text []byte, open []string, err error) {
 	if d.Role == RoleChained || d.Role == RoleMeta {
 		fmt.Fprintf(&b, "  base: %s\n", baseVeth)
 	}
+	b.WriteString("  # args: IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod-{{.ContainerID}}   # CNI_ARGS, where it asks for its pod\n")
 	fmt.Fprintf(&b, "  config: |\n    %s\n", strings.ReplaceAll(strings.TrimSpace(config), "\n", "\n    "))
 	b.WriteString("\n# host: {prepare: [veth-master], needs: [nft]}   # an interface for {{.Master}}; commands that the plugin executes\n")
 	b.WriteString("# shared: [\"link br{{.ID}}\"]                     # what may stay after the last DEL, as the report prints it\n")

@@ -65,6 +65,7 @@ features: [check]
 		{"  path: mine", "  path: text", "text is not executable"},
 		{"  path: mine", "  path: .", "is a directory, not an executable"},
 		{"{{.Name}}", "{{.Network}}", "can't evaluate field Network"},
+		{"  path: mine", "  path: mine\n  args: K8S_POD_NAME={{.Pod}}", "can't evaluate field Pod"},
 		{`"type":"mine"}`, `"type":"mine"`, "does not render to a JSON object"},
 		{`,"type":"mine"`, ``, "its key type is missing"},
 		{"{{.CNIVersion}}", "1.0.0", `write "cniVersion": "{{.CNIVersion}}"`},

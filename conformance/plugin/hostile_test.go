@@ -33,10 +33,13 @@ esac
 // case PLUG-12 that fails, or of the target that is not set up.
 var hostile = []struct {
 	name, script string
-	failed       string
-	notSetUp     string
+	// args is the target file's plugin.args.
+	args     string
+	failed   string
+	notSetUp string
 }{
 	{name: "well-behaved"},
+	{name: "asks-for-its-pod", args: "IgnoreUnknown=1;K8S_POD_NAME=pod-{{.ContainerID}}", script: `[ "$CNI_ARGS" = "IgnoreUnknown=1;K8S_POD_NAME=pod-$CNI_CONTAINERID" ] || exit 1`},
 	{name: "forks-a-daemon", script: "setsid sleep 86399 >/dev/null 2>&1 &", failed: "sleep 86399"},
 	{name: "hangs", script: "sleep 86398", notSetUp: "it may take"},
 	{name: "prints-without-end", script: "yes hostile", notSetUp: "it printed more than"},
@@ -59,7 +62,7 @@ func TestHostilePlugins(t *testing.T) {
 			if suite.IsChild() {
 				dir = os.Getenv("THICKET_TEST_DIR")
 			}
-			target := hostileTarget(t, dir, fmt.Sprintf(behaved, h.script))
+			target := hostileTarget(t, dir, fmt.Sprintf(behaved, h.script), h.args)
 			settings := plugin.Settings{Target: target}
 			if suite.IsChild() {
 				suite.RunChild(suite.Child{Settings: suite.Settings{Subject: target, Setup: settings, Tasks: settings.Tasks()}, Catalog: catalog(t)})
@@ -108,7 +111,7 @@ func catalog(t *testing.T) *suite.Catalog {
 	return c
 }
 
-func hostileTarget(t *testing.T, dir, script string) *plugin.Target {
+func hostileTarget(t *testing.T, dir, script, args string) *plugin.Target {
 	t.Helper()
 	path := filepath.Join(dir, "plugin", "hostile")
 	if !suite.IsChild() {
@@ -127,6 +130,7 @@ root: `+dir+`
 plugin:
   role: interface
   path: plugin/hostile
+  args: '`+args+`'
   config: '{"cniVersion":"{{.CNIVersion}}","name":"{{.Name}}","type":"hostile"}'
 `), "hostile.yaml")
 	if err != nil {

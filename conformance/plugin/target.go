@@ -128,6 +128,8 @@ type Values struct {
 	// Device is an interface that nobody uses, another for each attachment, when
 	// host.prepare has device.
 	Device string
+	// ContainerID is CNI_CONTAINERID, "" for a command of no container.
+	ContainerID string
 	// StateDir is a directory for what the plugin keeps.
 	StateDir string
 	// Dir is the case's own directory.

@@ -64,6 +64,10 @@ type Keys struct {
 	Search []string `yaml:"search"`
 	// Config is the network configuration.
 	Config string `yaml:"config" jsonschema:"required"`
+	// Args are CNI_ARGS of every command of a container. An orchestrator's plugin
+	// learns there which pod it is asked for, such as
+	// IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod-{{.ContainerID}}.
+	Args string `yaml:"args"`
 	// Variants are keys to merge into the configuration, by the variant's name.
 	Variants map[string]map[string]any `yaml:"variants"`
 	// Base is what the suite makes before a chained plugin's ADD: veth.
@@ -196,7 +200,7 @@ func featureNames() []string {
 // case runs.
 func (t *Target) validateTexts() error {
 	v := Values{CNIVersion: "9.8.7", Name: "net", ID: "0a1b2c", IPAM: `{"type":"ipam"}`, Subnet: "10.1.2.0/24", Master: "m0", Device: "d0",
-		StateDir: "/state", Dir: "/dir", PrevResult: `{"cniVersion":"1.0.0"}`}
+		StateDir: "/state", Dir: "/dir", ContainerID: "c0ffee", PrevResult: `{"cniVersion":"1.0.0"}`}
 	config, err := t.Config(v)
 	if err != nil {
 		return err
@@ -214,7 +218,7 @@ func (t *Target) validateTexts() error {
 			return err
 		}
 	}
-	texts := map[string][]string{"shared": t.file.Shared, "daemon.command": t.file.Daemon.Command, "daemon.ready": {t.file.Daemon.Ready}}
+	texts := map[string][]string{"plugin.args": {t.file.Plugin.Args}, "shared": t.file.Shared, "daemon.command": t.file.Daemon.Command, "daemon.ready": {t.file.Daemon.Ready}}
 	for i, command := range t.file.Unready {
 		if len(command) == 0 {
 			return fmt.Errorf("unready[%d] is empty", i)

@@ -44,7 +44,8 @@ func statusSays(ctx context.Context, e *plugin.Env) {
 	}
 }
 
-// addLimit is how long an ADD may take that cannot be served.
+// addLimit is how long an ADD may take that cannot be served. STATUS gets as long:
+// it may wait for a daemon as ADD does.
 const addLimit = 60 * time.Second
 
 func somethingAway(ctx context.Context, e *plugin.Env) {
@@ -87,7 +88,9 @@ func expectAway(ctx context.Context, e *plugin.Env, what string) {
 	if !hasStatus(e) {
 		return
 	}
-	answer := e.Status(ctx)
+	status := e.Command("STATUS", e.Config())
+	status.Limit = addLimit
+	answer := e.Execute(ctx, status)
 	e.MustFail(answer, "STATUS with its "+what+" away")
 	said := answer.Error()
 	Expect(said).NotTo(BeNil(), "the error of STATUS with its %s away: %s", what, answer.String())
