@@ -66,12 +66,12 @@ func (w *watcher) close() {
 	close(w.stop)
 	w.done.Wait()
 	if w.width != nil {
-		_, _ = io.WriteString(w.out, clear)
+		_, _ = io.WriteString(w.out, erase)
 	}
 }
 
-// clear takes the line away.
-const clear = "\r\x1b[K"
+// erase takes the line away.
+const erase = "\r\x1b[K"
 
 // ended shows that a case has ended.
 func (w *watcher) ended(done, of int, r report.CaseResult) {
@@ -82,7 +82,7 @@ func (w *watcher) ended(done, of int, r report.CaseResult) {
 		return
 	}
 	if r.State == report.Failed || r.State == report.Waived {
-		fmt.Fprintf(w.out, "%s%-7s  %-8s %5.1f s  %s\n", clear, r.State, r.ID, r.Seconds, r.Title)
+		fmt.Fprintf(w.out, "%s%-7s  %-8s %5.1f s  %s\n", erase, r.State, r.ID, r.Seconds, r.Title)
 	}
 }
 
@@ -97,7 +97,7 @@ func (w *watcher) moved(l suite.Live) {
 // draw draws the line, where there is one.
 func (w *watcher) draw() {
 	if w.width != nil && w.live.Of > 0 {
-		_, _ = io.WriteString(w.out, clear+line(w.live, time.Since(w.at), w.width()))
+		_, _ = io.WriteString(w.out, erase+line(w.live, time.Since(w.at), w.width()))
 	}
 }
 

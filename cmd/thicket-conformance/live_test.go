@@ -53,7 +53,7 @@ func TestLiveLine(t *testing.T) {
 	w.moved(suite.Live{Done: 1, Of: 2, Failed: 1})
 	w.ended(2, 2, report.CaseResult{ID: "SOCK-05", State: report.Passed})
 	w.close()
-	want := clear + "0/2 done, 0 failed: SOCK-04" + clear + "failed   SOCK-04    1.0 s  At no instant\n" + clear + "1/2 done, 1 failed" + clear
+	want := erase + "0/2 done, 0 failed: SOCK-04" + erase + "failed   SOCK-04    1.0 s  At no instant\n" + erase + "1/2 done, 1 failed" + erase
 	if out.String() != want {
 		t.Errorf("%q\nwant\n%q", out.String(), want)
 	}

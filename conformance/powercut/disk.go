@@ -35,10 +35,7 @@ func Mount(at, backing string) (*Disk, error) {
 	}
 	d := &Disk{}
 	loopback := &fs.LoopbackRoot{Path: backing, Dev: stat.Dev}
-	loopback.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &node{LoopbackNode: fs.LoopbackNode{RootData: data}, disk: d}
-	}
-	root := loopback.NewNode(loopback, nil, "", &stat)
+	root := &node{LoopbackNode: &fs.LoopbackNode{RootData: loopback}, disk: d}
 	loopback.RootNode = root
 	second := time.Second
 	server, err := fs.Mount(at, root, &fs.Options{

@@ -15,8 +15,16 @@ import (
 // node is a file or a directory of a Disk. Each of its methods does what was
 // asked for in the directory behind, and records what has changed.
 type node struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	disk *Disk
+}
+
+// WrapChild implements fs.NodeWrapChilder.
+func (n *node) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	if loopback, ok := child.(*fs.LoopbackNode); ok {
+		return &node{LoopbackNode: loopback, disk: n.disk}
+	}
+	return child
 }
 
 var (
@@ -32,6 +40,7 @@ var (
 	_ fs.NodeWriter    = (*node)(nil)
 	_ fs.NodeFsyncer   = (*node)(nil)
 
+	_ fs.NodeWrapChilder    = (*node)(nil)
 	_ fs.NodeOpendirHandler = (*node)(nil)
 	_ fs.FileFsyncdirer     = (*directory)(nil)
 
@@ -103,7 +112,7 @@ func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
 func (n *node) Setattr(ctx context.Context, handle fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	errno := n.LoopbackNode.Setattr(ctx, handle, in, out)
 	if size, ok := in.GetSize(); ok && errno == fs.OK {
-		n.disk.record(&Change{kind: truncate, path: n.where(""), file: number(&n.Inode), offset: int64(size)}) //nolint:gosec // a file's length
+		n.disk.record(&Change{kind: truncate, path: n.where(""), file: number(&n.Inode), offset: int64(size)})
 	}
 	return errno
 }

@@ -194,7 +194,7 @@ func (l loss) write(old []byte, c *Change) []byte {
 		first := block - int(c.offset)%block
 		copy(now[c.offset:], c.data[:min(first, len(c.data))])
 		clear(now[min(int(c.offset)+first, len(now)):min(int(c.offset)+len(c.data), len(now))])
-	default:
+	case zeroed, reordered:
 		clear(now[c.offset : int(c.offset)+len(c.data)])
 	}
 	return now
