@@ -27,13 +27,15 @@ func owned(a *ledger.Attachment) bool { return a.Selected != "" && a.Of == "" }
 // element has at most one attachment, and keeps it under whatever interface name
 // it has: places in the annotation mean nothing.
 func differ(elements []network.Element, attachments []ledger.Attachment) difference {
-	m := matching{elements: elements, attachments: attachments, of: map[int]int{}, has: map[int]bool{}}
+	m := matching{elements: elements, attachments: attachments, of: map[int]int{}, has: map[int]bool{}, blocked: map[int]bool{}}
 	named := func(e *network.Element) bool { return e.Interface != "" }
 	unnamed := func(e *network.Element) bool { return e.Interface == "" }
 	m.pair(named, func(e *network.Element, a *ledger.Attachment) bool { return e.Interface == a.Interface })
 	m.pair(unnamed, func(e *network.Element, a *ledger.Attachment) bool { return e.Digest == a.Selected })
 	m.pair(unnamed, func(_ *network.Element, a *ledger.Attachment) bool { return a.Selected == "" })
 	m.pair(unnamed, func(*network.Element, *ledger.Attachment) bool { return true })
+
+	m.block()
 
 	var d difference
 	for at := range attachments {
@@ -49,7 +51,7 @@ func differ(elements []network.Element, attachments []ledger.Attachment) differe
 	for n := range elements {
 		if why := m.judge(n, d.detach); why != "" {
 			d.refused = append(d.refused, why)
-		} else if _, matched := m.of[n]; !matched && m.free(n) {
+		} else if _, matched := m.of[n]; !matched && !m.blocked[n] && m.free(n) {
 			d.attach = append(d.attach, n)
 		}
 	}
@@ -63,6 +65,8 @@ type matching struct {
 	// of is the attachment of an element; has tells which have an element.
 	of  map[int]int
 	has map[int]bool
+	// blocked are the elements that wait for a deletion.
+	blocked map[int]bool
 }
 
 // pair gives each element of a kind that has none the first attachment of its
@@ -80,6 +84,27 @@ func (m *matching) pair(kind func(*network.Element) bool, fits func(*network.Ele
 			}
 			m.of[n], m.has[at] = at, true
 			break
+		}
+	}
+}
+
+// block has elements wait for what is left of them: an attachment that could
+// neither be made nor be deleted. Attached under one more name each time, a
+// network whose plugin fails at ADD and at DEL would take every address of its
+// pool, and all that a record can hold.
+func (m *matching) block() {
+	waited := map[int]bool{}
+	for n := range m.elements {
+		if _, matched := m.of[n]; matched {
+			continue
+		}
+		e := &m.elements[n]
+		for at := range m.attachments {
+			a := &m.attachments[at]
+			if a.State != "" && owned(a) && a.Definition == e.Definition && a.Selected == e.Digest && !waited[at] {
+				m.blocked[n], waited[at] = true, true
+				break
+			}
 		}
 	}
 }

@@ -86,7 +86,15 @@ func TestDiffer(t *testing.T) {
 		{"one that was not finished", "a", []string{"a"}, func(all []ledger.Attachment) []ledger.Attachment {
 			all[1].State = ledger.AttachmentDeleting
 			return all
-		}, "[1] [0]", ""},
+		}, "[1] []", ""},
+		{"one that was not finished, and another of the network", "a,a", []string{"a"}, func(all []ledger.Attachment) []ledger.Attachment {
+			all[1].State = ledger.AttachmentDeleting
+			return all
+		}, "[1] [1]", ""},
+		{"one that was not finished, under another name", "a@y", []string{"a@x"}, func(all []ledger.Attachment) []ledger.Attachment {
+			all[1].State = ledger.AttachmentAdding
+			return all
+		}, "[1] []", ""},
 		{"of another ADD", "", []string{"a"}, func(all []ledger.Attachment) []ledger.Attachment {
 			all[1].Of = "eth1"
 			return all

@@ -96,7 +96,13 @@ func (r *reconciling) step(ctx context.Context, containerID string) (more bool, 
 	if err := e.findOwn(rec, rec.Netns); err != nil {
 		return false, err
 	}
+	nameAdopted(rec, r.pod)
 	d := differ(r.elements, rec.Attachments)
+	if len(d.detach) > 0 {
+		if d, err = r.confirm(ctx, rec); err != nil {
+			return false, err
+		}
+	}
 	for _, why := range d.refused {
 		e.refuse(r.pod, r.tell, why)
 	}
@@ -109,6 +115,30 @@ func (r *reconciling) step(ctx context.Context, containerID string) (more bool, 
 		return true, r.detach(ctx, rec, d.detach[next])
 	}
 	return true, r.attach(ctx, rec, d.attach[next-len(d.detach)])
+}
+
+// confirm compares with the annotation as it is now, before anything is detached:
+// what is remembered of a pod may be older than what was attached, as an API
+// server of several may be behind the one that a former daemon heard (RES-09). A
+// pod that cannot be asked for loses nothing.
+func (r *reconciling) confirm(ctx context.Context, rec *ledger.Record) (difference, error) {
+	live, ok := r.engine.cluster.(cluster.LiveCluster)
+	if !ok {
+		return differ(r.elements, rec.Attachments), nil
+	}
+	pod, err := live.LivePod(ctx, r.pod.Namespace, r.pod.Name)
+	if errors.Is(err, cluster.ErrNotFound) || err == nil && (pod.Terminating() || !pod.HasUID(rec.Pod.UID)) {
+		return difference{}, nil
+	}
+	if err != nil {
+		return difference{}, fmt.Errorf("pod %s/%s, whose annotation some networks are not in any more: %w", r.pod.Namespace, r.pod.Name, err)
+	}
+	elements, err := r.engine.planner.Elements(pod)
+	if err != nil {
+		return difference{}, nil //nolint:nilerr // it is refused when the change is heard of
+	}
+	r.pod, r.elements = pod, elements
+	return differ(elements, rec.Attachments), nil
 }
 
 func (r *reconciling) detach(ctx context.Context, rec *ledger.Record, at int) error {
@@ -161,6 +191,9 @@ func has(rec *ledger.Record) network.Sandbox {
 	for i := range rec.Attachments {
 		a := &rec.Attachments[i]
 		s.Bytes += len(a.Config)
+		if owned(a) {
+			s.Selected++
+		}
 		if id, ok := a.CapabilityArgs["deviceID"].(string); ok && a.Resource != "" {
 			s.Devices[a.Resource] = append(s.Devices[a.Resource], id)
 		}

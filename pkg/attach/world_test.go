@@ -222,6 +222,8 @@ type strictNode struct {
 	// has the second one fail then.
 	prints []byte
 	fails  bool
+	// stuck is a network whose plugin fails at ADD, with its work done, and at DEL.
+	stuck string
 	*version.PluginDecoder
 }
 
@@ -263,6 +265,8 @@ func (n *strictNode) ExecPlugin(_ context.Context, path string, stdin []byte, en
 			return nil, err
 		}
 		switch {
+		case conf.Name == n.stuck:
+			return nil, syscall.EIO
 		case conf.Name != "odd":
 		case path == "/a":
 			return n.prints, nil
@@ -273,6 +277,9 @@ func (n *strictNode) ExecPlugin(_ context.Context, path string, stdin []byte, en
 		}
 		return fmt.Appendf(nil, `{"cniVersion":%q}`, conf.CNIVersion), nil
 	case "DEL":
+		if conf.Name == n.stuck {
+			return nil, syscall.EIO
+		}
 		delete(n.links, link)
 		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
 			return nil, err

@@ -59,6 +59,8 @@ func (p *Planner) Elements(pod *cluster.Pod) ([]Element, error) {
 
 // Sandbox is what a sandbox has already.
 type Sandbox struct {
+	// Selected is how many networks it has because its pod selects them, or did.
+	Selected int
 	// Bytes is the size of its networks' configurations.
 	Bytes int
 	// Devices are the ids of those that its networks have, by resource.
@@ -68,6 +70,10 @@ type Sandbox struct {
 // Join returns the delegate that attaches a running pod to one more of the
 // networks that it selects. Errors are those of Plan.
 func (p *Planner) Join(ctx context.Context, pod *cluster.Pod, e *Element, ifName string, has Sandbox) (*Delegate, error) {
+	// What could not be deleted counts: an annotation may be edited all the time.
+	if err := p.options.Limits.selections(has.Selected + 1); err != nil {
+		return nil, prefixed("network "+e.Definition, err)
+	}
 	s, err := p.selected(ctx, pod, e.selection, p.options.GlobalNamespaces)
 	if err != nil {
 		return nil, err
