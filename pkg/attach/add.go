@@ -151,9 +151,6 @@ func (e *Engine) plan(ctx context.Context, r *Request) (*ledger.Record, *cluster
 		e.planFailed(pod, err)
 		return nil, nil, cniError(err, fmt.Sprintf("networks of pod %s/%s", pod.Namespace, pod.Name))
 	}
-	seen := *pod
-	seen.Annotations = nil
-	e.planned.Store(podKey(rec.Pod), &seen)
 	return rec, pod, nil
 }
 
@@ -247,6 +244,7 @@ func notRecorded(what string, err error) error {
 // nobody would ever ask for its sandbox again (ADD-14).
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
+	e.planned.Store(podKey(rec.Pod), pod.Stamp())
 	saved := background.Start(e.log, "recording the attachments", func() error { return e.saveStep(ctx, rec) })
 	late := false
 	published := background.Try(e.log, "publishing the network status", func() (err error) {

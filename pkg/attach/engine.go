@@ -75,7 +75,10 @@ type Engine struct {
 	// noted is done when that is known of the sandboxes of earlier daemons.
 	published sync.Map
 	noted     sync.Once
-	// planned are the pods, without their annotations, as they were planned for.
+	// due are the sandboxes whose status an earlier daemon could not publish.
+	due []string
+	// planned is how old the pods were that ADD attached: the stamps of those
+	// in published.
 	planned   sync.Map
 	publisher *publisher
 	// deleted are the containers that were deleted last, asked the pods that the

@@ -115,6 +115,7 @@ func (e *Engine) attachFurther(ctx context.Context, rec *ledger.Record, pod *clu
 	for i := first; i < len(rec.Attachments); i++ {
 		rec.Attachments[i].State = ""
 	}
+	e.planned.Store(podKey(rec.Pod), pod.Stamp())
 	late, err := e.publish(ctx, rec, pod)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func newPublisher(c cluster.Cluster, wait time.Duration, settle func(context.Con
 // publisher's time: late means that it goes on. The error is the cluster's where
 // trying again would not help, or that of ctx.
 func (p *publisher) publish(ctx context.Context, this *publication) (late bool, err error) {
-	if !p.begin(context.WithoutCancel(ctx), this) {
+	if !p.begin(context.WithoutCancel(ctx), this, func() bool { return true }) {
 		return true, nil
 	}
 	patience := time.NewTimer(p.wait)
@@ -90,19 +90,20 @@ func (p *publisher) publish(ctx context.Context, this *publication) (late bool, 
 	}
 }
 
-// later publishes what no request waits for.
-func (p *publisher) later(this *publication) {
+// later publishes what no request waits for, as long as it is still wanted.
+func (p *publisher) later(this *publication, wanted func() bool) {
 	this.late = true
-	p.begin(context.Background(), this)
+	p.begin(context.Background(), this, wanted)
 }
 
-// begin is false when the daemon is on its way out.
-func (p *publisher) begin(ctx context.Context, this *publication) bool {
+// begin is false when the daemon is on its way out, or the publication is not
+// wanted when it would take another's place.
+func (p *publisher) begin(ctx context.Context, this *publication, wanted func() bool) bool {
 	ctx, this.stop = context.WithCancel(ctx)
 	this.outcome, this.ended = make(chan error, 1), make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || !wanted() {
 		this.stop()
 		return false
 	}

@@ -59,8 +59,8 @@ func (e *Engine) publish(ctx context.Context, rec *ledger.Record, pod *cluster.P
 // has succeeded: a failure is logged and no more (DEL-09). Another sandbox of
 // the pod, which came since, keeps its own status.
 func (e *Engine) republish(ctx context.Context, rec *ledger.Record) {
-	if by, known := e.published.Load(podKey(rec.Pod)); known && by != rec.ContainerID {
-		return
+	if by, known := e.published.Load(podKey(rec.Pod)); known && by != rec.ContainerID || rec.Pod.Name == "" {
+		return // or nobody knows whose status it is: Multus need not have recorded the pod
 	}
 	late, err := e.publish(ctx, rec, podOfRecord(rec))
 	if err != nil {
@@ -101,19 +101,35 @@ func (e *Engine) notePublished() {
 	}
 	for pod, rec := range newest {
 		if _, faster := e.published.LoadOrStore(pod, rec.ContainerID); !faster && rec.StatusDue {
-			e.publishDue(rec.ContainerID)
+			e.due = append(e.due, rec.ContainerID)
 		}
 	}
 }
 
-// publishDue publishes what an earlier daemon recorded as due.
-func (e *Engine) publishDue(containerID string) {
-	rec, err := e.load(containerID, "")
+// publishDue publishes what an earlier daemon recorded as due. Requests are
+// served meanwhile: what is recorded may not be so any more, and the pod may have
+// another sandbox (RES-14).
+func (e *Engine) publishDue(ctx context.Context, containerID string) {
+	release, err := e.locks.acquire(ctx, containerID)
 	if err != nil {
+		return // the daemon stops; the next one publishes it
+	}
+	defer release()
+	ctx, done := e.turns.with(ctx)
+	defer done()
+	if e.takeTurn(ctx, containerID) != nil {
+		return
+	}
+	rec, err := e.load(containerID, "")
+	if err != nil || !rec.StatusDue || rec.State != ledger.StateAdded {
 		return
 	}
 	if status, err := networkStatus(rec); err == nil {
-		e.publisher.later(&publication{containerID: containerID, pod: podOfRecord(rec), status: status})
+		this := &publication{containerID: containerID, pod: podOfRecord(rec), status: status}
+		e.publisher.later(this, func() bool {
+			by, _ := e.published.Load(this.key())
+			return by == containerID
+		})
 	}
 }
 
@@ -121,6 +137,9 @@ func (e *Engine) publishDue(containerID string) {
 // being published when ctx ends.
 func (e *Engine) KeepPublishing(ctx context.Context) {
 	e.noted.Do(e.notePublished)
+	for _, id := range e.due {
+		e.publisher.all.Start("publishing a network status that is due", func() { e.publishDue(ctx, id) })
+	}
 	<-ctx.Done()
 	e.publisher.shutdown()
 }
@@ -151,9 +170,7 @@ func (e *Engine) settle(ctx context.Context, p *publication) {
 // where pods come from (DEL-09), so nothing is waited for.
 func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 	e.publisher.cancel(podKey(rec.Pod), rec.ContainerID)
-	by, known := e.published.LoadAndDelete(podKey(rec.Pod))
-	if known && by != rec.ContainerID {
-		e.published.Store(podKey(rec.Pod), by)
+	if _, known := e.published.Load(podKey(rec.Pod)); known && !e.published.CompareAndDelete(podKey(rec.Pod), rec.ContainerID) {
 		return
 	}
 	e.planned.Delete(podKey(rec.Pod))

@@ -97,6 +97,10 @@ func (p *Pod) Terminating() bool { return p.terminating }
 // OlderThan reports whether this is what a pod was before another look at it.
 func (p *Pod) OlderThan(other *Pod) bool { return p.version != 0 && p.version < other.version }
 
+// Stamp returns what OlderThan needs of a pod to compare it with later. The pod
+// itself has texts of any size that its author wrote.
+func (p *Pod) Stamp() *Pod { return &Pod{version: p.version} }
+
 // ChangedPods implements Follower.
 func (k *Kubernetes) ChangedPods(ctx context.Context) []PodChange {
 	k.pods.changes.open(k.pods.names)
