@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
@@ -26,6 +27,10 @@ const (
 	podRetryMax = 5 * time.Minute
 )
 
+// podShare is how many of the workers one namespace has at most: pods whose
+// plugins hang do not keep those of others waiting (SEC-11).
+const podShare = podWorkers / 2
+
 // podTurn is how many networks of a pod are attached and detached before the
 // others have their turn.
 const podTurn = 16
@@ -40,11 +45,34 @@ type follower struct {
 	daemon *Daemon
 	queue  workqueue.TypedRateLimitingInterface[podName]
 	strays strays
+
+	mu sync.Mutex
+	// busy is how many pods of a namespace are being looked at.
+	busy map[string]int
 }
 
 func newFollower(d *Daemon) *follower {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[podName](podRetryMin, podRetryMax)
-	return &follower{daemon: d, queue: workqueue.NewTypedRateLimitingQueue(limiter), strays: newStrays(d)}
+	return &follower{daemon: d, queue: workqueue.NewTypedRateLimitingQueue(limiter), strays: newStrays(d), busy: map[string]int{}}
+}
+
+// enter begins to look at a pod of a namespace, unless it has its share.
+func (f *follower) enter(namespace string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.busy[namespace] >= podShare {
+		return false
+	}
+	f.busy[namespace]++
+	return true
+}
+
+func (f *follower) leave(namespace string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.busy[namespace]--; f.busy[namespace] == 0 {
+		delete(f.busy, namespace)
+	}
 }
 
 // run follows pods from when everything is known until ctx ends.
@@ -102,6 +130,11 @@ func (f *follower) work(ctx context.Context, from cluster.Follower) {
 			if ctx.Err() != nil {
 				return
 			}
+			if !f.enter(pod.namespace) {
+				f.look(pod)
+				return
+			}
+			defer f.leave(pod.namespace)
 			if again := f.strays.judge(pod, from); again > 0 {
 				f.queue.AddAfter(pod, again)
 			}

@@ -43,8 +43,7 @@ func newStrays(d *Daemon) strays {
 // to look again at one that has not; 0 for never.
 func (s *strays) judge(pod podName, from cluster.Follower) (again time.Duration) {
 	known, ok := from.KnownPod(pod.namespace, pod.name)
-	asks := ok && strings.TrimSpace(known.Annotations[network.NetworksAnnotation]) != ""
-	if !asks || !known.Running || known.Terminating() || s.daemon.engine.Attached(pod.namespace, pod.name) {
+	if !ok || !asks(known) || !known.Running || known.Terminating() || s.daemon.engine.Attached(pod.namespace, pod.name) {
 		s.forget(pod)
 		return 0
 	}
@@ -63,6 +62,13 @@ func (s *strays) judge(pod podName, from cluster.Follower) (again time.Duration)
 		s.report(known)
 	}
 	return 0
+}
+
+// asks reports whether a pod asks for networks; an empty list does not. Of an
+// annotation that is malformed somebody expects something.
+func asks(pod *cluster.Pod) bool {
+	selections, err := network.ParseSelections(pod.Annotations[network.NetworksAnnotation], pod.Namespace)
+	return err != nil || len(selections) > 0
 }
 
 func (s *strays) report(pod *cluster.Pod) {

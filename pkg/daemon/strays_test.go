@@ -78,3 +78,13 @@ func TestStrays(t *testing.T) {
 		expect("it is gone", false, 0, 1)
 	})
 }
+
+// TestStraysAsk says which annotations ask for networks.
+func TestStraysAsk(t *testing.T) {
+	for annotation, want := range map[string]bool{"": false, " ": false, "[]": false, " [ ] ": false, "blue": true, `[{"name":"blue"}]`: true, "a@b@c": true} {
+		pod := &cluster.Pod{Namespace: "ns", Name: "p", Annotations: map[string]string{network.NetworksAnnotation: annotation}}
+		if got := asks(pod); got != want {
+			t.Errorf("%q asks for networks: %v, want %v", annotation, got, want)
+		}
+	}
+}
