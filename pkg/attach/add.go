@@ -243,6 +243,9 @@ func notRecorded(what string, err error) error {
 // answer waits for both. A request that ended meanwhile is not committed:
 // nobody would ever ask for its sandbox again (ADD-14).
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+	seen := *pod
+	seen.Annotations = nil
+	e.planned.Store(podKey(rec.Pod), &seen)
 	rec.State = ledger.StateAdded
 	e.planned.Store(podKey(rec.Pod), pod.Stamp())
 	saved := background.Start(e.log, "recording the attachments", func() error { return e.saveStep(ctx, rec) })
