@@ -79,7 +79,10 @@ type explainer struct {
 	find   *attach.Exec
 }
 
-func (e *explainer) printf(format string, args ...any) { fmt.Fprintf(e.out, format, args...) }
+// printf prints to a terminal what tenants have written, among other things.
+func (e *explainer) printf(format string, args ...any) {
+	fmt.Fprint(e.out, brief.Plain(fmt.Sprintf(format, args...)))
+}
 
 func (e *explainer) pod(ctx context.Context, namespace, name string) error {
 	quiet := slog.New(slog.DiscardHandler)
@@ -109,7 +112,7 @@ func (e *explainer) pod(ctx context.Context, namespace, name string) error {
 }
 
 // text is an error as the logs have it: cut, because others write it.
-func text(err error) string { return brief.Cut(err.Error(), brief.Line) }
+func text(err error) string { return brief.PlainLine(brief.Cut(err.Error(), brief.Line)) }
 
 // network prints one network, and returns how many faults its plugins would show
 // at ADD.
@@ -162,7 +165,7 @@ func (e *explainer) plugins(config []byte) (faults int) {
 				faults++
 				path = "MISSING: " + text(err)
 			}
-			e.printf("  plugin %s: %s\n", plugin, path)
+			e.printf("  plugin %s: %s\n", brief.PlainLine(plugin), path)
 		}
 	}
 	return faults

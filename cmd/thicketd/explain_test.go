@@ -174,6 +174,44 @@ func TestExplainFailure(t *testing.T) {
 	g.Expect(state(t, dir)).To(Equal(before), "it writes nothing")
 }
 
+// TestExplainHostile: what a tenant writes does not steer the terminal of whoever
+// looks, or begin a line of its own.
+func TestExplainHostile(t *testing.T) {
+	g := NewWithT(t)
+	dir, config := explainedNode(t, "")
+	file := filepath.Join(dir, "cluster/evil.yaml")
+	g.Expect(os.WriteFile(file, []byte(`apiVersion: v1
+kind: Pod
+metadata:
+  name: evil
+  namespace: shop
+  annotations:
+    k8s.v1.cni.cncf.io/networks: '[{"name": "evil", "cni-args": {"a": "\u009b2J\u007f"}}]'
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: malformed
+  namespace: shop
+  annotations:
+    k8s.v1.cni.cncf.io/networks: "blue@x\e[31m\"\r\n::error::forged"
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: evil, namespace: shop}
+spec:
+  config: '{"cniVersion": "1.0.0", "name": "evil", "type": "a\u001b[2J\n::error::forged"}'
+`), 0o600)).To(Succeed())
+	for _, args := range [][]string{
+		{"explain", "--config", config, "--pod", "shop/evil"}, {"explain", "--config", config, "--pod", "shop/malformed"}, {"lint", "--bin-dir", dir, file},
+	} {
+		var out bytes.Buffer
+		g.Expect(run(args, &out, &out)).NotTo(Succeed())
+		g.Expect(out.String()).To(ContainSubstring(`\x1b[`), "%v", args)
+		g.Expect(out.String()).NotTo(MatchRegexp(`[^\n\t\pL\pM\pN\pP\pS ]|(?m:^ *::)`), "%v", args)
+	}
+}
+
 // TestExplainFromAPIServer: pods and definitions come from a real API server, by a
 // look at each, with no right but to get them.
 func TestExplainFromAPIServer(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/brief"
 	"github.com/thicket-cni/thicket/pkg/daemon"
 	"github.com/thicket-cni/thicket/pkg/lint"
 )
@@ -67,7 +68,7 @@ func lintFiles(args []string, stdout, stderr io.Writer) error {
 	}
 	wrong := 0
 	for _, f := range l.Findings(context.Background()) {
-		fmt.Fprintln(stdout, f)
+		fmt.Fprintln(stdout, brief.PlainLine(f.String()))
 		if !f.Warning {
 			wrong++
 		}

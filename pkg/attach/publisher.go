@@ -91,9 +91,9 @@ func (p *publisher) publish(ctx context.Context, this *publication) (late bool, 
 }
 
 // later publishes what no request waits for, as long as it is still wanted.
-func (p *publisher) later(this *publication, wanted func() bool) {
+func (p *publisher) later(ctx context.Context, this *publication, wanted func() bool) {
 	this.late = true
-	p.begin(context.Background(), this, wanted)
+	p.begin(context.WithoutCancel(ctx), this, wanted)
 }
 
 // begin is false when the daemon is on its way out, or the publication is not

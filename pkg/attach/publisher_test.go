@@ -118,8 +118,8 @@ func TestPublisherOrder(t *testing.T) {
 		if fmt.Sprint(c.taken) != "[second]" {
 			t.Errorf("taken: %v", c.taken)
 		}
-		p.later(statusOf("c-unwanted", "unwanted"), func() bool { return false })
-		p.later(statusOf("c-third", "third"), func() bool { return true })
+		p.later(t.Context(), statusOf("c-unwanted", "unwanted"), func() bool { return false })
+		p.later(t.Context(), statusOf("c-third", "third"), func() bool { return true })
 		p.cancel("ns/p", "c-third")
 		p.shutdown()
 		if late, err := p.publish(t.Context(), statusOf("c-fourth", "fourth")); !late || err != nil {

@@ -126,7 +126,7 @@ func (e *Engine) publishDue(ctx context.Context, containerID string) {
 	}
 	if status, err := networkStatus(rec); err == nil {
 		this := &publication{containerID: containerID, pod: podOfRecord(rec), status: status}
-		e.publisher.later(this, func() bool {
+		e.publisher.later(ctx, this, func() bool {
 			by, _ := e.published.Load(this.key())
 			return by == containerID
 		})

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package brief cuts texts that somebody else has written, such as a delegate's
-// error, before they fill a log, an event or an answer (SEC-12).
+// error, before they fill a log, an event or an answer (SEC-12), and keeps what
+// would steer a terminal from being printed.
 package brief
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Line is how many bytes of such a text go into a log line or an event.
@@ -22,3 +25,21 @@ func Cut(text string, most int) string {
 	kept := strings.ToValidUTF8(text[:max(0, most-len(mark))], "")
 	return kept + mark
 }
+
+// Plain returns a text as a terminal may be shown it: what cannot be printed,
+// but ends of lines and tabs, is written as in a Go string.
+func Plain(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		out.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return out.String()
+}
+
+// PlainLine is Plain for what has to stay in its line.
+func PlainLine(text string) string { return strings.ReplaceAll(Plain(text), "\n", `\n`) }

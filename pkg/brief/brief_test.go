@@ -19,3 +19,17 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"größe 🙂\n\tnext": "größe 🙂\n\tnext",
+		"a\x1b[2J\r\x00":  `a\x1b[2J\r\x00`, "\u009b1m\x7f\u202e": `\u009b1m\x7f\u202e`,
+	} {
+		if got := Plain(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	if got := PlainLine("here\n::error::forged"); got != `here\n::error::forged` {
+		t.Errorf("got %q", got)
+	}
+}
