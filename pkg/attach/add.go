@@ -23,6 +23,7 @@ import (
 // stays in the ledger for a later DEL.
 func (e *Engine) Add(ctx context.Context, r *Request) (*types100.Result, error) {
 	e.asked.add(podKey(r.Pod))
+	e.asked.add(podKey(r.Pod) + "/" + r.Pod.UID)
 	release, err := e.lock(ctx, r.ContainerID)
 	if err != nil {
 		return nil, err
@@ -243,9 +244,6 @@ func notRecorded(what string, err error) error {
 // answer waits for both. A request that ended meanwhile is not committed:
 // nobody would ever ask for its sandbox again (ADD-14).
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
-	seen := *pod
-	seen.Annotations = nil
-	e.planned.Store(podKey(rec.Pod), &seen)
 	rec.State = ledger.StateAdded
 	e.planned.Store(podKey(rec.Pod), pod.Stamp())
 	saved := background.Start(e.log, "recording the attachments", func() error { return e.saveStep(ctx, rec) })

@@ -49,10 +49,21 @@ func (e *Engine) Reconcile(ctx context.Context, namespace, name string, attempt 
 }
 
 // Attached reports whether a pod has a sandbox here, or the runtime has asked for
-// one since the daemon started.
+// one since the daemon started: for this very pod, because one of the same name
+// that came after it may have been attached by somebody else (RES-13).
 func (e *Engine) Attached(namespace, name string) bool {
-	_, attached := e.published.Load(namespace + "/" + name)
-	return attached || e.asked.has(namespace+"/"+name)
+	if _, attached := e.published.Load(namespace + "/" + name); attached {
+		return true
+	}
+	from, ok := e.cluster.(cluster.Follower)
+	if !ok {
+		return false
+	}
+	pod, known := from.KnownPod(namespace, name)
+	if known && pod.UID == "" {
+		return e.asked.has(namespace + "/" + name)
+	}
+	return known && slices.ContainsFunc(pod.UIDs(), func(uid string) bool { return e.asked.has(namespace + "/" + name + "/" + uid) })
 }
 
 // refuse tells that an annotation, or a part of it, has no effect.

@@ -5,7 +5,51 @@ package attach
 import (
 	"context"
 	"testing"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/ledger"
+	"github.com/thicket-cni/thicket/pkg/network"
 )
+
+// knowing is a cluster that follows one pod.
+type knowing struct {
+	cluster.Follower
+	*drawnWorld
+	pod cluster.Pod
+}
+
+// KnownPod implements cluster.Follower.
+func (k *knowing) KnownPod(string, string) (*cluster.Pod, bool) { return &k.pod, true }
+
+// TestAskedForThisPod has the ADD of a pod fail. A pod of the same name that comes
+// after it was not asked for (RES-13).
+func TestAskedForThisPod(t *testing.T) {
+	for _, tt := range []struct {
+		asked string
+		pod   cluster.Pod
+		want  bool
+	}{
+		{"1", cluster.Pod{UID: "1"}, true},
+		{"1", cluster.Pod{UID: "2"}, false},
+		{"", cluster.Pod{UID: "2"}, true},
+		{"1", cluster.Pod{}, true},
+		{"hash", cluster.Pod{UID: "2", Annotations: map[string]string{"kubernetes.io/config.hash": "hash"}}, true},
+	} {
+		w := newWorld(t)
+		w.annotations[network.NetworksAnnotation] = "missing"
+		r := &Request{ContainerID: "c1", Netns: "/proc/self/ns/net", Interface: "sandbox0", Pod: ledger.Pod{Namespace: "ns", Name: "p", UID: tt.asked}}
+		if _, err := w.engine.Add(t.Context(), r); err == nil {
+			t.Fatal("ADD succeeds without the definition")
+		}
+		w.engine.cluster = &knowing{drawnWorld: w, pod: tt.pod}
+		if got := w.engine.Attached("ns", "p"); got != tt.want {
+			t.Errorf("asked for %q, there is %+v: attached %v", tt.asked, tt.pod, got)
+		}
+		if w.engine.Attached("ns", "another") {
+			t.Error("another pod is attached")
+		}
+	}
+}
 
 // TestFailedAddsAreForgotten has a pod whose ADD fails: nothing is remembered of
 // it, for there may be any number of such pods (SEC-06).

@@ -54,6 +54,11 @@ func (p *Pod) HasUID(uid string) bool {
 	return p.Annotations[mirrorAnnotation] != "" && (uid == p.Annotations[mirrorAnnotation] || uid == p.Annotations[hashAnnotation])
 }
 
+// UIDs are those by which a runtime may speak of the pod, an empty one among them.
+func (p *Pod) UIDs() []string {
+	return []string{"", p.UID, p.Annotations[mirrorAnnotation], p.Annotations[hashAnnotation]}
+}
+
 // Definition is a NetworkAttachmentDefinition (NPWG standard, section 3).
 type Definition struct {
 	Namespace, Name string
