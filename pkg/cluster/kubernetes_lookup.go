@@ -61,7 +61,7 @@ func (k *Kubernetes) LivePod(ctx context.Context, namespace, name string) (*Pod,
 
 // Definition implements Cluster. Under ForPod it is looked up when what is
 // known of it may be older than the pod, and when nothing is known of it: it may
-// have been made after the pod, a moment before its ADD (NET-13).
+// have been made after the pod, a moment before its ADD (NET-29).
 func (k *Kubernetes) Definition(ctx context.Context, namespace, name string) (*Definition, error) {
 	what := fmt.Sprintf("network definition %s/%s", namespace, name)
 	need, at := needOf(ctx), key{namespace, name}

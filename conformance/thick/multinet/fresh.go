@@ -20,7 +20,12 @@ import (
 var freshCases = []thick.Case{
 	{
 		ID: "NET-13", Level: spec.Must, Source: "OPS", Body: definitionsAreFresh, Slow: 5 * time.Second,
-		Title: "A definition created or changed a moment before the pod, or before its ADD, is seen by it",
+		Title: "A definition created or changed a moment before the pod is seen by its ADD",
+	},
+	{
+		ID: "NET-29", Level: spec.Should, Source: "seen: a pod that is there before its definition", Body: definitionAfterPod,
+		Needs: []spec.Feature{thick.FeatureKubernetes},
+		Title: "A definition created after its pod, a moment before the ADD, is seen by it",
 	},
 }
 
@@ -30,16 +35,13 @@ const freshRounds = 25
 // freshLag is how late the daemon's watches are then.
 const freshLag = 400 * time.Millisecond
 
-// definitionsAreFresh is NET-13. A definition is made between a pod and its ADD,
-// which a user does who repairs a pod that waits (Multus asks for what it does not
-// know as well). In every round a definition is made, one is
+// definitionsAreFresh is NET-13. In every round a definition is made, one is
 // changed, one is removed and made again, and their pod's ADD follows at once.
 func definitionsAreFresh(ctx context.Context, e *thick.Env) {
 	e.Definition("changed", e.FakeList("changed"))
 	e.Definition("again", e.FakeList("again"))
 	e.Start(ctx)
 	if e.Supports(thick.FeatureKubernetes) {
-		laterThanPod(ctx, e)
 		ginkgo.By("what tells the daemon of changes is late")
 		e.Api().Lag(freshLag)
 	}
@@ -64,16 +66,16 @@ func definitionsAreFresh(ctx context.Context, e *thick.Env) {
 	}
 }
 
-// laterThanPod makes a definition after its pod, a moment before the ADD. The
-// daemon knows the pod by then, and cannot know the definition but by asking.
-func laterThanPod(ctx context.Context, e *thick.Env) {
-	ginkgo.GinkgoHelper()
-	ginkgo.By("a definition that is made after its pod")
+// definitionAfterPod is NET-29: a user repairs a pod that waits for a definition.
+// The daemon knows the pod by then, and can know the definition by asking alone.
+func definitionAfterPod(ctx context.Context, e *thick.Env) {
+	e.Start(ctx)
 	s := e.Sandbox(node.Networks("late"))
 	e.Definition("between", e.FakeList("between"))
 	other := e.Sandbox(node.Networks("between"))
 	e.MustOK(e.Add(ctx, other))
 	e.MustOK(e.Del(ctx, other))
+	ginkgo.By("what tells the daemon of changes is late")
 	e.Api().Lag(freshLag)
 	e.Definition("late", e.FakeList("late"))
 	e.MustOK(e.Add(ctx, s))

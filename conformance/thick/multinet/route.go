@@ -105,6 +105,7 @@ func defaultRouteMoves(ctx context.Context, e *thick.Env) {
 func defaultRouteOfSecondInterface(ctx context.Context, e *thick.Env) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("the default network has the default route on its second interface")
+	e.Definition("moved", e.FakeList("moved", script.Fake{Add: script.FakeStep{Veth: true, Addresses: []string{"10.4.0.2/24"}}, Del: script.FakeStep{Veth: true}}))
 	s := e.Sandbox(node.Networks(`[{"name":"moved","default-route":["10.4.0.1"]}]`))
 	s.AddInterface("second0")
 	s.Do(func() error { return configure("second0", "10.5.0.2/24", "10.5.0.1") })
@@ -114,7 +115,6 @@ func defaultRouteOfSecondInterface(ctx context.Context, e *thick.Env) {
 		"ips":        []any{map[string]any{"interface": 0, "address": "10.6.0.2/24"}, map[string]any{"interface": 1, "address": "10.5.0.2/24", "gateway": "10.5.0.1"}},
 		"routes":     []any{map[string]any{"dst": "0.0.0.0/0", "gw": "10.5.0.1"}},
 	}}, Del: script.FakeStep{Veth: true}}))
-	e.Definition("moved", e.FakeList("moved", script.Fake{Add: script.FakeStep{Veth: true, Addresses: []string{"10.4.0.2/24"}}, Del: script.FakeStep{Veth: true}}))
 	e.MustOK(e.Add(ctx, s))
 	Expect(defaultRoutes(s, netlink.FAMILY_V4)).To(Equal([]string{"10.4.0.1 on net1"}), "IPv4 default routes")
 	e.MustOK(e.Del(ctx, s))

@@ -43,7 +43,7 @@ var kubernetesMutants = []mutant.Mutant{
 	}), Fault: "events do not say which pod of its name they are about"},
 	{Name: "definitions-stale", Cases: []string{"NET-13"}, Kubernetes: true, Daemon: definitionsStale,
 		Fault: "a definition that is known is not asked for, however late that knowledge is"},
-	{Name: "definitions-unknown-are-missing", Cases: []string{"NET-13"}, Kubernetes: true, Daemon: definitionsUnknown,
+	{Name: "definitions-unknown-are-missing", Cases: []string{"NET-13", "NET-29"}, Kubernetes: true, Daemon: definitionsUnknown,
 		Fault: "a definition that is not known is not asked for"},
 	{Name: "mirror-pods-refused", Cases: []string{"NET-13"}, Kubernetes: true, Daemon: mirrorPodsRefused,
 		Fault: "the pod of a static pod is taken for another one, because its mirror has another UID"},
