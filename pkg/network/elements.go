@@ -57,6 +57,15 @@ func (p *Planner) Elements(pod *cluster.Pod) ([]Element, error) {
 	return all, nil
 }
 
+// element finds one of the networks that a pod selects.
+func (p *Planner) element(ctx context.Context, pod *cluster.Pod, sel Selection) (*source, error) {
+	s, err := p.selected(ctx, pod, sel, p.options.GlobalNamespaces)
+	if err == nil {
+		s.selected, err = sel.digest()
+	}
+	return s, err
+}
+
 // Sandbox is what a sandbox has already.
 type Sandbox struct {
 	// Selected is how many networks it has because its pod selects them, or did.
@@ -74,7 +83,7 @@ func (p *Planner) Join(ctx context.Context, pod *cluster.Pod, e *Element, ifName
 	if err := p.options.Limits.selections(has.Selected + 1); err != nil {
 		return nil, prefixed("network "+e.Definition, err)
 	}
-	s, err := p.selected(ctx, pod, e.selection, p.options.GlobalNamespaces)
+	s, err := p.element(ctx, pod, e.selection)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +98,6 @@ func (p *Planner) Join(ctx context.Context, pod *cluster.Pod, e *Element, ifName
 	if err != nil {
 		return nil, err
 	}
-	d.Selected = e.Digest
 	total := &tally{limits: p.options.Limits, turn: p.options.Turn, bytes: has.Bytes}
 	return d, total.add(ctx, d)
 }

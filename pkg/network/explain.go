@@ -188,7 +188,7 @@ func (x *explanation) selected(ctx context.Context) {
 		x.add(ctx, asking{asked: asked, annotation: NetworksAnnotation}, nil, err)
 	}
 	for n, sel := range selections {
-		s, err := x.planner.selected(ctx, x.pod, sel, x.planner.options.GlobalNamespaces)
+		s, err := x.planner.element(ctx, x.pod, sel)
 		x.add(ctx, asking{asked: fmt.Sprintf("%s, element %d, %s", asked, n+1, sel.definition()), annotation: NetworksAnnotation, ifName: sel.InterfaceRequest}, s, err)
 	}
 }

@@ -162,7 +162,7 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 		}
 	}
 	for _, sel := range selections {
-		s, err := p.selected(ctx, pod, sel, p.options.GlobalNamespaces)
+		s, err := p.element(ctx, pod, sel)
 		if err != nil {
 			return nil, err
 		}
@@ -170,9 +170,6 @@ func (p *Planner) plan(ctx context.Context, pod *cluster.Pod, ifName string, run
 			return nil, err
 		}
 		if plan, err = extend(plan, s, sel.InterfaceRequest); err != nil {
-			return nil, err
-		}
-		if plan[len(plan)-1].Selected, err = sel.digest(); err != nil {
 			return nil, err
 		}
 		if err := total.add(ctx, &plan[len(plan)-1]); err != nil {

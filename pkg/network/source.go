@@ -24,6 +24,8 @@ type source struct {
 	// resource is what the definition wants a device of, "" for none; device is
 	// the one that it got.
 	resource, device string
+	// selected is Delegate.Selected.
+	selected string
 	// limits are none for what the node's own files say.
 	limits Limits
 }
@@ -31,10 +33,14 @@ type source struct {
 // delegate makes an attachment of a source.
 func (s *source) delegate(ifName string, runtimeConfig map[string]any) (*Delegate, error) {
 	d, err := newDelegate(s.config, s.what, ifName, &s.sel, runtimeConfig, s.device, s.limits)
-	if err == nil && s.device != "" {
+	if err != nil {
+		return nil, err
+	}
+	d.Selected = s.selected
+	if s.device != "" {
 		d.Resource = s.resource
 	}
-	return d, err
+	return d, nil
 }
 
 // network finds the network that clusterNetwork or defaultNetworks name: a
