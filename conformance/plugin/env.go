@@ -49,6 +49,7 @@ type Env struct {
 
 	root    *node.Root
 	shared  []string
+	logs    []string
 	master  string
 	bases   int
 	daemon  *target.Process
@@ -127,13 +128,13 @@ func (e *Env) State(containers ...*node.Sandbox) State {
 }
 
 // Changes lists what is different now, a line each, with leases of the suite's
-// IPAM plugin among the files. What may stay after the last DEL is left out when
-// shared is true.
+// IPAM plugin among the files. The plugin's logs are left out, and what may stay
+// after the last DEL when shared is true.
 func (e *Env) Changes(since State, shared bool, containers ...*node.Sandbox) []string {
 	ginkgo.GinkgoHelper()
-	var except []string
+	except := e.logs
 	if shared {
-		except = e.shared
+		except = slices.Concat(e.logs, e.shared)
 	}
 	var all []string
 	for i, now := range e.State(containers...) {

@@ -33,6 +33,12 @@ func (e *Env) prepare() {
 	var err error
 	e.shared, err = renderAll("shared", e.Target.file.Shared, e.values())
 	Expect(err).NotTo(HaveOccurred())
+	logs, err := renderAll("logs", e.Target.file.Logs, e.values())
+	Expect(err).NotTo(HaveOccurred())
+	e.logs = nil
+	for _, path := range logs {
+		e.logs = append(e.logs, "file "+path)
+	}
 }
 
 // veth makes a pair of interfaces that are up.

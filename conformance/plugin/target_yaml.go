@@ -40,6 +40,9 @@ type File struct {
 	// prints them: * stands for anything, a line may go on behind the pattern, and
 	// one that ends with $ is the whole line.
 	Shared []string `yaml:"shared"`
+	// Logs are files in which the plugin writes what it does, * for any part of a
+	// path: what is in them counts as no change.
+	Logs []string `yaml:"logs"`
 	// Unready are commands after which STATUS has to fail.
 	Unready [][]string `yaml:"unready"`
 	// Versions are the supported versions; empty for those that VERSION lists.
@@ -218,7 +221,7 @@ func (t *Target) validateTexts() error {
 			return err
 		}
 	}
-	texts := map[string][]string{"plugin.args": {t.file.Plugin.Args}, "shared": t.file.Shared, "daemon.command": t.file.Daemon.Command, "daemon.ready": {t.file.Daemon.Ready}}
+	texts := map[string][]string{"plugin.args": {t.file.Plugin.Args}, "shared": t.file.Shared, "logs": t.file.Logs, "daemon.command": t.file.Daemon.Command, "daemon.ready": {t.file.Daemon.Ready}}
 	for i, command := range t.file.Unready {
 		if len(command) == 0 {
 			return fmt.Errorf("unready[%d] is empty", i)

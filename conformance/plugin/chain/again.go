@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -15,7 +16,7 @@ import (
 )
 
 var againCases = []plugin.Case{
-	{ID: "CHN-06", Level: spec.Must, Source: "CNI §2 DEL, dnsname#73, plugins#1282",
+	{ID: "CHN-06", Level: spec.Must, Source: "CNI §2 DEL, dnsname#73, plugins#1282", Timeout: 3 * time.Minute,
 		Title: "DEL again, never added, without prevResult, without or after the namespace or interface: success, and nothing is created", Body: delAnyway},
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -15,7 +16,7 @@ import (
 )
 
 var othersCases = []plugin.Case{
-	{ID: "CHN-09", Level: spec.Must, Source: "CNI §2 DEL, plugins#1139",
+	{ID: "CHN-09", Level: spec.Must, Source: "CNI §2 DEL, plugins#1139", Timeout: 3 * time.Minute,
 		Title: "DEL removes this container's part alone, also when another one has its address by now", Body: delOfOthers},
 }
 
