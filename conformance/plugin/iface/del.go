@@ -120,7 +120,7 @@ func delAlone(ctx context.Context, e *plugin.Env) {
 	one.MustDel(ctx)
 	changes := e.Changes(before, true, one.Sandbox, other.Sandbox)
 	for _, line := range changes {
-		Expect(line).NotTo(ContainSubstring("eth1"), "a change of an interface that was not deleted")
+		Expect(strings.Fields(line)).NotTo(ContainElement("eth1"), "a change of an interface that was not deleted")
 		Expect(line).NotTo(HavePrefix("in "+other.ID[:8]), "a change of another container")
 	}
 	for _, a := range all[1:] {
@@ -131,7 +131,7 @@ func delAlone(ctx context.Context, e *plugin.Env) {
 			Expect(e.LeasesOf(a)).NotTo(BeEmpty(), "the address of an attachment that was not deleted")
 		}
 	}
-	Expect(strings.Join(one.InterfaceNames(), " ")).NotTo(ContainSubstring(one.IfName), "the interface that was deleted")
+	Expect(one.InterfaceNames()).NotTo(ContainElement(one.IfName), "the interface that was deleted")
 	for _, a := range all[1:] {
 		a.MustDel(ctx)
 	}
