@@ -86,9 +86,8 @@ type explanation struct {
 // asking is what asks for a network.
 type asking struct {
 	asked, annotation, ifName string
-	// isDefault, auxiliary and digest become the delegate's.
+	// isDefault and auxiliary become the delegate's.
 	isDefault, auxiliary bool
-	digest               string
 }
 
 // add explains one more network, which has a source unless err says why not.
@@ -104,7 +103,7 @@ func (x *explanation) add(ctx context.Context, a asking, s *source, err error) {
 		e.Delegate, err = s.delegate(e.Interface, nil)
 	}
 	if err == nil {
-		e.Delegate.Default, e.Delegate.Auxiliary, e.Delegate.Selected = a.isDefault, a.auxiliary, a.digest
+		e.Delegate.Default, e.Delegate.Auxiliary = a.isDefault, a.auxiliary
 		e.Capabilities = s.capabilities(e.Delegate)
 		err = x.total.add(ctx, e.Delegate)
 	}
@@ -190,9 +189,7 @@ func (x *explanation) selected(ctx context.Context) {
 	}
 	for n, sel := range selections {
 		s, err := x.planner.element(ctx, x.pod, sel)
-		digest, unreadable := sel.digest()
-		a := asking{asked: fmt.Sprintf("%s, element %d, %s", asked, n+1, sel.definition()), annotation: NetworksAnnotation, ifName: sel.InterfaceRequest, digest: digest}
-		x.add(ctx, a, s, cmp.Or(err, unreadable))
+		x.add(ctx, asking{asked: fmt.Sprintf("%s, element %d, %s", asked, n+1, sel.definition()), annotation: NetworksAnnotation, ifName: sel.InterfaceRequest}, s, err)
 	}
 }
 
