@@ -137,7 +137,7 @@ func (p *publisher) leave(this *publication) {
 // takes its place.
 func (p *publisher) run(ctx context.Context, this *publication) {
 	err := p.try(ctx, this)
-	for pause := publishRetryMin; p.again(ctx, err); pause = min(2*pause, publishRetryMax) {
+	for pause := publishRetryMin; p.again(ctx, this, err); pause = min(2*pause, publishRetryMax) {
 		p.log.Warn("a network status cannot be published yet; it is tried again", "pod", this.key(), "sandbox", this.containerID, "in", pause, "error", err)
 		next := time.NewTimer(pause)
 		select {
@@ -163,8 +163,15 @@ func (p *publisher) run(ctx context.Context, this *publication) {
 	p.settle(ctx, this)
 }
 
-// again reports whether another attempt may succeed.
-func (p *publisher) again(ctx context.Context, err error) bool {
+// again reports whether another attempt may succeed. A request that waits is told
+// at once that the right to write is missing: no other pod's status can be
+// published either, and the daemon is not ready (ST-03).
+func (p *publisher) again(ctx context.Context, this *publication, err error) bool {
+	if cluster.IsForbidden(err) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return this.late && ctx.Err() == nil
+	}
 	var panicked *background.PanicError
 	return err != nil && ctx.Err() == nil && !errors.Is(err, cluster.ErrNotFound) && !cluster.IsRefused(err) && !errors.As(err, &panicked)
 }

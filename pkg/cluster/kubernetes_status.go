@@ -41,6 +41,10 @@ func IsRefused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
 
+// IsForbidden reports that the daemon's account may not write what it was to
+// write, until somebody grants it the right.
+func IsForbidden(err error) bool { return apierrors.IsForbidden(err) }
+
 // metadataOnly asks for no more of an object than its metadata, and for that
 // only because there is no answer without an object: the pod that a patch is
 // answered with costs the API server a tenth of the patch.
