@@ -24,6 +24,7 @@ const delLimit = 2 * time.Second
 // readyShimWaits is READY-09, judged by what the shim does to a daemon of the
 // suite's own, and once through the whole chain.
 func readyShimWaits(ctx context.Context, e *thick.Env) {
+	e.RealInterfaces()
 	e.AllowLeftovers("DELs without a daemon are recorded for the next one, which this case does not start for each")
 	readyDelNeverWaits(ctx, e)
 	readyShimsAwaitStub(ctx, e)
