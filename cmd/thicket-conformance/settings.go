@@ -49,9 +49,9 @@ func settings(c *cobra.Command) map[string]*pflag.Flag {
 }
 
 // settle gives the flags of a command that the command line does not set the
-// values of the environment, or else of the configuration file. A variable that
-// begins as the flags' do and a key of the file that are no flag's are errors, for
-// a gate must not be more lenient than somebody believes.
+// values of the environment, or else of the configuration file. A variable with
+// the prefix of the flags' variables, or a key of the file, that names no flag is
+// an error: a gate must not be more lenient than somebody believes.
 func settle(c *cobra.Command, environ []string) error {
 	known := settings(c.Root())
 	names := slices.Sorted(maps.Keys(known))

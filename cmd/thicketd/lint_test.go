@@ -127,7 +127,7 @@ items:
 	g.Expect(out.String()).To(Equal(file + ":25: warning: network definition elsewhere/red: not found among the files\n"))
 }
 
-// TestLintCannotRead: what is no file that can be read is an error by itself.
+// TestLintCannotRead: an argument that is not a readable file is an error by itself.
 func TestLintCannotRead(t *testing.T) {
 	g := NewWithT(t)
 	large := filepath.Join(t.TempDir(), "large.yaml")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package browser opens pages in a real browser, for the tests of what the suite
-// writes for people to read. A test is skipped where there is no browser.
+// Package browser opens pages in a real browser. The pages that the suite makes
+// for people are tested with it. Where there is no browser the test is skipped.
 package browser
 
 import (

@@ -16,8 +16,8 @@ import (
 
 // changes are the system calls after which a file or the network may be different,
 // with what each is called and, where only some of its executions change anything,
-// how to tell. A system call that is missing here is no moment to be killed at of
-// its own; the moments before and after it are one.
+// how to tell. At a system call that is missing here nothing is killed: what
+// happens before and after it counts as one moment.
 var changes = withOld(map[uint64]change{
 	unix.SYS_OPENAT:      {"openat", 1, creates(2)},
 	unix.SYS_MKDIRAT:     {"mkdirat", 1, nil},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,16 +84,7 @@ type HostKeys struct {
 	Needs []string `yaml:"needs"`
 }
 
-// Load reads a target file of a plugin.
-func Load(path string) (*Target, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("target: %w", err)
-	}
-	return Parse(data, path)
-}
-
-// Parse is Load for a file's content. source is what errors call it, and where
+// Parse reads a target file's content. source is what errors call it, and where
 // relative paths start. Errors name the file, the line of a key that is unknown,
 // and the known one that is nearest to it.
 func Parse(data []byte, source string) (*Target, error) { return Override{}.Parse(data, source) }

@@ -11,8 +11,8 @@
 //
 // # What a power cut leaves
 //
-// The model is that of ext4 and xfs with a journal, where their documentation
-// promises least:
+// States follows what ext4 and xfs with a journal promise, and where their
+// documentation differs, the weaker promise:
 //
 //   - Changes of directories (a new name, a rename, a removal) and of a file's
 //     length by truncation become durable in their order. Those before the last

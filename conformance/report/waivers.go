@@ -118,7 +118,7 @@ func linesOf(data []byte) (lines []int) {
 	return lines
 }
 
-// Wrong says where a waiver is that something is wrong with.
+// Wrong adds to an error where in its file the waiver stands that is at fault.
 func (w *Waivers) Wrong(i int, err error) error {
 	if i < len(w.lines) {
 		return fmt.Errorf("waivers %s: line %d: %w", w.source, w.lines[i], err)

@@ -58,6 +58,7 @@ const emptyWithin = 10 * time.Second
 
 // rmdir removes a cgroup, if it is there, when what was killed in it has ended.
 func rmdir(path string) error {
+	// Version 1 has no event for the end of a cgroup's last process.
 	for deadline := time.Now().Add(emptyWithin); ; time.Sleep(10 * time.Millisecond) {
 		err := syscall.Rmdir(path)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -23,7 +22,7 @@ func (c *call) add() error {
 	if err := c.haveExecutables(networks); err != nil {
 		return err
 	}
-	l, err := c.lockContainer(strings.Split(c.networks, ","))
+	l, err := c.lockContainer()
 	defer l.release()
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // check executes CHECK for a container that was added and not deleted since (CNI
@@ -16,7 +15,7 @@ func (c *call) check() error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	l, err := c.lockContainer(strings.Split(c.networks, ","))
+	l, err := c.lockContainer()
 	defer l.release()
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +17,7 @@ func (c *call) del() error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	l, err := c.lockContainer(strings.Split(c.networks, ","))
+	l, err := c.lockContainer()
 	defer l.release()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,15 +39,15 @@ func (l *locks) take(path string, shared bool) error {
 	return err
 }
 
-// lockContainer has this program alone work on the container, and no GC at the
-// same time. Networks come first, as GC has them, so that nobody waits for
+// lockContainer has this program alone work on the container, and no GC of its
+// networks at the same time. Networks come first, as GC has them, so that nobody waits for
 // somebody who waits.
-func (c *call) lockContainer(networks []string) (*locks, error) {
+func (c *call) lockContainer() (*locks, error) {
 	l := &locks{}
 	if c.has(noContainerLock) {
 		return l, nil
 	}
-	networks = slices.Clone(networks)
+	networks := strings.Split(c.networks, ",")
 	slices.Sort(networks)
 	if c.has(addBesideGC) {
 		networks = nil

@@ -32,16 +32,7 @@ func environmentIsSet(ctx context.Context, e *runtime.Env) {
 	if takes.Args {
 		a.CNIArgs = "IgnoreUnknown=1;CASE=RT-02"
 	}
-	e.MustOK(e.Add(ctx, a))
-	commands := []string{"ADD", "DEL"}
-	if e.Has(runtime.FeatureCheck) {
-		e.MustOK(e.Check(ctx, a))
-		commands = append(commands, "CHECK")
-	}
-	e.MustOK(e.Del(ctx, a))
-	for _, command := range commands {
-		calls := e.CallsOf(command, a)
-		Expect(runtime.Types(calls)).To(HaveLen(3), "executions with %s", command)
+	for _, calls := range life(ctx, e, a) {
 		for _, c := range calls {
 			expectEnvironment(e, a, c)
 		}

@@ -3,7 +3,9 @@
 package cases
 
 import (
+	"context"
 	"encoding/json"
+	"iter"
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -25,6 +27,29 @@ const words = "the plugin's own words, 4711"
 
 func failing(code uint) script.FakeStep {
 	return script.FakeStep{Error: types.NewError(code, words, "")}
+}
+
+// life attaches and deletes a container, with a CHECK in between where the runtime
+// has one, and returns each command with its executions of the three plugins.
+func life(ctx context.Context, e *runtime.Env, a *runtime.Attachment) iter.Seq2[string, []script.Call] {
+	ginkgo.GinkgoHelper()
+	e.MustOK(e.Add(ctx, a))
+	commands := []string{"ADD", "DEL"}
+	if e.Has(runtime.FeatureCheck) {
+		e.MustOK(e.Check(ctx, a))
+		commands = append(commands, "CHECK")
+	}
+	e.MustOK(e.Del(ctx, a))
+	return func(yield func(string, []script.Call) bool) {
+		ginkgo.GinkgoHelper()
+		for _, command := range commands {
+			calls := e.CallsOf(command, a)
+			Expect(runtime.Types(calls)).To(HaveLen(3), "executions with %s", command)
+			if !yield(command, calls) {
+				return
+			}
+		}
+	}
 }
 
 // expectOrder asserts which plugins were executed, each after the end of the one

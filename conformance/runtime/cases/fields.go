@@ -51,16 +51,7 @@ func fieldsUnchanged(ctx context.Context, e *runtime.Env) {
 	}
 	e.Write(n)
 	a := e.Attach(n)
-	e.MustOK(e.Add(ctx, a))
-	commands := []string{"ADD", "DEL"}
-	if e.Has(runtime.FeatureCheck) {
-		e.MustOK(e.Check(ctx, a))
-		commands = append(commands, "CHECK")
-	}
-	e.MustOK(e.Del(ctx, a))
-	for _, command := range commands {
-		calls := e.CallsOf(command, a)
-		Expect(runtime.Types(calls)).To(HaveLen(3), "executions with %s", command)
+	for command, calls := range life(ctx, e, a) {
 		for i, c := range calls {
 			if command == "DEL" {
 				i = len(calls) - 1 - i

@@ -173,6 +173,7 @@ func (h *host) importImage(ctx context.Context) error {
 
 // awaitImport imports the image as soon as containerd serves.
 func (h *host) awaitImport(ctx context.Context, address string) error {
+	// containerd makes its socket before it serves, and says nothing when it does.
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		out, err := exec.CommandContext(ctx, filepath.Join(h.bin, "ctr"), "--address", address, "--namespace", "k8s.io",
 			"images", "import", "--local", "--snapshotter", h.snapshotter, h.pause).CombinedOutput()
