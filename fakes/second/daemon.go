@@ -125,8 +125,7 @@ func runDaemon(ctx context.Context, arguments []string) error {
 	end()
 	<-caring
 	socket.remove()
-	_ = s.http.Close()
-	return nil
+	return s.end()
 }
 
 // refuseLink fails when libcni's directory is a symlink: libcni would write and
