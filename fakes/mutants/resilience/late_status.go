@@ -75,7 +75,14 @@ func lateStatusOfDeleted(a *seam.Assembly) {
 	a.OnPublish(func(ctx context.Context, pod *cluster.Pod, status []cluster.NetworkStatus, next *seam.ApiLayer) error {
 		err := next.PublishStatus(ctx, pod, status)
 		if err != nil && ctx.Err() != nil {
-			background.Start(nil, "a fault", func() error { return persist(context.WithoutCancel(ctx), pod, status, next) })
+			background.Start(nil, "a fault", func() error {
+				later := context.WithoutCancel(ctx)
+				if err := persist(later, pod, status, next); err != nil {
+					return err
+				}
+				// The DEL's withdrawal may come after the first one, and is ended by the second.
+				return persist(later, pod, status, next)
+			})
 		}
 		return err
 	})
