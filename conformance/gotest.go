@@ -65,9 +65,12 @@ func Run(t *testing.T, c Config) {
 		Kubeconfig: c.Kubeconfig, KubernetesAssets: c.KubernetesAssets}
 	options := Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed, Implementation: c.Implementation,
 		Keep: cmp.Or(c.KeepDir, os.Getenv("KEEP"))}
-	err := options.read(cmp.Or(c.Waivers, os.Getenv("WAIVERS")), cmp.Or(c.Baseline, os.Getenv("BASELINE")))
-	if err != nil {
-		t.Fatal(err)
+	if !IsChild() { // which need not see them
+		var err error
+		options.Waivers, options.Baseline, err = report.ReadKnown(cmp.Or(c.Waivers, os.Getenv("WAIVERS")), cmp.Or(c.Baseline, os.Getenv("BASELINE")))
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	o, err := options.options()
 	if err != nil {
@@ -77,18 +80,4 @@ func Run(t *testing.T, c Config) {
 		thick.WithoutPlugins()
 	}
 	suite.Run(t, o, cmp.Or(c.ReportDir, os.Getenv("REPORT")))
-}
-
-// read reads a waivers file and a baseline, each unless its path is empty or this
-// is a child, which need not see them.
-func (o *Options) read(waivers, baseline string) (err error) {
-	if waivers != "" && !IsChild() {
-		if o.Waivers, err = report.ReadWaivers(waivers); err != nil {
-			return err
-		}
-	}
-	if baseline != "" && !IsChild() {
-		o.Baseline, err = report.ReadReport(baseline)
-	}
-	return err
 }

@@ -26,14 +26,7 @@ func (f *gateFlags) registerGate(c *cobra.Command) {
 
 // load reads the files.
 func (f *gateFlags) load() (err error) {
-	if f.waivers != "" {
-		if f.known, err = report.ReadWaivers(f.waivers); err != nil {
-			return err
-		}
-	}
-	if f.baseline != "" {
-		f.before, err = report.ReadReport(f.baseline)
-	}
+	f.known, f.before, err = report.ReadKnown(f.waivers, f.baseline)
 	return err
 }
 

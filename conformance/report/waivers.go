@@ -78,6 +78,20 @@ type WaiverResult struct {
 	Outcome WaiverOutcome `json:"outcome" yaml:"outcome"`
 }
 
+// ReadKnown reads a waivers file and an earlier report, each unless its path is
+// empty.
+func ReadKnown(waivers, baseline string) (known *Waivers, before *Report, err error) {
+	if waivers != "" {
+		if known, err = ReadWaivers(waivers); err != nil {
+			return nil, nil, err
+		}
+	}
+	if baseline != "" {
+		before, err = ReadReport(baseline)
+	}
+	return known, before, err
+}
+
 // ReadWaivers reads a waivers file. An error names the file, and the line at
 // fault.
 func ReadWaivers(path string) (*Waivers, error) {

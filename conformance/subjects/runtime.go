@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package conformance
+package subjects
 
 import (
 	"slices"
@@ -13,21 +13,21 @@ import (
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
-// judgeRuntime fills in what the cases of a runtime need. The drivers meet the
-// cases here: the package of the cases knows none of them.
-func (o *Options) judgeRuntime(t *Runtime, to *suite.Options) error {
-	settings := runtime.Settings{Target: t, FakeDelegate: o.FakeDelegate, NoPreflight: o.NoPreflight, Drivers: map[string]runtime.MakeDriver{"cri": cri.Make}}
+// fillRuntime is Fill for a runtime. The drivers meet the cases here: the package
+// of the cases knows none of them.
+func (s *Settings) fillRuntime(t *runtime.Target, to *suite.Options, api *kube.API) error {
+	settings := runtime.Settings{Target: t, FakeDelegate: s.FakeDelegate, NoPreflight: s.NoPreflight, Drivers: map[string]runtime.MakeDriver{"cri": cri.Make}}
 	if path := t.Thick(); path != "" {
-		plugin := o.Delegates
+		plugin := s.Delegates
 		if plugin == nil {
 			var err error
 			if plugin, err = thick.LoadTarget(path); err != nil {
 				return err
 			}
 		}
-		delegates := thick.Settings{Target: plugin, FakeDelegate: o.FakeDelegate, Kubeconfig: o.Kubeconfig, KubernetesAssets: o.KubernetesAssets}
+		delegates := thick.Settings{Target: plugin, FakeDelegate: s.FakeDelegate, Kubeconfig: s.Kubeconfig, KubernetesAssets: s.KubernetesAssets}
 		settings.Drivers["thick"], settings.Seen = delegating.Make(delegates), delegating.Directories(plugin)
-		settings.Beside = delegates.Services(o.API)
+		settings.Beside = delegates.Services(api)
 		if dir := kube.Directory(); dir != "" {
 			settings.Seen = append(settings.Seen, dir)
 		}
