@@ -41,6 +41,7 @@ type mutantsFlags struct {
 	choice                  mutation.Choice
 	parallel                int
 	unclaimed, verbose      bool
+	again                   int
 
 	// judged and links are how a child process is told its mutant and where the
 	// shims have been put under their mutants' names.
@@ -76,6 +77,7 @@ func mutantsCommand() *cobra.Command {
 	flags.Uint64Var(&f.choice.Seed, "seed", 1, "what the sample is drawn by")
 	flags.IntVar(&f.choice.Sample, "sample", 0, "judge so many mutants, drawn by the seed; 0 means all")
 	flags.IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means three times the cores")
+	flags.IntVar(&f.again, "again", 1, "how often a trial that ended wrongly is tried once more, with nothing beside it; the verdict lists those")
 	flags.BoolVar(&f.unclaimed, "unclaimed", false, "judge each mutant also by the other cases of its profiles, and list which of them fail too; takes long")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show why each case failed, and the daemon's log of what went wrong")
 	f.registerHidden(flags)
@@ -172,7 +174,7 @@ func (f *mutantsFlags) judge(ctx context.Context, out io.Writer, chosen []mutati
 		return true
 	})
 	v, err = mutation.Judge(ctx, judged, mutation.Options{
-		Catalog: catalog, Try: f.try, Parallel: f.parallel, Unclaimed: f.unclaimed,
+		Catalog: catalog, Try: f.try, Parallel: f.parallel, Unclaimed: f.unclaimed, Again: f.again,
 		Progress: func(done, of int, t *mutation.Trial) {
 			fmt.Fprintf(out, "%3d/%d  %-9s  %-8s %5.1f s  %s\n", done, of, t.Outcome, t.ID, t.Seconds, t.Mutant)
 		},

@@ -23,6 +23,10 @@ type Options struct {
 	// Parallel is how many trials run side by side; 0 means three times the
 	// cores.
 	Parallel int
+	// Again is how often a trial that ended wrongly (a fault not noticed, the
+	// baseline failed) is tried once more, with nothing beside it: some faults show
+	// by a race, and other trials take the machine's time. The verdict lists them.
+	Again int
 	// Unclaimed has each mutant also judged by the cases of its profiles that do
 	// not claim it, so that the verdict can list which of them fail too.
 	Unclaimed bool
@@ -41,6 +45,8 @@ type Trial struct {
 	Claimed bool    `json:"claimed"`
 	Outcome Outcome `json:"outcome"`
 	report.CaseResult
+	// Before are the tries that ended wrongly before this one.
+	Before []report.CaseResult `json:"before,omitempty"`
 
 	mutant *Mutant
 	of     suite.Case
@@ -126,8 +132,12 @@ func (o *Options) run(ctx context.Context, trials []Trial) error {
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if t.Outcome != "" {
+			t.Before = append(t.Before, t.CaseResult)
+		} else {
+			done++
+		}
 		t.CaseResult, t.Outcome = *r, outcome(t.mutant, r)
-		done++
 		if o.Progress != nil {
 			o.Progress(done, len(trials), t)
 		}
@@ -162,7 +172,22 @@ func (o *Options) run(ctx context.Context, trials []Trial) error {
 	for _, t := range alone {
 		try(t)
 	}
+	for range o.Again {
+		for i := range trials {
+			if trials[i].wrong() {
+				try(&trials[i])
+			}
+		}
+	}
 	return context.Cause(ctx)
+}
+
+// wrong reports whether a trial did not end as it should.
+func (t *Trial) wrong() bool {
+	if t.Mutant == Baseline {
+		return t.Outcome != Sane
+	}
+	return t.Claimed && !t.Outcome.kills()
 }
 
 // maxWaiting is how many trials run beside the others that only wait.

@@ -3,6 +3,7 @@
 package mutation
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -138,6 +139,7 @@ func (v *Verdict) Print(out io.Writer, verbose bool) {
 		fmt.Fprintf(out, "\nNOT JUDGED %s, claimed by %s: %s\n", n.Mutant, n.Case, indented(n.Why))
 	}
 	v.printUnclaimed(out)
+	v.printAgain(out)
 	if len(v.Weak) > 0 {
 		fmt.Fprintf(out, "\nkilled by a deadline, which a slow machine might do too: %s\n", strings.Join(v.Weak, ", "))
 	}
@@ -152,6 +154,16 @@ func (v *Verdict) Print(out io.Writer, verbose bool) {
 		fmt.Fprintf(out, ", %d NOT JUDGED", n)
 	}
 	fmt.Fprintln(out)
+}
+
+// printAgain lists the trials that ended as they should, but not at the first try.
+func (v *Verdict) printAgain(out io.Writer) {
+	for i := range v.Trials {
+		if t := &v.Trials[i]; len(t.Before) > 0 && !t.wrong() {
+			first := t.Before[0]
+			fmt.Fprintf(out, "\nAT TRY %d ONLY: %s against %s %s; at first it %s: %s\n", len(t.Before)+1, t.ID, t.Mutant, t.Outcome, first.State, indented(cmp.Or(first.Reason, "no reason")))
+		}
+	}
 }
 
 // printUnclaimed lists, for each mutant, the cases that fail too and do not

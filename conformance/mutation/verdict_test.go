@@ -74,6 +74,32 @@ func TestBaselineDecides(t *testing.T) {
 	g.Expect(out.String()).To(HaveSuffix("3 mutants, 1 killed, 1 survived, 1 NOT JUDGED\n"))
 }
 
+// TestAgain has a fault noticed at the second try, and a baseline that fails at
+// the first: both are told.
+func TestAgain(t *testing.T) {
+	g := NewWithT(t)
+	tries := map[string]int{}
+	ends := map[string][]report.CaseResult{
+		"race NET-13": {passed, asserted}, "none NET-13": {late, passed}, "blind NET-13": {passed, passed},
+	}
+	v, err := Judge(t.Context(), []Mutant{{Name: "race", Cases: []string{"NET-13"}}, {Name: "blind", Cases: []string{"NET-13"}}}, Options{
+		Catalog: catalog(t), Parallel: 1, Again: 1,
+		Try: func(_ context.Context, m *Mutant, id string) (*report.CaseResult, error) {
+			key := m.Name + " " + id
+			r := ends[key][tries[key]]
+			tries[key]++
+			r.ID = id
+			return &r, nil
+		}})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(v.Killed).To(ConsistOf("race"))
+	g.Expect(v.Survived).To(HaveExactElements(HaveField("Mutant", "blind")))
+	var out strings.Builder
+	v.Print(&out, false)
+	g.Expect(out.String()).To(ContainSubstring("AT TRY 2 ONLY: NET-13 against race killed; at first it passed"))
+	g.Expect(out.String()).To(ContainSubstring("AT TRY 2 ONLY: NET-13 against none sane; at first it failed"))
+}
+
 // TestOnlyTheCaseItselfKills tells the ways in which a case can fail apart.
 func TestOnlyTheCaseItselfKills(t *testing.T) {
 	g := NewWithT(t)
