@@ -54,6 +54,7 @@ generate: ## write what is generated and committed: the suite's catalog, what of
 	@$(GO) test ./conformance/reference -count=1 -run TestTargetsFile -update
 	@$(GO) test ./conformance/explain -count=1 -run TestRows -update
 	@$(GO) test ./conformance/schemas -count=1 -run TestSchemas -update
+	@$(GO) test ./cmd/thicket-conformance -count=1 -run TestSettingsSchema -update
 	@$(GO) test ./fakes/mutants -count=1 -run TestWrongDaemons -update
 
 .PHONY: k8s

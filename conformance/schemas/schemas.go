@@ -14,8 +14,9 @@ package schemas
 import "embed"
 
 // Files are target.json (kind Target), plugin.json (kind Plugin), runtime.json
-// (kind Runtime), waivers.json, report.json (of the file report.json) and
-// conformancereport.json (of report.yaml).
+// (kind Runtime), waivers.json, settings.json (of the file that --config-file
+// names), report.json (of the file report.json) and conformancereport.json (of
+// report.yaml).
 //
 //go:embed *.json
 var Files embed.FS
