@@ -78,10 +78,13 @@ type Options struct {
 // Judge executes the selected cases against the subject and reports. It fails
 // only when the suite itself cannot run; what the subject does is in the report.
 func Judge(ctx context.Context, o Options) (*report.Report, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	s, err := begin(ctx, o)
 	if err != nil {
 		return nil, err
 	}
+	s.stop = stop
 	if err := s.ready(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -111,6 +114,9 @@ type session struct {
 	cases  []Case
 	report *report.Report
 	work   string
+	// program is this one, and stop ends the run when it is replaced; may be nil.
+	program program
+	stop    context.CancelCauseFunc
 
 	opening sync.Once
 	openErr error
@@ -149,7 +155,7 @@ func begin(ctx context.Context, o Options) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Options: o, cases: cases, report: r, work: work, results: make([]report.CaseResult, len(cases)), progress: make([]progress, len(cases))}
+	s := &session{Options: o, cases: cases, report: r, work: work, program: thisProgram(), results: make([]report.CaseResult, len(cases)), progress: make([]progress, len(cases))}
 	for i := range cases {
 		s.results[i] = resultOf(&cases[i])
 		s.results[i].State, s.results[i].Failure, s.results[i].Reason = report.Skipped, report.Interrupted, cancelled
@@ -319,6 +325,10 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 	data, err := os.ReadFile(filepath.Join(dir, "result.json"))
 	if err == nil {
 		err = json.Unmarshal(data, &result)
+	}
+	if replaced := s.program.replaced(); replaced != nil && s.stop != nil {
+		s.stop(replaced)
+		result, err = resultOf(c), replaced
 	}
 	if err != nil && ctx.Err() != nil {
 		// The subject did nothing wrong: a report must not say that it failed.
