@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,9 +80,15 @@ type explainer struct {
 	find   *attach.Exec
 }
 
-// printf prints to a terminal what tenants have written, among other things.
+// printf prints to a terminal what tenants have written, among other things: none
+// of it begins a line of its own.
 func (e *explainer) printf(format string, args ...any) {
-	fmt.Fprint(e.out, brief.Plain(fmt.Sprintf(format, args...)))
+	for i, arg := range args {
+		if text, is := arg.(string); is {
+			args[i] = brief.PlainLine(text)
+		}
+	}
+	fmt.Fprintf(e.out, format, args...)
 }
 
 func (e *explainer) pod(ctx context.Context, namespace, name string) error {
@@ -112,7 +119,7 @@ func (e *explainer) pod(ctx context.Context, namespace, name string) error {
 }
 
 // text is an error as the logs have it: cut, because others write it.
-func text(err error) string { return brief.PlainLine(brief.Cut(err.Error(), brief.Line)) }
+func text(err error) string { return brief.Shown(err.Error()) }
 
 // network prints one network, and returns how many faults its plugins would show
 // at ADD.
@@ -144,7 +151,7 @@ func (e *explainer) network(p *network.Explained) (faults int) {
 	if d.DefaultRoute != nil {
 		e.printf("  the default route, from the pod's selection: %v\n", d.DefaultRoute)
 	}
-	e.printf("%s\n", maskIndented(d.Config, "  "))
+	fmt.Fprintln(e.out, brief.Plain(maskIndented(d.Config, "  ")))
 	return faults
 }
 
@@ -156,7 +163,7 @@ func (e *explainer) plugins(config []byte) (faults int) {
 	}
 	if !network.KnownVersion(list.CNIVersion) {
 		faults++
-		e.printf("  FAILS: cniVersion %q is not supported\n", list.CNIVersion)
+		e.printf("  FAILS: cniVersion %s is not supported\n", strconv.Quote(list.CNIVersion))
 	}
 	for _, p := range list.Plugins {
 		for _, plugin := range slices.DeleteFunc([]string{p.Network.Type, p.Network.IPAM.Type}, func(t string) bool { return t == "" }) {
@@ -165,7 +172,7 @@ func (e *explainer) plugins(config []byte) (faults int) {
 				faults++
 				path = "MISSING: " + text(err)
 			}
-			e.printf("  plugin %s: %s\n", brief.PlainLine(plugin), path)
+			e.printf("  plugin %s: %s\n", plugin, path)
 		}
 	}
 	return faults

@@ -186,7 +186,7 @@ metadata:
   name: evil
   namespace: shop
   annotations:
-    k8s.v1.cni.cncf.io/networks: '[{"name": "evil", "cni-args": {"a": "\u009b2J\u007f"}}]'
+    k8s.v1.cni.cncf.io/networks: '[{"name": "evil", "ips": ["10.1.0.5"], "cni-args": {"a": "\u009b2J\u007f"}}]'
 ---
 apiVersion: v1
 kind: Pod
@@ -200,7 +200,7 @@ apiVersion: k8s.cni.cncf.io/v1
 kind: NetworkAttachmentDefinition
 metadata: {name: evil, namespace: shop}
 spec:
-  config: '{"cniVersion": "1.0.0", "name": "evil", "type": "a\u001b[2J\n::error::forged"}'
+  config: '{"cniVersion": "1.0.0", "name": "evil", "type": "a\u001b[2J\n::error::forged", "capabilities": {"ips": true}}'
 `), 0o600)).To(Succeed())
 	for _, args := range [][]string{
 		{"explain", "--config", config, "--pod", "shop/evil"}, {"explain", "--config", config, "--pod", "shop/malformed"}, {"lint", "--bin-dir", dir, file},

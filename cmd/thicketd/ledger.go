@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/thicket-cni/thicket/pkg/brief"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
@@ -23,7 +24,7 @@ func listLedger(cniDir string, out io.Writer) error {
 	fmt.Fprintln(t, "CONTAINER\tSTATE\tPOD\tATTACHMENTS\tNETNS\tSINCE")
 	for _, e := range entries {
 		if e.Err != nil {
-			fmt.Fprintf(t, "%s\tdamaged\t%v\t\t\t\n", e.ContainerID, e.Err)
+			fmt.Fprintf(t, "%s\tdamaged\t%s\t\t\t\n", e.ContainerID, cell(e.Err.Error()))
 			continue
 		}
 		r := e.Record
@@ -31,8 +32,11 @@ func listLedger(cniDir string, out io.Writer) error {
 		for _, a := range r.Attachments {
 			attachments = append(attachments, a.Interface+"="+a.Definition)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s/%s\t%s\t%s\t%s\n", r.ContainerID, r.State, r.Pod.Namespace, r.Pod.Name,
-			strings.Join(attachments, ","), r.Netns, r.Created.Local().Format(time.DateTime))
+		fmt.Fprintf(t, "%s\t%s\t%s/%s\t%s\t%s\t%s\n", r.ContainerID, r.State, cell(r.Pod.Namespace), cell(r.Pod.Name),
+			cell(strings.Join(attachments, ",")), cell(r.Netns), r.Created.Local().Format(time.DateTime))
 	}
 	return t.Flush()
 }
+
+// cell is a text of a record, which need not be this version's, in its own cell.
+func cell(text string) string { return strings.ReplaceAll(brief.PlainLine(text), "\t", `\t`) }

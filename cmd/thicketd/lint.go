@@ -68,7 +68,7 @@ func lintFiles(args []string, stdout, stderr io.Writer) error {
 	}
 	wrong := 0
 	for _, f := range l.Findings(context.Background()) {
-		fmt.Fprintln(stdout, brief.PlainLine(f.String()))
+		fmt.Fprintln(stdout, brief.Shown(f.String()))
 		if !f.Warning {
 			wrong++
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/containernetworking/cni/pkg/utils"
 
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/brief"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
@@ -56,7 +57,7 @@ func printLedger(cniDir string, out io.Writer) error {
 			fmt.Fprintln(out, e.ContainerID, "-")
 		default:
 			for _, a := range e.Record.Attachments {
-				fmt.Fprintln(out, e.ContainerID, a.Interface)
+				fmt.Fprintln(out, e.ContainerID, brief.PlainLine(a.Interface))
 			}
 		}
 	}
@@ -70,7 +71,7 @@ func printPending(dir string, out io.Writer) error {
 	}
 	for _, path := range paths {
 		if r, err := api.ReadPending(path); err == nil {
-			fmt.Fprintln(out, r.Env["CNI_CONTAINERID"], r.Env["CNI_IFNAME"])
+			fmt.Fprintln(out, brief.PlainLine(r.Env["CNI_CONTAINERID"]), brief.PlainLine(r.Env["CNI_IFNAME"]))
 		}
 	}
 	return nil

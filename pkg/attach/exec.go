@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/thicket-cni/thicket/pkg/admission"
+	"github.com/thicket-cni/thicket/pkg/brief"
 	"github.com/thicket-cni/thicket/pkg/network"
 	"github.com/thicket-cni/thicket/pkg/tracing"
 )
@@ -298,11 +299,13 @@ func (r *pluginRun) failure(code uint, what string) error {
 	return types.NewError(code, fmt.Sprintf("plugin %q of network %q %s", filepath.Base(r.path), networkName(r.stdin), what), strings.Join(details, "; "))
 }
 
+// excerpt is the beginning of what a plugin printed instead of a CNI error, which
+// need not be meant for a terminal.
 func excerpt(b []byte) string {
 	const most = 512
 	b = bytes.TrimSpace(b)
 	if len(b) > most {
 		b = append(append([]byte{}, b[:most]...), "…"...)
 	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return brief.Plain(strings.ToValidUTF8(string(b), "\uFFFD"))
 }

@@ -61,6 +61,15 @@ func TestExecErrors(t *testing.T) {
 	}
 }
 
+// TestExecErrorIsPlain: what a plugin prints in colour does not steer the terminal
+// on which somebody reads why it failed (SEC-12).
+func TestExecErrorIsPlain(t *testing.T) {
+	got := execError(t, &Exec{}, `printf '\033[31mred\033[0m\nmore'; printf '\033[2J' >&2; exit 1`)
+	if want := `stdout: \x1b[31mred\x1b[0m` + "\n" + `more; stderr: \x1b[2J`; got.Details != want {
+		t.Errorf("details %q, want %q", got.Details, want)
+	}
+}
+
 func TestExecKillsTheWholeGroup(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	ctx, cancel := context.WithCancelCause(t.Context())

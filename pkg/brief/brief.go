@@ -41,5 +41,9 @@ func Plain(text string) string {
 	return out.String()
 }
 
+// Shown is a text as an event or a line on a terminal has it: in one line of at
+// most Line bytes.
+func Shown(text string) string { return Cut(PlainLine(Cut(text, Line)), Line) }
+
 // PlainLine is Plain for what has to stay in its line.
 func PlainLine(text string) string { return strings.ReplaceAll(Plain(text), "\n", `\n`) }

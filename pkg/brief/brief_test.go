@@ -20,6 +20,16 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestShown(t *testing.T) {
+	if got := Shown("a\nb"); got != `a\nb` {
+		t.Errorf("got %q", got)
+	}
+	got := Shown(strings.Repeat("\x1b", 2*Line))
+	if len(got) > Line || !strings.HasPrefix(got, `\x1b\x1b`) || !strings.Contains(got, "(cut; ") {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}
+
 func TestPlain(t *testing.T) {
 	for text, want := range map[string]string{
 		"größe 🙂\n\tnext": "größe 🙂\n\tnext",

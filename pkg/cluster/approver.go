@@ -130,7 +130,7 @@ func (a *Approver) decide(ctx context.Context, r *certificatesv1.CertificateSign
 	}
 	if v == denied {
 		condition.Type, condition.Reason = certificatesv1.CertificateDenied, "NotOfThisNode"
-		condition.Message = brief.Cut(why.Error(), brief.Line)
+		condition.Message = brief.Shown(why.Error())
 	}
 	decided := r.DeepCopy()
 	decided.Status.Conditions = append(decided.Status.Conditions, condition)

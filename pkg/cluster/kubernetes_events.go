@@ -32,7 +32,7 @@ func (r *recorder) shutdown() { r.broadcaster.Shutdown() }
 func (k *Kubernetes) Event(pod *Pod, eventType, reason, message string) {
 	k.events.recorder.Event(&corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: types.UID(pod.UID),
-	}, eventType, reason, brief.Cut(message, brief.Line))
+	}, eventType, reason, brief.Shown(message))
 }
 
 // eventSink implements record.EventSink, whose methods have no context.

@@ -97,7 +97,7 @@ func (s *Store) writeReason(name string, reason error) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(brief.Cut(reason.Error(), 4*brief.Line) + "\n")
+	_, err = f.WriteString(brief.Plain(brief.Cut(reason.Error(), 4*brief.Line)) + "\n")
 	return errors.Join(err, f.Close())
 }
 

@@ -43,7 +43,7 @@ func (a *allotment) give(ctx context.Context, s *source) error {
 		var err error
 		if a.left, err = a.from.Of(ctx, a.pod); err != nil {
 			return types.NewError(types.ErrTryAgainLater,
-				fmt.Sprintf("%s asks for a device of %s, and the devices of pod %s/%s cannot be looked up", s.what, s.resource, a.pod.Namespace, a.pod.Name), err.Error())
+				fmt.Sprintf("%s asks for a device of %q, and the devices of pod %s/%s cannot be looked up", s.what, quote(s.resource), a.pod.Namespace, a.pod.Name), err.Error())
 		}
 		a.known = true
 		for resource, taken := range a.taken {

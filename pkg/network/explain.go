@@ -216,7 +216,7 @@ func (s *source) capabilities(d *Delegate) []Capability {
 		c := Capability{Name: name, Value: d.CapabilityArgs[name], From: "the runtime", Plugins: declared[name]}
 		switch _, is := asked[name]; {
 		case name == "deviceID" && s.device != "":
-			c.From = fmt.Sprintf("the device of %s that Kubernetes gave the pod", s.resource)
+			c.From = fmt.Sprintf("the device of %s that Kubernetes gave the pod", shown(s.resource))
 		case is:
 			c.From = "the pod's selection"
 		}

@@ -97,13 +97,13 @@ func (l *list) encode() ([]byte, string, error) {
 func check(config []byte) (string, error) {
 	conf, err := libcni.NetworkConfFromBytes(config)
 	if err != nil {
-		return "", errors.New(strings.TrimPrefix(err.Error(), "error parsing configuration list: "))
+		return "", errors.New(shown(strings.TrimPrefix(err.Error(), "error parsing configuration list: ")))
 	}
 	if err := utils.ValidateNetworkName(conf.Name); err != nil {
-		return "", fmt.Errorf("name %q: want letters and digits, then also '_', '.' and '-' (CNI network name)", conf.Name)
+		return "", fmt.Errorf("name %q: want letters and digits, then also '_', '.' and '-' (CNI network name)", quote(conf.Name))
 	}
 	if _, _, _, err := version.ParseVersion(conf.CNIVersion); err != nil {
-		return "", fmt.Errorf("cniVersion %q is not a version such as 1.0.0", conf.CNIVersion)
+		return "", fmt.Errorf("cniVersion %q is not a version such as 1.0.0", quote(conf.CNIVersion))
 	}
 	for i, p := range conf.Plugins {
 		// A plugin executes its IPAM plugin by the same search, so the same
@@ -130,7 +130,7 @@ func KnownVersion(cniVersion string) bool {
 // directories (SEC-02).
 func checkType(t string) error {
 	if strings.ContainsAny(t, "/\\\x00") || t == "." || strings.Contains(t, "..") {
-		return fmt.Errorf("%q: want the bare file name of a plugin", t)
+		return fmt.Errorf("%q: want the bare file name of a plugin", quote(t))
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func withArgs(plugin json.RawMessage, cniArgs map[string]any) (json.RawMessage, 
 	}
 	for k, v := range cniArgs {
 		if cni[k], err = marshal(v); err != nil {
-			return nil, fmt.Errorf("cni-args %s: %w", k, err)
+			return nil, fmt.Errorf("cni-args %q: %w", quote(k), err)
 		}
 	}
 	if args["cni"], err = marshal(cni); err != nil {

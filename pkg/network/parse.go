@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/thicket-cni/thicket/pkg/brief"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
@@ -94,15 +95,15 @@ func parseJSON(annotation string) ([]Selection, error) {
 	if err := json.Unmarshal([]byte(annotation), &raw); err != nil {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
-			return nil, invalid("network selection is not valid JSON: %v, near: %s", err, around(annotation, syntax.Offset))
+			return nil, invalid("network selection is not valid JSON: %v, near: %s", err, shown(around(annotation, syntax.Offset)))
 		}
-		return nil, invalid("network selection %s: want a JSON list; put [ and ] around it", quote(annotation))
+		return nil, invalid("network selection %s: want a JSON list; put [ and ] around it", shown(annotation))
 	}
 	var all []Selection
 	for i, one := range raw {
 		s, err := parseElement(one)
 		if err != nil {
-			return nil, invalid("network selection, element %d, %s: %v", i+1, quote(string(one)), err)
+			return nil, invalid("network selection, element %d, %s: %v", i+1, shown(string(one)), err)
 		}
 		all = append(all, *s)
 	}
@@ -118,7 +119,7 @@ func parseElement(raw json.RawMessage) (*Selection, error) {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
 			// The value of a number is the number, as long as somebody wrote it.
-			return nil, fmt.Errorf("%s: a JSON %s is of the wrong type or out of range", wrong.Field, quote(wrong.Value))
+			return nil, fmt.Errorf("%s: a JSON %s is of the wrong type or out of range", shown(wrong.Field), shown(wrong.Value))
 		}
 		return nil, err
 	}
@@ -172,6 +173,10 @@ func quote(s string) string {
 	}
 	return s
 }
+
+// shown is a user's text as an error repeats it that does not quote it: cut, and
+// without what would steer a terminal or begin another line.
+func shown(s string) string { return brief.PlainLine(quote(s)) }
 
 // around is the text on both sides of an offset.
 func around(s string, offset int64) string {
