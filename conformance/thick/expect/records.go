@@ -4,6 +4,7 @@ package expect
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -91,8 +92,15 @@ func (k *Kept) Shared() []string {
 	return paths
 }
 
-// All lists the files of all sandboxes.
-func (k *Kept) All() []string { return slices.Sorted(maps.Keys(k.touched)) }
+// All lists the files of all sandboxes that are still there. What the daemon was
+// still doing for others, such as a DEL that waited on disk, may have removed some.
+func (k *Kept) All() []string {
+	gone := func(path string) bool {
+		_, err := os.Lstat(path)
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(k.touched)), gone)
+}
 
 // Damage is a way in which a file can be spoilt: by a crash in the middle of
 // writing, by a disk, or by another program. It holds for any format.

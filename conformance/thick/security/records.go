@@ -121,5 +121,9 @@ func servesOrEnds(ctx context.Context, e *thick.Env, d *thick.Daemon) bool {
 	serves := func() bool { return e.Probe(ctx, e.RunDir, probe) == nil }
 	Eventually(func() bool { return d.Ended() || serves() }).WithContext(ctx).WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).
 		Should(BeTrue(), func() string { return "the daemon neither serves nor ends; its log:\n" + spec.LastLines(d.Log(), 40) })
-	return !d.Ended()
+	if d.Ended() {
+		d.Await(ctx) // its end is no surprise any more
+		return false
+	}
+	return true
 }

@@ -67,7 +67,9 @@ func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thi
 	}
 
 	ginkgo.By("a damaged record")
-	for _, path := range kept.All() {
+	paths := kept.All()
+	Expect(paths).NotTo(BeEmpty(), "files below the cache directory that an ADD changes")
+	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.WriteFile(path, append(content, v.secret...), 0o600)).To(Succeed())
