@@ -22,8 +22,8 @@ import (
 // The plugins of one network are executed here as the CNI spec, section 4,
 // has it, and not by libcni, which writes each result into a cache of its own:
 // the ledger has it already, and the second copy costs every attachment more
-// than the ledger itself. What libcni has cached for a Multus that ran here
-// before is still libcni's to delete.
+// than the ledger itself. FuzzLikeLibcni compares the two, and lists in what
+// they differ.
 
 // addPlugins runs ADD of a network's plugins in order. Each gets the result of
 // the one before; the last one's, in the newest version, is the network's.
@@ -89,7 +89,9 @@ func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult typ
 	if err := json.Unmarshal(p.Bytes, &keys); err != nil {
 		return "", nil, types.NewError(types.ErrDecodingFailure, fmt.Sprintf("plugin %q: %v", p.Network.Type, err), "")
 	}
-	maps.DeleteFunc(keys, func(key string, _ json.RawMessage) bool { return ofTheProtocol(key) })
+	maps.DeleteFunc(keys, func(key string, _ json.RawMessage) bool {
+		return ofTheProtocol(key) || strings.EqualFold(key, "name") || strings.EqualFold(key, "cniVersion")
+	})
 	inject := map[string]any{"name": c.list.Name, "cniVersion": c.list.CNIVersion}
 	maps.Copy(inject, c.more)
 	if prevResult != nil {
@@ -117,13 +119,12 @@ func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult typ
 // a network's configuration cannot set (RT-06, RT-28, RT-29; CNI spec, section 1,
 // "Reserved keys", and section 4): capabilities is for who executes plugins, and
 // the others are what that one says. args is reserved too, and is the place of a
-// selection's cni-args.
+// selection's cni-args. Case makes no difference to encoding/json, which plugins
+// read their configuration with: to them "PrevResult" is prevResult.
 func ofTheProtocol(key string) bool {
-	switch key {
-	case "capabilities", "prevResult", "runtimeConfig":
-		return true
-	}
-	return strings.HasPrefix(key, "cni.dev/")
+	const prefix = "cni.dev/"
+	return strings.EqualFold(key, "capabilities") || strings.EqualFold(key, "prevResult") || strings.EqualFold(key, "runtimeConfig") ||
+		len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix)
 }
 
 // cniArguments are a plugin's environment variables (CNI spec, section 2). They

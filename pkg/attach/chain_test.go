@@ -5,6 +5,7 @@ package attach
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,28 @@ func TestUnknownVersions(t *testing.T) {
 		var own *types.Error
 		if (err == nil) != known || !known && (!errors.As(err, &own) || own.Code != types.ErrIncompatibleCNIVersion) {
 			t.Errorf("%q: %v", v, err)
+		}
+	}
+}
+
+// What a plugin gets where no result of its ADD is known is prepared like all
+// else: keys of the protocol do not come from the configuration, and numbers keep
+// their digits (RT-05, RT-28, RT-29).
+func TestDeletedWithoutAResult(t *testing.T) {
+	r := &pluginRecorder{answers: map[string][]answer{"DEL": {{}}, "CHECK": {{}}}}
+	e := &Engine{exec: r, binDirs: likeBinDirs, cacheDir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	e.cni = libcni.NewCNIConfigWithCacheDir(nil, e.cacheDir, nil)
+	c, err := e.call(&ledger.Record{ContainerID: "c"}, &ledger.Attachment{Network: "n", Interface: "net1",
+		Config: `{"name":"n","cniVersion":"1.0.0","plugins":[{"type":"a","prevResult":{"ips":[]},"RuntimeConfig":{"mac":"x"},"vni":9007199254740993}]}`}, "/n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(e.check(t.Context(), c), e.del(t.Context(), c)); err != nil || len(r.calls) != 2 {
+		t.Fatalf("%v, %d executions", err, len(r.calls))
+	}
+	for _, call := range r.calls {
+		if want := `{"cniVersion":"1.0.0","name":"n","type":"a","vni":9007199254740993}`; call.Raw != want {
+			t.Errorf("%s reads %s, want %s", call.Env["CNI_COMMAND"], call.Raw, want)
 		}
 	}
 }

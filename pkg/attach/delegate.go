@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,7 +15,6 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/version"
 
-	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 	"github.com/thicket-cni/thicket/pkg/network"
 )
@@ -169,24 +166,6 @@ func (e *Engine) del(ctx context.Context, c *delegateCall) error {
 	return c.located(e.delPlugins(ctx, c, prev))
 }
 
-// delCached runs DEL of an attachment with what libcni cached of its ADD, if
-// anything. The cache is a Multus' that ran here before: a result in it that
-// libcni panics at is removed, and the attachment deleted without (SEC-08).
-func (e *Engine) delCached(ctx context.Context, c *delegateCall) error {
-	usable := background.Try(e.log, "libcni's cache", func() error {
-		_, err := e.cni.GetNetworkListCachedResult(c.list, c.rt)
-		return err
-	})
-	var panicked *background.PanicError
-	if errors.As(usable, &panicked) {
-		file := filepath.Join(e.cacheDir, "results", fmt.Sprintf("%s-%s-%s", c.list.Name, c.rt.ContainerID, c.rt.IfName))
-		if err := os.Remove(file); err != nil {
-			return fmt.Errorf("a cached result cannot be used and cannot be removed: %w", err)
-		}
-	}
-	return e.cni.DelNetworkList(ctx, c.list, c.rt)
-}
-
 // check runs CHECK of one attachment, unless its configuration switches it off
 // or is older than the command (CHECK-05; CNI spec, section 2).
 func (e *Engine) check(ctx context.Context, c *delegateCall) error {
@@ -197,7 +176,7 @@ func (e *Engine) check(ctx context.Context, c *delegateCall) error {
 		return c.located(err)
 	}
 	if c.at.Result == nil || c.at.Cached {
-		return c.located(e.cni.CheckNetworkList(ctx, c.list, c.rt))
+		return c.located(e.checkCached(ctx, c))
 	}
 	prev, err := c.prevResult()
 	if err != nil {

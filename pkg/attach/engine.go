@@ -58,6 +58,7 @@ type Engine struct {
 	cluster cluster.Cluster
 	planner *network.Planner
 	ledger  Ledger
+	// cni reads libcni's cache, and executes nothing.
 	cni     *libcni.CNIConfig
 	exec    invoke.Exec
 	binDirs []string
@@ -103,7 +104,7 @@ func New(o Options) *Engine {
 		cluster: o.Cluster,
 		planner: o.Planner,
 		ledger:  o.Ledger,
-		cni:     libcni.NewCNIConfigWithCacheDir(o.BinDirs, o.CacheDir, o.Exec),
+		cni:     libcni.NewCNIConfigWithCacheDir(nil, o.CacheDir, nil),
 		exec:    o.Exec,
 		binDirs: o.BinDirs, cacheDir: o.CacheDir,
 		bootID:    strings.TrimSpace(string(id)),

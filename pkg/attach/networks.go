@@ -52,10 +52,10 @@ func (e *Engine) gcCached(ctx context.Context, list *libcni.NetworkConfigList, v
 		if c.Network != list.Name || slices.Contains(valid, types.GCAttachment{ContainerID: c.ContainerID, IfName: c.IfName}) {
 			continue
 		}
-		err := e.cni.DelNetworkList(ctx, list, &libcni.RuntimeConf{
+		call := &delegateCall{list: list, rt: &libcni.RuntimeConf{
 			ContainerID: c.ContainerID, NetNS: c.NetNS, IfName: c.IfName, Args: c.CniArgs, CapabilityArgs: c.CapabilityArgs,
-		})
-		if err != nil {
+		}}
+		if err := e.delCached(ctx, call); err != nil {
 			failures = append(failures, fmt.Errorf("stale attachment %s of container %s: %w", c.IfName, c.ContainerID, err))
 		}
 	}
