@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
@@ -130,7 +131,20 @@ func reservedKeys(ctx context.Context, e *runtime.Env) {
 	}
 	e.MustOK(answer)
 	e.MustOK(e.Del(ctx, a))
-	for _, c := range append(e.CallsOf("ADD", a), e.CallsOf("DEL", a)...) {
+	expectNoneOfFile(append(e.CallsOf("ADD", a), e.CallsOf("DEL", a)...))
+
+	// Nor do they at the DEL after an ADD that failed, of which there is no result.
+	e.ResetCalls()
+	e.Script("p2", script.Fake{Add: failing(117)})
+	e.MustFail(e.Add(ctx, a), "ADD with a second plugin that fails")
+	e.MustOK(e.Del(ctx, a))
+	expectNoneOfFile(e.Node.CallsOf("DEL"))
+}
+
+// expectNoneOfFile asserts that plugins got nothing of what reservedKeys writes.
+func expectNoneOfFile(calls []script.Call) {
+	ginkgo.GinkgoHelper()
+	for _, c := range calls {
 		Expect(runtimeConfig(c)).NotTo(HaveKey("mac"), "the runtimeConfig that %s got at %s, from the file", c.Type, c.Command)
 		for key := range runtime.Fields(c) {
 			Expect(strings.HasPrefix(key, "cni.dev/")).To(BeFalse(), "%s reached %s at %s, from the file", key, c.Type, c.Command)

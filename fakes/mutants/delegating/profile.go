@@ -23,6 +23,8 @@ var mutants = []mutant.Mutant{
 		Fault: "the first delegate gets the prevResult of the network's configuration"},
 	{Name: "runtimeconfig-of-file", Cases: []string{"RT-29"}, Daemon: withKey("runtimeConfig", map[string]any{"mac": "02:00:00:00:00:07"}),
 		Fault: "a delegate gets the runtimeConfig of its configuration"},
+	{Name: "runtimeconfig-of-file-after-failure", Cases: []string{"RT-29"}, Daemon: atFailure,
+		Fault: "a delegate whose ADD failed gets the runtimeConfig of its configuration at DEL"},
 	{Name: "reserved-of-file", Cases: []string{"RT-29"}, Daemon: withKey("cni.dev/of-the-file", true),
 		Fault: "a delegate gets keys of its configuration that begin with cni.dev/"},
 	{Name: "gc-beside-add", Cases: []string{"RT-21"}, Daemon: besideADD,
@@ -36,6 +38,15 @@ func withKey(key string, value any) func(*seam.Assembly) {
 			conf[key] = value
 		}
 	})
+}
+
+// atFailure has delegates get a runtimeConfig at a DEL without a result.
+func atFailure(a *seam.Assembly) {
+	seam.OnConf("DEL", func(_ *seam.Plugin, conf map[string]any) {
+		if conf["prevResult"] == nil {
+			conf["runtimeConfig"] = map[string]any{"mac": "02:00:00:00:00:07"}
+		}
+	})(a)
 }
 
 // ofFile gives the first delegate a result.
