@@ -151,7 +151,7 @@ FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## fuzz every input that comes from outside, FUZZTIME (30s) each
 	@for package in $$($(GO) list -f '{{.Dir}}' ./pkg/...); do \
-	  for target in $$(grep -hos '^func Fuzz[A-Za-z]*' $$package/fuzz_test.go | cut -c6-); do \
+	  for target in $$(grep -hos '^func Fuzz[A-Za-z]*' $$package/*_test.go | cut -c6-); do \
 	    echo "fuzz: $${package#$(CURDIR)/} $$target for $(FUZZTIME)"; \
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package; \
 	  done; \

@@ -124,16 +124,19 @@ func (f *benchFlags) write(report *bench.Report) error {
 func printBench(out io.Writer, r *bench.Report) {
 	fmt.Fprintf(out, "%s\n\n", r.Machine)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "WHAT\tGOAL\tMEASURED\t")
+	fmt.Fprintln(t, "WHAT\tGOAL\tRATIO\tMEASURED\tFLOOR\t")
 	for _, g := range r.Goals {
 		mark := ""
 		if !g.Met {
 			mark = "FALLS SHORT"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", g.What, g.Goal, g.Measured, mark)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", g.What, g.Goal, g.Ratio, g.Measured, g.Floor, mark)
 	}
 	printFootprints(t, r)
 	fmt.Fprintln(t, "\t\t\t\nTIMES\tP50\tP90\tP99")
+	if r.Noop.N > 0 {
+		printLatency(t, "no-op process", r.Noop)
+	}
 	for _, what := range slices.Sorted(maps.Keys(r.Alone)) {
 		printLatency(t, "delegate alone, "+what, r.Alone[what])
 	}
@@ -143,6 +146,13 @@ func printBench(out io.Writer, r *bench.Report) {
 	for _, s := range r.Sides {
 		for _, what := range slices.Sorted(maps.Keys(s.Latency)) {
 			printLatency(t, s.Name+", "+what, s.Latency[what])
+		}
+		if u := s.Unwaited; u != nil {
+			printLatency(t, s.Name+", ADD 1, status not waited for", u.ADD)
+		}
+		if s.Real != nil {
+			printLatency(t, s.Name+", ADD of bridge and host-local", s.Real.ADD)
+			printLatency(t, "bridge and host-local alone, in turns with them", s.Real.Plugins)
 		}
 		for _, h := range s.Hanging {
 			printLatency(t, fmt.Sprintf("%s, ADD beside %d hanging pods", s.Name, h.Pods), h.ADD)
@@ -160,7 +170,7 @@ func printBench(out io.Writer, r *bench.Report) {
 			fmt.Fprintf(out, "%s: 150 ADDs of two networks, %d at a time: %.2f s\n", s.Name, b.Concurrency, b.Seconds)
 		}
 		if s.Storm != nil {
-			fmt.Fprintf(out, "%s: storm: %s\n", s.Name, s.Storm)
+			fmt.Fprintf(out, "%s: storm of %d: %s\n", s.Name, s.Storm.Sandboxes, s.Storm)
 		}
 	}
 }

@@ -50,7 +50,7 @@ type Settings struct {
 }
 
 // Scenarios are the parts of a benchmark, in their order.
-var Scenarios = []string{"shim", "single", "phases", "burst", "idle", "definitions", "storm", "hanging", "long"}
+var Scenarios = []string{"shim", "single", "unwaited", "phases", "burst", "real", "idle", "definitions", "storm", "hanging", "long"}
 
 // Run measures the target, and the peer beside it, in one child process
 // with namespaces of its own. Timings of different runs, or of different

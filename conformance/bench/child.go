@@ -88,7 +88,7 @@ func (b *bench) run(ctx context.Context, t *suite.T) {
 	}, ginkgo.NodeTimeout(thick.TeardownTimeout))
 	b.open(ctx, e)
 	b.settle(ctx)
-	for i, scenario := range []func(context.Context){b.shims, b.singles, b.phases, b.bursts, b.idle, b.definitions, b.storms, b.hanging, b.long} {
+	for i, scenario := range []func(context.Context){b.shims, b.singles, b.unwaited, b.phases, b.bursts, b.reals, b.idle, b.definitions, b.storms, b.hanging, b.long} {
 		if len(b.settings.Scenarios) == 0 || slices.Contains(b.settings.Scenarios, Scenarios[i]) {
 			scenario(ctx)
 		}

@@ -60,8 +60,10 @@ func (r *Report) plots() []plot {
 			rates = append(rates, plotPoint{float64(b.Concurrency), burstSize / b.Seconds})
 		}
 		bursts.add(s.Name, rates)
-		if s.Storm != nil {
-			storm.add(s.Name, points(s.Storm.Memory))
+		for _, of := range []*Storm{s.Storm, s.LargeStorm} {
+			if of != nil {
+				storm.add(fmt.Sprintf("%s, %d sandboxes", s.Name, of.Sandboxes), points(of.Memory))
+			}
 		}
 		long.add(s.Name, points(s.Long))
 	}

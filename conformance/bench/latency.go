@@ -12,12 +12,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
 const (
@@ -108,8 +110,7 @@ func (b *bench) singles(ctx context.Context) {
 	}
 	var writes []time.Duration
 	write := b.statusWrite(ctx)
-	plugin := filepath.Join(b.sides[0].BinDir, "nop")
-	config := []byte(`{"cniVersion":"1.0.0","name":"default","type":"nop"}`)
+	var noops []time.Duration
 	for round := range b.settings.Rounds + 5 {
 		if round%50 == 0 {
 			b.progress("single requests: round %d of %d", round, b.settings.Rounds)
@@ -119,9 +120,9 @@ func (b *bench) singles(ctx context.Context) {
 				times[key] = append(times[key], took)
 			}
 		}
+		noops = append(noops, b.noop(ctx))
 		for _, command := range []string{"ADD", "DEL"} {
-			took, _ := timeProcess(ctx, plugin, boxes[b.sides[0]][0].Env(command), config)
-			record("alone "+command, took)
+			record("alone "+command, b.alone(ctx, command, boxes[b.sides[0]][0]))
 		}
 		if write != nil {
 			writes = append(writes, write(round))
@@ -134,6 +135,7 @@ func (b *bench) singles(ctx context.Context) {
 			}
 		}
 	}
+	b.report.Noop = latencyOf(noops)
 	if write != nil {
 		l := latencyOf(writes)
 		b.report.StatusWrite = &l
@@ -155,10 +157,54 @@ func (b *bench) singles(ctx context.Context) {
 	}
 }
 
+// noop executes a process that does nothing, not even the delegate's part.
+func (b *bench) noop(ctx context.Context) time.Duration {
+	ginkgo.GinkgoHelper()
+	took, _ := timeProcess(ctx, filepath.Join(b.sides[0].BinDir, "nop"), map[string]string{"CNI_COMMAND": "NOTHING"}, nil)
+	return took
+}
+
+// alone executes the delegate that does nothing, without a thick plugin.
+func (b *bench) alone(ctx context.Context, command string, box *node.Sandbox) time.Duration {
+	ginkgo.GinkgoHelper()
+	took, _ := timeProcess(ctx, filepath.Join(b.sides[0].BinDir, "nop"), box.Env(command), []byte(`{"cniVersion":"1.0.0","name":"default","type":"nop"}`))
+	return took
+}
+
+// unwaited measures ADD of one network without a wait for the write of its
+// status, with what it cannot be shorter than in turns.
+func (b *bench) unwaited(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	s := b.sides[0]
+	b.progress("%s: ADD without a wait for the status", s.side.Name)
+	s.d = s.Start(ctx, thick.ConfigPatch(func(config map[string]any) {
+		quiet(config)
+		config["statusWait"] = "0s"
+	}))
+	// Each pod's status is written once, which is waited for before the next.
+	var boxes []*node.Sandbox
+	for range max(b.settings.Rounds/2, 20) {
+		boxes = append(boxes, s.Sandbox())
+	}
+	var adds, noops, delegates []time.Duration
+	for _, box := range boxes {
+		noops = append(noops, b.noop(ctx))
+		delegates = append(delegates, b.alone(ctx, "ADD", box))
+		adds = append(adds, s.timeShim(ctx, "ADD", box))
+		Eventually(func() []map[string]any { return s.Status(box) }).WithContext(ctx).WithPolling(time.Millisecond).ShouldNot(BeEmpty(), "the network status")
+		s.timeShim(ctx, "DEL", box)
+	}
+	s.stop(ctx)
+	for _, box := range boxes {
+		s.DeletePod(box)
+	}
+	s.side.Unwaited = &Unwaited{ADD: latencyOf(adds), Noop: latencyOf(noops), Delegate: latencyOf(delegates)}
+}
+
 // bursts measures 150 ADDs of two networks at several concurrencies.
 func (b *bench) bursts(ctx context.Context) {
 	ginkgo.GinkgoHelper()
-	took := map[*benchEnv]map[int][]float64{}
+	took := map[*benchEnv]map[int][]float64{nil: {}} // nil is the floor
 	boxes := map[*benchEnv][]*node.Sandbox{}
 	for _, s := range b.sides {
 		took[s] = map[int][]float64{}
@@ -170,6 +216,7 @@ func (b *bench) bursts(ctx context.Context) {
 	for repeat := range burstRepeats {
 		b.progress("bursts of %d: round %d of %d", burstSize, repeat+1, burstRepeats)
 		for _, n := range burstConcurrencies {
+			took[nil][n] = append(took[nil][n], b.burstFloor(ctx, boxes[b.sides[0]], n).Seconds())
 			for _, s := range b.sides {
 				took[s][n] = append(took[s][n], b.burst(ctx, s, boxes[s], n, "ADD").Seconds())
 				b.burst(ctx, s, boxes[s], 8, "DEL")
@@ -178,7 +225,7 @@ func (b *bench) bursts(ctx context.Context) {
 	}
 	for _, s := range b.sides {
 		for _, n := range burstConcurrencies {
-			s.side.Bursts = append(s.side.Bursts, Burst{Concurrency: n, Seconds: median(took[s][n])})
+			s.side.Bursts = append(s.side.Bursts, Burst{Concurrency: n, Seconds: median(took[s][n]), Floor: median(took[nil][n])})
 		}
 		s.stop(ctx)
 		for _, box := range boxes[s] {
@@ -189,6 +236,28 @@ func (b *bench) bursts(ctx context.Context) {
 
 // burst executes one shim per sandbox, so many at a time.
 func (b *bench) burst(ctx context.Context, s *benchEnv, boxes []*node.Sandbox, concurrency int, command string) time.Duration {
+	ginkgo.GinkgoHelper()
+	return atATime(boxes, concurrency, func(box *node.Sandbox) { s.timeShim(ctx, command, box) })
+}
+
+// burstFloor executes what a burst of ADDs of two networks cannot do without: for
+// each a no-op process, two delegates, and the write of a status.
+func (b *bench) burstFloor(ctx context.Context, boxes []*node.Sandbox, concurrency int) time.Duration {
+	ginkgo.GinkgoHelper()
+	var written atomic.Int64
+	write := b.statusWriter(ctx)
+	return atATime(boxes, concurrency, func(box *node.Sandbox) {
+		b.noop(ctx)
+		b.alone(ctx, "ADD", box)
+		b.alone(ctx, "ADD", box)
+		if write != nil {
+			write(box, int(written.Add(1)))
+		}
+	})
+}
+
+// atATime does something for each sandbox, so many at a time.
+func atATime(boxes []*node.Sandbox, concurrency int, do func(*node.Sandbox)) time.Duration {
 	ginkgo.GinkgoHelper()
 	todo := make(chan *node.Sandbox, len(boxes))
 	for _, box := range boxes {
@@ -201,7 +270,7 @@ func (b *bench) burst(ctx context.Context, s *benchEnv, boxes []*node.Sandbox, c
 		runtimes.Go(func() {
 			defer ginkgo.GinkgoRecover()
 			for box := range todo {
-				s.timeShim(ctx, command, box)
+				do(box)
 			}
 		})
 	}

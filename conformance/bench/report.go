@@ -16,6 +16,9 @@ type Report struct {
 	Machine string    `json:"machine"`
 	// Sides are the implementations, the target first.
 	Sides []Side `json:"sides"`
+	// Noop is a process that does nothing, of the toolchain that shims are built
+	// with.
+	Noop Latency `json:"noop"`
 	// Alone are the delegate's own times, by command.
 	Alone map[string]Latency `json:"alone"`
 	// StatusWrite is the API server's own time for the write that is a part of
@@ -33,11 +36,18 @@ type Side struct {
 	Version string `json:"version"`
 	// Latency is by scenario: "ADD 1" is an ADD of one network.
 	Latency map[string]Latency `json:"latency"`
+	// Unwaited is ADD of one network whose status is not waited for; nil where that
+	// was not measured.
+	Unwaited *Unwaited `json:"unwaited,omitempty"`
 	// Bursts are 150 ADDs of two networks at several concurrencies.
-	Bursts []Burst  `json:"bursts"`
-	Shim   ShimSize `json:"shim"`
-	Idle   Idle     `json:"idle"`
-	Storm  *Storm   `json:"storm,omitempty"`
+	Bursts []Burst `json:"bursts"`
+	// Real is ADD of one network of real plugins; nil where that was not measured.
+	Real  *Real    `json:"real,omitempty"`
+	Shim  ShimSize `json:"shim"`
+	Idle  Idle     `json:"idle"`
+	Storm *Storm   `json:"storm,omitempty"`
+	// LargeStorm is one of more sandboxes.
+	LargeStorm *Storm `json:"largeStorm,omitempty"`
 	// Hanging are ADDs beside pods that hang, none of them first.
 	Hanging []Hanging `json:"hanging,omitempty"`
 	// Definitions is a daemon among few definitions, and among many.
@@ -59,11 +69,31 @@ type Latency struct {
 	Curve []float64 `json:"curve"`
 }
 
+// Unwaited is ADD of one network without a wait for the write of its status, and
+// what it cannot be shorter than, measured in turns with it.
+type Unwaited struct {
+	ADD      Latency `json:"add"`
+	Noop     Latency `json:"noop"`
+	Delegate Latency `json:"delegate"`
+}
+
+// Real is ADD of one network of bridge and host-local.
+type Real struct {
+	ADD Latency `json:"add"`
+	// Plugins is bridge, with host-local, executed without a thick plugin.
+	Plugins Latency `json:"plugins"`
+	// StatusWrite is as in Report, in turns with these.
+	StatusWrite *Latency `json:"statusWrite,omitempty"`
+}
+
 // Burst is many ADDs at once.
 type Burst struct {
 	Concurrency int `json:"concurrency"`
 	// Seconds is the median of the repetitions.
 	Seconds float64 `json:"seconds"`
+	// Floor is what the same processes and writes of statuses take that no daemon
+	// can leave out: a no-op process, the delegates alone, and the API server.
+	Floor float64 `json:"floor,omitempty"`
 }
 
 // ShimSize is what the shim costs.
@@ -95,17 +125,20 @@ type Footprint struct {
 	FileMiB      float64 `json:"fileMiB"`
 }
 
-// Storm is 150 ADDs at once with real plugins in a memory cgroup of 50 MiB.
+// Storm is many ADDs at once with real plugins in a memory cgroup of 50 MiB.
 type Storm struct {
-	Seconds float64 `json:"seconds"`
-	Failed  int     `json:"failed"`
-	Killed  int     `json:"killed"`
+	Sandboxes int     `json:"sandboxes"`
+	Seconds   float64 `json:"seconds"`
+	Failed    int     `json:"failed"`
+	Killed    int     `json:"killed"`
 	// Left is how many files and interfaces are left after the DELs, which a
 	// daemon without the limit has served.
 	Left int `json:"left"`
 	// Memory is the cgroup's usage over time.
 	Memory []Sample `json:"memory"`
 }
+
+func (s *Storm) what() string { return fmt.Sprintf("storm: %d ADDs at once in 50 MiB", s.Sandboxes) }
 
 // String says what became of the sandboxes.
 func (s *Storm) String() string {
@@ -155,6 +188,10 @@ type Goal struct {
 	What string `json:"what"`
 	// Goal says what it should be, such as "≤ 5 × alone".
 	Goal string `json:"goal"`
+	// Ratio says how many times the floor it is, where there is a floor.
+	Ratio string `json:"ratio,omitempty"`
+	// Floor says what it cannot be less than.
+	Floor string `json:"floor,omitempty"`
 	// Measured says what it is.
 	Measured string `json:"measured"`
 	Met      bool   `json:"met"`
