@@ -395,9 +395,9 @@ func (d *drawnChain) result() answer {
 	}
 	v, _ := d.list["cniVersion"].(string)
 	r, a := map[string]any{}, answer{}
-	switch {
-	case d.often(5):
-	case d.often(5):
+	switch d.random.IntN(6) {
+	case 0: // without a version
+	case 1:
 		v = cniVersions[d.random.IntN(len(cniVersions))]
 		r["cniVersion"] = v
 	default:
