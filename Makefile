@@ -70,6 +70,7 @@ $(BIN)/k8s/kube-apiserver: $(K8S_MODULES)
 
 include kind/kind.mk
 include kind/release.mk
+include conformance/vm/vm.mk
 
 # What the suite judges as runtimes: libraries behind small programs, and containerd
 # with its sandbox image. Versions are conformance/runtimes/go.mod's and kind/runtime/go.mod's.

@@ -76,6 +76,8 @@ type Options struct {
 	Keep     string
 	Rerun    func(id string) string
 	Seed     uint64
+	// Slow multiplies all deadlines: that of suite.Options.
+	Slow     float64
 	Progress func(done, of int, r CaseResult)
 	// Watch, Waivers, Baseline and Implementation are those of suite.Options.
 	Watch          func(suite.Live)
@@ -96,7 +98,7 @@ func Load(path string) (Subject, error) { return subjects.Load(path) }
 // options are those of the engine.
 func (o *Options) options() (suite.Options, error) {
 	to := suite.Options{
-		Selection: o.Selection, Command: o.Command, Parallel: o.Parallel, Keep: o.Keep, Rerun: o.Rerun, Seed: o.Seed, Progress: o.Progress,
+		Selection: o.Selection, Command: o.Command, Parallel: o.Parallel, Keep: o.Keep, Rerun: o.Rerun, Seed: o.Seed, Slow: o.Slow, Progress: o.Progress,
 		Watch: o.Watch, Waivers: o.Waivers, Baseline: o.Baseline, Implementation: o.Implementation,
 	}
 	return to, o.Fill(&to, o.Survey, o.API)

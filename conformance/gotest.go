@@ -30,6 +30,8 @@ type Config struct {
 	// Parallel and Seed are those of Options.
 	Parallel int
 	Seed     uint64
+	// Slow multiplies all deadlines, on a slow machine: that of Options.
+	Slow float64
 	// Waivers is a waivers file, whose failures are skipped with the reason until
 	// they expire; empty for the file that the environment variable WAIVERS names,
 	// or none. Selection.Skip leaves cases out.
@@ -63,7 +65,7 @@ func Run(t *testing.T, c Config) {
 	}
 	settings := Settings{Target: c.Target, Profiles: c.Profiles, Setup: c.Setup, NoPreflight: c.NoPreflight, FakeDelegate: c.FakeDelegate, PluginDir: c.PluginDir,
 		Kubeconfig: c.Kubeconfig, KubernetesAssets: c.KubernetesAssets}
-	options := Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed, Implementation: c.Implementation,
+	options := Options{Settings: settings, Selection: c.Selection, Parallel: c.Parallel, Seed: c.Seed, Slow: c.Slow, Implementation: c.Implementation,
 		Keep: cmp.Or(c.KeepDir, os.Getenv("KEEP"))}
 	if !IsChild() { // which need not see them
 		var err error

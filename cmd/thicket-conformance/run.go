@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance"
 	plugins "github.com/thicket-cni/thicket/conformance/plugin/all"
 	"github.com/thicket-cni/thicket/conformance/report"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/all"
 )
@@ -37,6 +39,7 @@ type runFlags struct {
 	parallel       int
 	seed           uint64
 	repeat         int
+	slow           string
 	verbose        bool
 	strict         bool
 	flags          *pflag.FlagSet
@@ -72,6 +75,7 @@ func runCommand() *cobra.Command {
 	c.Flags().IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means twice the cores, 8 at most")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "the order of the cases, to repeat a run; 0 is another one each time")
 	c.Flags().IntVar(&f.repeat, "repeat", 1, "run so often, and stop at the first failed MUST")
+	c.Flags().StringVar(&f.slow, "slow", "1", "multiply all deadlines by this `factor`, for a slow machine; auto measures it at the start. The report says so: requirements that name a time are judged by that much less")
 	c.Flags().BoolVar(&f.strict, "strict-features", false, "exit with 1 when the target has a feature, by what it answers, that it does not declare; without the flag that is said at the end of a whole run")
 	c.Flags().StringVar(&f.implementation.Organization, "organization", "", "for the report: the `name` of the organization that makes the implementation")
 	c.Flags().StringVar(&f.implementation.Project, "project", "", "for the report: the implementation's own `name`")
@@ -114,26 +118,48 @@ func (f *runFlags) run(ctx context.Context, out io.Writer) error {
 	if err := f.load(); err != nil {
 		return err
 	}
+	slow, err := factorOf(ctx, f.slow)
+	if err != nil {
+		return err
+	}
 	for i := range f.repeat {
 		if f.repeat > 1 {
 			fmt.Fprintf(out, "run %d of %d\n", i+1, f.repeat)
 		}
-		if err := f.once(ctx, out, settings); err != nil {
+		if err := f.once(ctx, out, settings, slow); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings) error {
+// self is this command again, with the same flags: a case's process.
+func self(ctx context.Context) *exec.Cmd {
+	return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+}
+
+// factorOf is what --slow says, or what is measured.
+func factorOf(ctx context.Context, slow string) (float64, error) {
+	if slow == "auto" {
+		return suite.MeasureSlow(ctx, self)
+	}
+	factor, err := strconv.ParseFloat(slow, 64)
+	if err != nil || !(factor >= 1 && factor <= mostSlow) {
+		return 0, fmt.Errorf("--slow %q: want a factor from 1 to %d, or auto", slow, mostSlow)
+	}
+	return factor, nil
+}
+
+// mostSlow bounds --slow: a case that may take a minute may then take 100.
+const mostSlow = 100
+
+func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings, slow float64) error {
 	progress := watch(out)
 	r, err := conformance.Judge(ctx, conformance.Options{
-		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed,
+		Settings: settings, Selection: f.selection, Parallel: f.parallel, Seed: f.seed, Slow: slow,
 		Keep: f.keep, Rerun: f.rerun, Survey: f.strict || f.whole(),
 		Waivers: f.known, Baseline: f.before, Implementation: f.implementation,
-		// The child is this command again, with the same flags.
-		Command:  func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...) },
-		Progress: progress.ended, Watch: progress.moved,
+		Command: self, Progress: progress.ended, Watch: progress.moved,
 	})
 	progress.close()
 	if r != nil {

@@ -26,7 +26,7 @@ const configFile = "config-file"
 
 // internal are the variables by which the program talks to its own processes.
 // No flag has such a name.
-var internal = []string{"CASE", "DELEGATE", "EDITION", "KEPT", "KUBERNETES", "PLUGIN", "RESULT", "RUN", "STAGE", "TASKS", "WORKDIR"}
+var internal = []string{"CASE", "DELEGATE", "EDITION", "KEPT", "KUBERNETES", "PATIENCE", "PLUGIN", "RESULT", "RUN", "STAGE", "TASKS", "WORKDIR"}
 
 // settable reports whether a flag can be set by the environment and by a
 // configuration file.

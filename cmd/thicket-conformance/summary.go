@@ -36,7 +36,7 @@ func summarize(out io.Writer, r *report.Report, verbose bool) {
 		}
 		fmt.Fprintf(out, "\n%s %s %s: %s\n  source: %s%s\n  %s\n%s", strings.ToUpper(string(c.State)), c.Level, c.ID, c.Title, c.Source, excuse, strings.ReplaceAll(c.Reason, "\n", "\n  "), story)
 	}
-	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d\n\n", r.Target.Name, r.Version(), r.Suite.Version, r.Seconds, r.Seed)
+	fmt.Fprintf(out, "\n%s, version %q, judged by suite %s in %.0f s, seed %d%s\n\n", r.Target.Name, r.Version(), r.Suite.Version, r.Seconds, r.Seed, r.Slowness())
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "profile\tMUST passed\tfailed\twaived\tskipped\tn/a\tSHOULD passed\tfailed\twaived\tskipped\tn/a\t")
 	total := report.ProfileSummary{Profile: "all", Must: r.Count(conformance.Must), Should: r.Count(conformance.Should)}

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
 // BoundToken is a token of the daemon's account that ends when a secret goes.
@@ -98,7 +99,7 @@ func NewWorld(kubeconfig, target, id, namespace, node string) *World {
 
 // Call runs a call of the suite's own, within its time.
 func Call(f func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), suite.Patience(callTimeout))
 	defer cancel()
 	return f(ctx)
 }

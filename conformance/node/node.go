@@ -164,9 +164,9 @@ func RandomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// Await looks until a list is empty, for a while.
+// Await looks until a list is empty, for a while; see suite.Patience.
 func Await(list func() []string, limit time.Duration) bool {
-	deadline := time.After(limit)
+	deadline := time.After(suite.Patience(limit))
 	tick := time.NewTicker(PollInterval)
 	defer tick.Stop()
 	for len(list()) > 0 {

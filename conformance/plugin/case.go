@@ -111,7 +111,7 @@ func (c *Case) run(ctx context.Context, t *suite.T, k Kind) {
 			_ = e.root.Keep(filepath.Join(t.WorkDir, "written"))
 		}
 		e.teardown()
-	}, ginkgo.NodeTimeout(teardownTimeout))
+	}, ginkgo.NodeTimeout(suite.Patience(teardownTimeout)))
 	c.Body(ctx, e)
 }
 

@@ -192,6 +192,7 @@ func (e *Env) begin(r Request, m *moments) (*Execution, error) {
 	if limit == 0 {
 		limit = executionLimit
 	}
+	limit = suite.Patience(limit)
 	x.timer = time.AfterFunc(limit, func() { x.end(fmt.Sprintf("ended by the suite: it may take %s", limit)) })
 	return x, nil
 }

@@ -28,6 +28,9 @@ type Published struct {
 	Suite Suite `yaml:"suite" json:"suite" jsonschema:"required"`
 	// Seed repeats the order of the cases.
 	Seed uint64 `yaml:"seed" json:"seed"`
+	// Slow is by how much all deadlines were multiplied, the requirements' own too,
+	// because the machine was slow; absent when they were not.
+	Slow float64 `yaml:"slow,omitempty" json:"slow,omitempty"`
 	// Implementation was judged.
 	Implementation PublishedImplementation `yaml:"implementation" json:"implementation" jsonschema:"required"`
 	// Features are those that the implementation declares; UndeclaredFeatures are
@@ -106,7 +109,7 @@ type PublishedLevel struct {
 // Publish makes the form to publish.
 func (r *Report) Publish() *Published {
 	p := &Published{
-		APIVersion: APIVersion, Kind: PublishedKind, Date: r.Started.Format(time.RFC3339), Suite: r.Suite, Seed: r.Seed,
+		APIVersion: APIVersion, Kind: PublishedKind, Date: r.Started.Format(time.RFC3339), Suite: r.Suite, Seed: r.Seed, Slow: r.Slow,
 		Implementation: PublishedImplementation{r.Target.Name, r.Version(), r.Implementation.Publisher}, Features: r.Target.Features,
 		UndeclaredFeatures: r.Target.Undeclared, Selection: r.Selection, Waivers: r.Waivers, Baseline: r.Baseline,
 	}

@@ -42,7 +42,10 @@ type Report struct {
 	// as it judges this kind of target.
 	Selection *Selection `json:"selection,omitempty"`
 	// Seed repeats the run's order.
-	Seed    uint64           `json:"seed"`
+	Seed uint64 `json:"seed"`
+	// Slow is by how much all deadlines were multiplied, the requirements' own too,
+	// because the machine was slow; absent when they were not.
+	Slow    float64          `json:"slow,omitempty"`
 	Started time.Time        `json:"started"`
 	Seconds float64          `json:"seconds"`
 	Summary []ProfileSummary `json:"summary"`

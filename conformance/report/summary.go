@@ -80,7 +80,16 @@ func (r *Report) verdict() string {
 	if n == 0 {
 		text = fmt.Sprintf("**No MUST %s.**", what)
 	}
-	return fmt.Sprintf("%s %s. Judged by suite %s in %.0f s, seed %d.", text, r.Total(), r.Suite.Version, r.Seconds, r.Seed)
+	return fmt.Sprintf("%s %s. Judged by suite %s in %.0f s, seed %d%s.", text, r.Total(), r.Suite.Version, r.Seconds, r.Seed, r.Slowness())
+}
+
+// Slowness says by how much deadlines were multiplied, "" when they were not. It
+// continues a sentence.
+func (r *Report) Slowness() string {
+	if r.Slow <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(", all deadlines multiplied by %g for a slow machine", r.Slow)
 }
 
 // writeFailures writes cases under a title, some of them in full, and returns how

@@ -116,6 +116,6 @@ func begin(ctx context.Context, t *suite.T, s Settings) *Env {
 		t.Tell(suite.Story{Output: e.story(), Calls: calls, CallsBefore: before, Steps: steps, At: at})
 		t.Note(e.Notes()...)
 		e.teardown()
-	}, ginkgo.NodeTimeout(teardownTimeout))
+	}, ginkgo.NodeTimeout(suite.Patience(teardownTimeout)))
 	return e
 }

@@ -18,6 +18,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/target"
 )
 
@@ -179,7 +180,7 @@ func (d *commands) await(ctx context.Context, r *running) (memory int64, ended s
 		_ = r.cmd.Wait() // its state says it
 		close(done)
 	}()
-	limit := time.After(commandLimit)
+	limit := time.After(suite.Patience(commandLimit))
 	sample := time.NewTicker(node.PollInterval)
 	defer sample.Stop()
 	cancelled := ctx.Done()
@@ -193,7 +194,7 @@ func (d *commands) await(ctx context.Context, r *running) (memory int64, ended s
 		case <-sample.C:
 			memory = max(memory, PeakMemory(r.cmd.Process.Pid))
 		case <-limit:
-			d.end(r, fmt.Sprintf("ended by the suite: it may take %s", commandLimit))
+			d.end(r, fmt.Sprintf("ended by the suite: it may take %s", suite.Patience(commandLimit)))
 		case <-cancelled:
 			cancelled = nil
 			d.end(r, "ended by the suite: the case's time is over")

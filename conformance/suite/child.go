@@ -54,6 +54,9 @@ type Child struct {
 // RunChild runs the case or the task that the parent asks for, and ends the
 // process.
 func RunChild(c Child) {
+	if os.Getenv(envCase) == startTask {
+		os.Exit(0)
+	}
 	if os.Getenv(envStage) == "" {
 		runInit()
 	}
@@ -105,8 +108,9 @@ func RunSpec(c *Case, s Settings) report.CaseResult {
 	result := resultOf(c)
 	t := &T{Settings: s, Case: c, Edition: os.Getenv(envEdition), Kept: os.Getenv(envKept) != ""}
 	gomega.RegisterFailHandler(ginkgo.Fail)
+	bePatient()
 	ginkgo.Describe(c.Profile, ginkgo.Label(c.Profile, string(c.Level)), func() {
-		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(c.timeout()), ginkgo.GracePeriod(gracePeriod), func(ctx ginkgo.SpecContext) {
+		ginkgo.It(c.ID+" "+c.Title, ginkgo.Label(c.ID), ginkgo.NodeTimeout(Patience(c.timeout())), ginkgo.GracePeriod(Patience(gracePeriod)), func(ctx ginkgo.SpecContext) {
 			c.runWatched(ctx, t)
 		})
 	})
@@ -149,7 +153,7 @@ func (t *T) take(to *report.CaseResult, r *ginkgo.Report) {
 			to.State, to.Failure, to.Reason = report.Skipped, "", sr.Failure.Message
 		default:
 			to.Failure = failureOf(sr)
-			explain(to, &sr, t.Case.timeout(), &t.told)
+			explain(to, &sr, Patience(t.Case.timeout()), &t.told)
 		}
 	}
 	to.Processes = t.processes

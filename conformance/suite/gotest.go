@@ -89,7 +89,7 @@ func Run(t *testing.T, o Options, reportDir string) {
 	}
 	r.Cases = slices.DeleteFunc(r.Cases, func(c report.CaseResult) bool { return c.Failure == report.Interrupted })
 	r.Summarize()
-	t.Logf("%s, version %q, judged by suite %s, seed %d: %s", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seed, counted(r))
+	t.Logf("%s, version %q, judged by suite %s, seed %d%s: %s", r.Target.Name, r.Target.Version, r.Suite.Version, r.Seed, r.Slowness(), counted(r))
 	if reportDir != "" {
 		if err := r.Write(reportDir); err != nil {
 			t.Error(err)

@@ -50,6 +50,10 @@ type Options struct {
 	// Seed decides on the order of the cases. Long cases come first all the same.
 	// The report tells it; 0 chooses one.
 	Seed uint64
+	// Slow multiplies all deadlines, those of cases and those of what they await, on a
+	// machine that is so much slower than an ordinary one; see Patience and
+	// MeasureSlow. The report tells it. At most 1 means that they stay.
+	Slow float64
 	// Survey is a case beside the rows: its notes are the features that the subject
 	// has and does not declare. Nil means that they are not looked for.
 	Survey *Case
@@ -148,6 +152,9 @@ func begin(ctx context.Context, o Options) (*session, error) {
 		o.Seed = rand.Uint64N(1<<32-1) + 1
 	}
 	r := &report.Report{Schema: report.SchemaVersion, Started: time.Now().UTC(), Seed: o.Seed}
+	if o.Slow > 1 {
+		r.Slow = o.Slow
+	}
 	r.Suite.Name, r.Suite.Version = "thicket-conformance", spec.Version
 	r.Target.Name, r.Target.Features = o.Subject.Name(), o.Subject.Features()
 	r.Implementation, r.Selection, r.Explain = o.Implementation, o.Selection.reported(), o.Explain
@@ -318,7 +325,7 @@ func (s *session) judgeOnce(ctx context.Context, c *Case, edition string, result
 		}
 	}()
 	start := time.Now()
-	limited, cancel := context.WithTimeoutCause(ctx, c.timeout()+spare, errors.New("it did not end by its deadline and was killed"))
+	limited, cancel := context.WithTimeoutCause(ctx, scaled(c.timeout()+spare, s.Slow), errors.New("it did not end by its deadline and was killed"))
 	defer cancel()
 	output, spent, runErr := s.runChild(limited, c, edition, dir)
 	result.Seconds, result.CPUSeconds = time.Since(start).Seconds(), spent.cpu.Seconds()
@@ -362,7 +369,8 @@ type spent struct {
 // runChild runs the process of a case, whose result it writes into dir.
 func (s *session) runChild(ctx context.Context, c *Case, edition, dir string) (output string, took spent, err error) {
 	var all bytes.Buffer
-	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir, envEdition+"="+edition)
+	env := append(slices.Clone(s.Environment), envResult+"="+filepath.Join(dir, "result.json"), envWorkDir+"="+dir, envEdition+"="+edition,
+		fmt.Sprintf("%s=%g", envPatience, s.Slow))
 	if s.Keep != "" {
 		env = append(env, envKept+"=1")
 	}

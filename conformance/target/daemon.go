@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
 // daemonLimit is how long a daemon may take to become ready, poll how often the
@@ -65,7 +67,7 @@ func (d *Daemon) Start(render func(key, text string) (string, error), log string
 
 // Await waits until a path exists, which the process makes when it serves.
 func (p *Process) Await(path string) error {
-	late := time.After(daemonLimit)
+	late := time.After(suite.Patience(daemonLimit))
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
@@ -76,7 +78,7 @@ func (p *Process) Await(path string) error {
 		case <-p.done:
 			return fmt.Errorf("the daemon ended (%s); it said:\n%s", p.EndedBy(), p.Log())
 		case <-late:
-			return fmt.Errorf("the daemon did not make %s in %s; it said:\n%s", path, daemonLimit, p.Log())
+			return fmt.Errorf("the daemon did not make %s in %s; it said:\n%s", path, suite.Patience(daemonLimit), p.Log())
 		case <-tick.C:
 		}
 	}

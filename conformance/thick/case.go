@@ -86,7 +86,7 @@ func (c *Case) run(ctx context.Context, t *suite.T) {
 			t.Note(e.Notes()...)
 		}()
 		e.Teardown(ctx)
-	}, ginkgo.NodeTimeout(TeardownTimeout))
+	}, ginkgo.NodeTimeout(suite.Patience(TeardownTimeout)))
 	body(ctx, e)
 }
 

@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 )
 
 const (
@@ -189,7 +190,7 @@ func (e *Env) launch(ctx context.Context, start *startSpec) *Daemon {
 
 // Probe asks a probe endpoint once; anything but 200 is an error.
 func (e *Env) Probe(ctx context.Context, runDir, endpoint string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(2*time.Second))
 	defer cancel()
 	a, err := Do(ctx, filepath.Join(runDir, "multus.sock"), http.MethodGet, endpoint, nil, nil)
 	if err == nil && a.Status != http.StatusOK {
@@ -206,7 +207,7 @@ func (e *Env) StartRefused(ctx context.Context, options ...StartOption) string {
 	d.asked.Store(true)
 	select {
 	case <-d.Done():
-	case <-time.After(RefusalTimeout):
+	case <-time.After(suite.Patience(RefusalTimeout)):
 		ginkgo.Fail("the daemon serves, or hangs, instead of refusing to start")
 	case <-ctx.Done():
 		ginkgo.Fail("the daemon has not refused to start yet")
@@ -302,7 +303,7 @@ func (d *Daemon) end(ctx context.Context) {
 	case <-d.Done():
 	case <-ctx.Done():
 		_ = d.process.Kill()
-	case <-time.After(TeardownTimeout / 2):
+	case <-time.After(suite.Patience(TeardownTimeout / 2)):
 		_ = d.process.Kill()
 	}
 }

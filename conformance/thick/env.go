@@ -24,6 +24,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/fakes/script"
 	"github.com/thicket-cni/thicket/pkg/api"
 )
@@ -160,7 +161,7 @@ func (e *Env) deleteAll(ctx context.Context) {
 	if running == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(10*time.Second))
 	defer cancel()
 	e.mu.Lock()
 	var added []*node.Sandbox

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/pkg/api"
 )
 
@@ -48,7 +49,7 @@ func SocketTarget(runDir string) (Target, error) {
 
 // ask makes one request.
 func (t *socketTarget) ask(method, endpoint string, body []byte) (int, []byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), suite.Patience(probeTimeout))
 	defer cancel()
 	a, err := Do(ctx, api.SocketPath(t.runDir), method, endpoint, nil, bytes.NewReader(body))
 	if err != nil {

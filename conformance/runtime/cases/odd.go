@@ -11,6 +11,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/runtime"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/fakes/script"
 )
 
@@ -45,11 +46,11 @@ func oddAnswers(ctx context.Context, e *runtime.Env) {
 		ginkgo.By("an ADD with a plugin that " + odd.what)
 		e.Script("p2", script.Fake{Add: odd.step})
 		a := e.Attach(n)
-		limited, cancel := context.WithTimeout(ctx, hangLimit)
+		limited, cancel := context.WithTimeout(ctx, suite.Patience(hangLimit))
 		answer := e.Add(limited, a)
 		cancel()
 		e.MustFail(answer, "ADD with a plugin that "+odd.what)
-		Expect(answer.Took).To(BeNumerically("<", hangLimit), "how long an ADD takes with a plugin that %s", odd.what)
+		Expect(answer.Took).To(BeNumerically("<", suite.Patience(hangLimit)), "how long an ADD takes with a plugin that %s", odd.what)
 		Expect(answer.Memory-before.Memory).To(BeNumerically("<", printed), "the bytes of memory that the runtime took for an ADD with a plugin that %s, beyond those for a usual one", odd.what)
 		e.Script("p2", script.Fake{})
 		e.Del(ctx, a)

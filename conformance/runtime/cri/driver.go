@@ -24,6 +24,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/runtime"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/fakes/script"
 )
 
@@ -60,7 +61,7 @@ func (d *driver) ask(ctx context.Context, request func(context.Context, cri.Runt
 		return fmt.Errorf("%s: %w", d.socket, err)
 	}
 	defer func() { _ = conn.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, requestLimit)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(requestLimit))
 	defer cancel()
 	return request(ctx, cri.NewRuntimeServiceClient(conn))
 }
@@ -98,7 +99,7 @@ func (d *driver) Load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadLimit)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(loadLimit))
 	defer cancel()
 	for {
 		has, known := d.loaded(ctx)
@@ -279,7 +280,7 @@ func (d *driver) Start(ctx context.Context, _ bool) error {
 	if err := d.e.StartDaemon(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyLimit)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(readyLimit))
 	defer cancel()
 	for {
 		err := d.ask(ctx, func(ctx context.Context, c cri.RuntimeServiceClient) error {

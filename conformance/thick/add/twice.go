@@ -12,6 +12,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
@@ -110,7 +111,7 @@ func (w *twin) collected(ctx context.Context) {
 
 // deleteSecond asks for the DEL that the end of the case does not.
 func (w *twin) deleteSecond() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), suite.Patience(5*time.Second))
 	defer cancel()
 	_, _ = w.e.TryPost(ctx, "/cni", w.e.Request("DEL", w.second))
 }

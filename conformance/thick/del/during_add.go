@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -62,7 +63,7 @@ func delWhileHeld(ctx context.Context, e *thick.Env, s *node.Sandbox, place, gat
 	var deleted, added thick.Outcome
 	select {
 	case deleted = <-del:
-	case <-time.After(time.Second):
+	case <-time.After(suite.Patience(time.Second)):
 	}
 	e.Touch(gate)
 	if deleted.Answer == nil && deleted.Err == nil {

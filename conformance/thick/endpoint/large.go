@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
@@ -80,7 +81,7 @@ func upload(ctx context.Context, e *thick.Env, rest []byte, size int64, frame fr
 	conn, err := e.Dial(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { _ = conn.Close() }()
-	Expect(conn.SetDeadline(time.Now().Add(uploadTimeout))).To(Succeed())
+	Expect(conn.SetDeadline(time.Now().Add(suite.Patience(uploadTimeout)))).To(Succeed())
 	start := []byte(`{"pad":"`)
 	body := io.MultiReader(bytes.NewReader(start), io.LimitReader(letters{}, size-int64(len(start)+len(rest))), bytes.NewReader(rest))
 	written := make(chan struct{})

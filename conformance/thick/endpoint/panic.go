@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/pkg/api"
@@ -28,7 +29,7 @@ func endpointPanic(ctx context.Context, e *thick.Env) {
 	good := e.Sandbox()
 	within := func(r *api.Request) *thick.Answer {
 		ginkgo.GinkgoHelper()
-		ctx, cancel := context.WithTimeout(ctx, servedAfterPanic)
+		ctx, cancel := context.WithTimeout(ctx, suite.Patience(servedAfterPanic))
 		defer cancel()
 		return e.Post(ctx, api.MultusCNIAPIEndpoint, r)
 	}

@@ -12,13 +12,14 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/pkg/api"
 )
 
 // ProbeStatus is the status that a probe is answered with, 0 without answer.
 func ProbeStatus(ctx context.Context, e *thick.Env, endpoint string) int {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(2*time.Second))
 	defer cancel()
 	a, err := e.Do(ctx, http.MethodGet, endpoint, nil, nil)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/pkg/api"
@@ -34,7 +35,7 @@ func expectUnreachable(e *thick.Env, runDir, why string) {
 	Eventually(beside(e.Client().CheckAPIReadyNow, runDir)).WithTimeout(checkLimit+5*time.Second).Should(Receive(&r), "%s: the check must end", why)
 	Expect(r.err).To(HaveOccurred(), "CheckAPIReadyNow is nil although %s", why)
 	Expect(r.err.Error()).To(ContainSubstring(api.SocketPath(runDir)), "%s: the error must name the socket", why)
-	Expect(r.took).To(BeNumerically("<=", checkLimit+machineSlack), "%s: the time that the check took", why)
+	Expect(r.took).To(BeNumerically("<=", checkLimit+suite.Patience(machineSlack)), "%s: the time that the check took", why)
 }
 
 // readyCheckedNow is READY-01.
@@ -67,7 +68,7 @@ func readyPromptly(ctx context.Context, e *thick.Env) {
 	p := answerProbes(e, filepath.Join(e.Dir, "stub"), http.StatusOK)
 	start := time.Now()
 	Expect(e.Client().WaitUntilAPIReady(filepath.Join(e.Dir, "stub"))).To(Succeed())
-	Expect(time.Since(start)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+machineSlack), "how long it took")
+	Expect(time.Since(start)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+suite.Patience(machineSlack)), "how long it took")
 
 	ginkgo.By("a daemon that serves and says after a while that it is ready")
 	p.set(http.StatusServiceUnavailable)
@@ -138,7 +139,7 @@ func expectWithinTwoPeriods(ctx context.Context, w <-chan waited, since time.Tim
 	var r waited
 	Eventually(w).WithContext(ctx).WithTimeout(thick.StartTimeout).Should(Receive(&r), "WaitUntilAPIReady must return")
 	Expect(r.err).NotTo(HaveOccurred())
-	Expect(r.at.Sub(since)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+machineSlack), "from ready to returned")
+	Expect(r.at.Sub(since)).To(BeNumerically("<=", 2*api.APIReadyPollDuration+suite.Patience(machineSlack)), "from ready to returned")
 }
 
 // readyGivesUp is READY-03, for all ways of not being ready at once.
@@ -158,7 +159,7 @@ func readyGivesUp(ctx context.Context, e *thick.Env) {
 		Expect(r.err).To(HaveOccurred(), name)
 		Expect(r.err.Error()).To(ContainSubstring(api.SocketPath(at(name))), "%s: the error must name the socket", name)
 		Expect(r.took).To(BeNumerically(">=", api.APIReadyPollTimeout), "%s: it gave up early", name)
-		Expect(r.took).To(BeNumerically("<=", api.APIReadyPollTimeout+time.Second), "%s: it gave up late", name)
+		Expect(r.took).To(BeNumerically("<=", api.APIReadyPollTimeout+suite.Patience(time.Second)), "%s: it gave up late", name)
 	}
 }
 
@@ -200,7 +201,7 @@ func readySilentPeer(ctx context.Context, e *thick.Env) {
 		var r waited
 		Eventually(w).WithContext(ctx).WithTimeout(thick.StartTimeout).Should(Receive(&r), "WaitUntilAPIReady must return")
 		Expect(r.err).NotTo(HaveOccurred())
-		Expect(r.at.Sub(replaced)).To(BeNumerically("<=", checkLimit+2*api.APIReadyPollDuration+machineSlack),
+		Expect(r.at.Sub(replaced)).To(BeNumerically("<=", checkLimit+2*api.APIReadyPollDuration+suite.Patience(machineSlack)),
 			"the check that hung on the peer must end by its deadline, and the next find the daemon")
 	}
 }

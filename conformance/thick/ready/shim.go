@@ -13,6 +13,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/pkg/api"
@@ -38,10 +39,10 @@ func readyDelNeverWaits(ctx context.Context, e *thick.Env) {
 	ginkgo.GinkgoHelper()
 	del := func(why string) {
 		ginkgo.GinkgoHelper()
-		ctx, cancel := context.WithTimeout(ctx, 5*delLimit)
+		ctx, cancel := context.WithTimeout(ctx, suite.Patience(5*delLimit))
 		defer cancel()
 		run := e.Shim(ctx, "DEL", e.Sandbox())
-		Expect(run.Duration).To(BeNumerically("<", delLimit), "DEL waits although %s", why)
+		Expect(run.Duration).To(BeNumerically("<", suite.Patience(delLimit)), "DEL waits although %s", why)
 		Expect(run.ExitCode == 0 || run.Error() != nil).To(BeTrue(), "%s: exit status %d with %q %q", why, run.ExitCode, run.Stdout, run.Stderr)
 	}
 	del("there is no run directory")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
@@ -115,7 +116,7 @@ func within(ctx context.Context, what string, f func(ctx context.Context)) {
 	ginkgo.GinkgoHelper()
 	began := time.Now()
 	f(ctx)
-	Expect(time.Since(began)).To(BeNumerically("<", atOnce), "%s while the API server is away", what)
+	Expect(time.Since(began)).To(BeNumerically("<", suite.Patience(atOnce)), "%s while the API server is away", what)
 }
 
 // expectAddedOrPutOff waits for an ADD's answer, which is success, or code 11
@@ -158,7 +159,7 @@ func outageUnderLoad(ctx context.Context, e *thick.Env) {
 		adds[s] = e.Async(ctx, e.Request("ADD", s))
 	}
 	slowest := deleteTimed(ctx, e, going)
-	Expect(slowest).To(BeNumerically("<", atOnceLoaded), "the slowest of %d DELs while the API server is away", len(going))
+	Expect(slowest).To(BeNumerically("<", suite.Patience(atOnceLoaded)), "the slowest of %d DELs while the API server is away", len(going))
 	half := time.After(outage / 2)
 	select {
 	case <-half:

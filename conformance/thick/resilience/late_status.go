@@ -14,6 +14,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
@@ -107,7 +108,7 @@ func addLate(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	began := time.Now()
 	e.MustOK(e.Add(ctx, s))
-	Expect(time.Since(began)).To(BeNumerically("<", lateAdd), "an ADD of a pod that is known, while the API server is away")
+	Expect(time.Since(began)).To(BeNumerically("<", suite.Patience(lateAdd)), "an ADD of a pod that is known, while the API server is away")
 	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces of an ADD while the API server is away")
 }
 

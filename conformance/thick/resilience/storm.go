@@ -74,7 +74,7 @@ func addAllAtOnce(ctx context.Context, e *thick.Env, sandboxes []*node.Sandbox, 
 	start := time.Now()
 	for _, s := range sandboxes {
 		runtimes.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, expect.RuntimeDeadline)
+			ctx, cancel := context.WithTimeout(ctx, suite.Patience(expect.RuntimeDeadline))
 			defer cancel()
 			answer, err := e.TryPost(ctx, "/cni", e.Request("ADD", s))
 			switch {

@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
@@ -60,7 +61,7 @@ func killedAtChanges(ctx context.Context, e *thick.Env, command string) {
 // awaitChanges returns at the n-th change, or when the answer came before it.
 func awaitChanges(ctx context.Context, changes *fsnotify.Watcher, flying <-chan thick.Outcome, n int) (reached, answered bool) {
 	ginkgo.GinkgoHelper()
-	limit := time.After(thick.StartTimeout)
+	limit := time.After(suite.Patience(thick.StartTimeout))
 	for seen := 0; ; {
 		select {
 		case event := <-changes.Events:

@@ -17,6 +17,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/pkg/api"
@@ -119,7 +120,7 @@ func (w *shimDelegates) expectRefusedEverywhere(ctx context.Context, config stri
 	e.MustOK(e.Add(ctx, s))
 	start := time.Now()
 	_ = expect.Refused(e.Post(ctx, api.MultusDelegateAPIEndpoint, expect.HotplugRequest(e, s, "ADD", config)))
-	Expect(time.Since(start)).To(BeNumerically("<", shimDelegateLimit), "the time until /delegate refused")
+	Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(shimDelegateLimit)), "the time until /delegate refused")
 	e.MustOK(e.Del(ctx, s))
 	w.expectUntouched()
 }
@@ -130,10 +131,10 @@ func (w *shimDelegates) expectRefusedADD(ctx context.Context, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	start := time.Now()
 	_ = expect.Refused(w.e.Add(ctx, s))
-	Expect(time.Since(start)).To(BeNumerically("<", shimDelegateLimit), "the time until ADD was refused")
+	Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(shimDelegateLimit)), "the time until ADD was refused")
 	start = time.Now()
 	w.e.MustOK(w.e.Del(ctx, s))
-	Expect(time.Since(start)).To(BeNumerically("<", shimDelegateLimit), "the time that DEL took")
+	Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(shimDelegateLimit)), "the time that DEL took")
 	expect.NothingLeft(w.e, s)
 	w.expectUntouched()
 }
@@ -159,7 +160,7 @@ func (w *shimDelegates) othersAreServed(ctx context.Context) {
 	if w.e.Supports(thick.FeatureGC) {
 		start := time.Now()
 		w.e.MustOK(w.e.Post(ctx, api.MultusCNIAPIEndpoint, expect.NodeRequest(w.e, s, "GC")))
-		Expect(time.Since(start)).To(BeNumerically("<", shimDelegateLimit), "the time that GC took")
+		Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(shimDelegateLimit)), "the time that GC took")
 	}
 	w.e.MustOK(w.e.Del(ctx, s))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -49,7 +50,7 @@ func securityFairness(ctx context.Context, e *thick.Env) {
 		options = append(options, expect.Setting("connectionLimit", hanging-1))
 	}
 	e.Start(ctx, options...)
-	alone := servedWithin(ctx, e, nil, time.Minute)
+	alone := servedWithin(ctx, e, nil, suite.Patience(time.Minute))
 
 	var sandboxes []*node.Sandbox
 	for range hanging {
@@ -62,7 +63,7 @@ func securityFairness(ctx context.Context, e *thick.Env) {
 		posting.Go(func() { deleteUntilGone(ctx, e, s) })
 	}
 	e.AwaitCalls(ctx, 2, func(c script.Call) bool { return c.Command == "DEL" && c.Network == "sick" })
-	servedWithin(ctx, e, sandboxes, 2*alone+hangLimit+hangSlack)
+	servedWithin(ctx, e, sandboxes, 2*alone+hangLimit+suite.Patience(hangSlack))
 	posting.Wait()
 	for _, s := range sandboxes {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what DEL left")
@@ -87,7 +88,7 @@ func securityGCHangs(ctx context.Context, e *thick.Env, alone time.Duration) {
 		collecting, stop := context.WithCancel(ctx)
 		collected := e.Async(collecting, expect.GcRequest(e, s))
 		e.AwaitCalls(ctx, 1, func(c script.Call) bool { return c.Command == "GC" && c.Network == network && c.End.IsZero() })
-		servedBeside(ctx, e, "a GC that hangs", 2*alone+hangLimit+hangSlack)
+		servedBeside(ctx, e, "a GC that hangs", 2*alone+hangLimit+suite.Patience(hangSlack))
 		stop()
 		Eventually(collected).WithContext(ctx).WithTimeout(time.Minute).Should(Receive())
 		e.MustOK(e.Del(ctx, s))

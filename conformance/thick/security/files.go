@@ -15,6 +15,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/podresources"
@@ -86,7 +87,7 @@ func expectEnds(d *thick.Daemon) {
 	start := time.Now()
 	d.Terminate()
 	Eventually(d.Done()).WithTimeout(endLimit).Should(BeClosed(), "the daemon's end after SIGTERM")
-	Expect(time.Since(start)).To(BeNumerically("<", endLimit), "how long it took")
+	Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(endLimit)), "how long it took")
 	Expect(d.Log()).NotTo(ContainSubstring(theSecret), "the daemon's log shows what a link leads to")
 }
 
@@ -132,11 +133,11 @@ func expectFileHarmless(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	start := time.Now()
 	answer := expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s)))
-	Expect(time.Since(start)).To(BeNumerically("<", filesLimit), "the time of ADD")
+	Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(filesLimit)), "the time of ADD")
 	Expect(answer.String()).NotTo(ContainSubstring(theSecret), "the answer")
 	Expect(string(node.MustJSON(e.Status(s)))).NotTo(ContainSubstring(theSecret), "the network status shows what a link leads to")
 	start = time.Now()
 	e.MustOK(e.Del(ctx, s))
-	Expect(time.Since(start)).To(BeNumerically("<", filesLimit), "the time of DEL")
+	Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(filesLimit)), "the time of DEL")
 	expect.NothingLeft(e, s)
 }

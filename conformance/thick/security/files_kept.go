@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
@@ -51,7 +52,7 @@ func expectAnswers(ctx context.Context, e *thick.Env, beside string) (s *node.Sa
 		}
 		start := time.Now()
 		answer := expect.AwaitAnswer(e.Async(ctx, r))
-		Expect(time.Since(start)).To(BeNumerically("<", filesLimit), "the time of %s beside %s", command, beside)
+		Expect(time.Since(start)).To(BeNumerically("<", suite.Patience(filesLimit)), "the time of %s beside %s", command, beside)
 		Expect(answer.String()).NotTo(ContainSubstring(theSecret), "the answer")
 		if command == "ADD" {
 			add = answer

@@ -16,6 +16,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
 
@@ -89,7 +90,7 @@ func freePort(ctx context.Context) int {
 }
 
 func dial(ctx context.Context, address string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: portTry}).DialContext(ctx, "tcp", address)
+	return (&net.Dialer{Timeout: suite.Patience(portTry)}).DialContext(ctx, "tcp", address)
 }
 
 // expectBound asserts that a port is open at its own address only.
@@ -123,7 +124,7 @@ func (w *largeWorld) expectPorts(ctx context.Context, ports []*tcpPort, when str
 func ask(ctx context.Context, p *tcpPort) error { return askFor(ctx, p, p.path) }
 
 func askFor(ctx context.Context, p *tcpPort, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, portTry)
+	ctx, cancel := context.WithTimeout(ctx, suite.Patience(portTry))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.at(p.address)+path, http.NoBody)
 	if err != nil {

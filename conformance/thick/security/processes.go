@@ -13,6 +13,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -86,7 +87,7 @@ func escapeAtLimit(ctx context.Context, e *thick.Env, how string) {
 	s := e.Sandbox(node.Networks(how))
 	start := time.Now()
 	_ = expect.Refused(expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s))))
-	Expect(time.Since(start)).To(BeNumerically("<", escapeLimit+escapeSlack), "the time of an ADD whose delegate may run for %s", escapeLimit)
+	Expect(time.Since(start)).To(BeNumerically("<", escapeLimit+suite.Patience(escapeSlack)), "the time of an ADD whose delegate may run for %s", escapeLimit)
 	expect.Dead(expect.CallsOfSandbox(e, s))
 	e.MustOK(e.Del(ctx, s))
 	expect.NothingLeft(e, s)
@@ -115,7 +116,7 @@ func escapeHoldsPipes(ctx context.Context, e *thick.Env) {
 	s := e.Sandbox(node.Networks("pipes"))
 	start := time.Now()
 	expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s)))
-	Expect(time.Since(start)).To(BeNumerically("<", escapeLimit+escapeSlack), "the time of an ADD whose delegate has ended")
+	Expect(time.Since(start)).To(BeNumerically("<", escapeLimit+suite.Patience(escapeSlack)), "the time of an ADD whose delegate has ended")
 	for _, c := range e.CallsFor("ADD", s) {
 		if c.ChildPID != 0 {
 			_ = syscall.Kill(c.ChildPID, syscall.SIGKILL)

@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -68,7 +69,7 @@ func shimAddGivesUp(ctx context.Context, e *thick.Env) {
 	runs, _ := addsWithoutDaemon(ctx, e)
 	for why, run := range runs {
 		Expect(run.Duration).To(BeNumerically(">=", api.APIReadyPollTimeout), why)
-		expectWithin(run, api.APIReadyPollTimeout+3*time.Second, why)
+		expectWithin(run, api.APIReadyPollTimeout+suite.Patience(3*time.Second), why)
 	}
 	Expect(e.Calls()).To(BeEmpty(), "calls of delegates")
 }
@@ -91,7 +92,7 @@ func shimStatusUnavailable(ctx context.Context, e *thick.Env) {
 			clear(env)
 			env["CNI_COMMAND"], env["CNI_PATH"] = "STATUS", e.BinDir
 		}))
-		expectWithin(run, absentLimit, "STATUS with "+why)
+		expectWithin(run, suite.Patience(absentLimit), "STATUS with "+why)
 		Expect(run.ExitCode).NotTo(BeZero(), "STATUS with %s", why)
 		expect.OnlyDocument(run)
 		Expect(run.Error()).NotTo(BeNil(), "%s: no CNI error on stdout: %q", why, run.Stdout)
@@ -159,7 +160,7 @@ func shimDelTriedAgain(ctx context.Context, e *thick.Env, d *thick.Daemon) {
 
 func expectRecorded(run *thick.ShimRun) {
 	ginkgo.GinkgoHelper()
-	expectWithin(run, absentLimit, "DEL without a daemon")
+	expectWithin(run, suite.Patience(absentLimit), "DEL without a daemon")
 	expect.SilentSuccess(run, "DEL without a daemon")
 }
 
@@ -182,7 +183,7 @@ func shimDelUnrecordable(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	Expect(os.Rename(e.CacheDir, away)).To(Succeed())
 	e.File(filepath.Base(e.CacheDir), "in the way")
 	run := e.Shim(ctx, "DEL", s)
-	expectWithin(run, absentLimit, "DEL that cannot be recorded")
+	expectWithin(run, suite.Patience(absentLimit), "DEL that cannot be recorded")
 	Expect(run.ExitCode).NotTo(BeZero(), "DEL succeeded although it is recorded nowhere")
 	expect.OnlyDocument(run)
 	Expect(run.Error()).NotTo(BeNil(), "no CNI error on stdout: %q", run.Stdout)

@@ -190,7 +190,7 @@ func socketNeverLax(ctx context.Context, e *thick.Env) {
 			}
 			began := time.Now()
 			d.Stop(ctx)
-			slow = time.Since(began) > 2*time.Second
+			slow = time.Since(began) > suite.Patience(2*time.Second)
 		}
 	})
 	seen := observer.Stop()

@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/pkg/api"
 )
@@ -99,7 +100,7 @@ func socketFlooded(ctx context.Context, e *thick.Env) {
 	}
 	begun.Wait()
 
-	request, cancel := context.WithTimeout(ctx, floodedLimit)
+	request, cancel := context.WithTimeout(ctx, suite.Patience(floodedLimit))
 	defer cancel()
 	s := e.Sandbox()
 	e.MustOK(e.Add(request, s))

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vm_test
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/thicket-cni/thicket/conformance/vm"
+	"github.com/thicket-cni/thicket/conformance/vm/event"
+)
+
+// parts are those in the directory that THICKET_TEST_VM names. Without it the tests
+// are skipped: they take minutes, and need qemu (make vm-test).
+func parts(t *testing.T) vm.Parts {
+	t.Helper()
+	dir := os.Getenv("THICKET_TEST_VM")
+	if dir == "" {
+		t.Skip("THICKET_TEST_VM names no directory with the parts of a machine: make vm-test")
+	}
+	return vm.PartsIn(dir)
+}
+
+// number is what an environment variable says, or something else.
+func number(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(cmp.Or(os.Getenv(variable), fmt.Sprint(otherwise)), 10, 32)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+// judged runs the suite in a machine and keeps its report.
+func judged(t *testing.T, name string, kinds []string, args ...string) {
+	t.Helper()
+	const report = "/tmp/report"
+	args = append([]string{vm.ProgramsAt + "/bin/thicket-conformance", "run", "--slow", "auto", "--parallel", "2", "--report", report}, args...)
+	files := []string{report + "/report.json", report + "/report.html", report + "/junit.xml"}
+	var console bytes.Buffer
+	m, err := vm.Start(t.Context(), vm.Options{Parts: parts(t), Kinds: kinds, Dir: t.TempDir(), Console: &console, Job: event.Job{Command: args, Files: files}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := func(e event.Event) {
+		if artifacts := os.Getenv("THICKET_ARTIFACTS"); e.Kind == event.File && artifacts != "" {
+			dir := filepath.Join(artifacts, "vm", name)
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Error(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, path.Base(e.Text)), e.Data, 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	ended, err := m.Await(event.Ended, 20*time.Minute, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.CutPower(keep)
+	t.Logf("%s", console.String())
+	if ended.Status != 0 {
+		t.Errorf("thicket-conformance ended with status %d", ended.Status)
+	}
+}
+
+// What only a limit of cgroup v2 can show, and what a machine does that boots.
+func TestSuite(t *testing.T) {
+	judged(t, "thicket", nil, "--target", vm.ProgramsAt+"/conformance/targets/thicket.yaml", "--only", "RES-02,RES-06,RES-09,SEC-06")
+}
+
+// The plugins whose kinds of interfaces a kernel may lack.
+func TestPlugins(t *testing.T) {
+	for name, kinds := range map[string][]string{
+		"dummy": {"dummy"}, "ipvlan": {"ipvlan", "dummy"}, "vlan": {"8021q", "dummy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			judged(t, name, kinds, "--target", vm.ProgramsAt+"/conformance/targets/plugins/"+name+".yaml")
+		})
+	}
+}
+
+// cut cuts the power of machines, of two at a time.
+func cut(t *testing.T, c vm.Cuts, cuts int, seed uint64) *vm.Outcome {
+	t.Helper()
+	t.Logf("%d power cuts, seed %d", cuts, seed)
+	lanes := min(int(number(t, "THICKET_TEST_LANES", uint64(min(runtime.NumCPU(), 2)))), cuts)
+	var all vm.Outcome
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	for lane := range lanes {
+		c := c
+		c.Seed, c.Dir, c.Count = seed+uint64(lane), t.TempDir(), cuts/lanes
+		if lane < cuts%lanes {
+			c.Count++
+		}
+		c.Progress = func(text string) { fmt.Printf("vm: machine %d: %s\n", lane+1, text) }
+		running.Go(func() {
+			o, err := c.Cut(t.Context())
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			all.Add(o)
+		})
+	}
+	running.Wait()
+	t.Logf("cuts met %v; answered before %v; on the disks after cuts %v; deadlines were multiplied by %g", all.Cuts, all.Answered, all.Counts, all.Slow)
+	return &all
+}
+
+// TestPowerCuts: THICKET_TEST_CUTS is how often the power is cut, THICKET_TEST_SEED
+// repeats the moments.
+func TestPowerCuts(t *testing.T) {
+	c := vm.Cuts{Parts: parts(t), Target: vm.ProgramsAt + "/conformance/targets/thicket.yaml"}
+	all := cut(t, c, int(number(t, "THICKET_TEST_CUTS", 50)), number(t, "THICKET_TEST_SEED", rand.Uint64N(1<<32-1)+1))
+	if len(all.Found) > 0 {
+		t.Errorf("%d things that must not be:\n%s", len(all.Found), strings.Join(all.Found, "\n"))
+	}
+}
+
+// TestPowerCutsCanFail: a daemon that makes nothing durable is found out.
+func TestPowerCutsCanFail(t *testing.T) {
+	c := vm.Cuts{Parts: parts(t), Target: vm.ProgramsAt + "/conformance/targets/power-nothing-synced.yaml"}
+	all := cut(t, c, 6, number(t, "THICKET_TEST_SEED", 1))
+	if len(all.Found) == 0 {
+		t.Error("nothing was found")
+	}
+	t.Logf("found, first of %d: %s", len(all.Found), strings.Join(all.Found[:min(1, len(all.Found))], ""))
+}
