@@ -6,6 +6,7 @@ package delegating
 
 import (
 	"context"
+	"slices"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 	"github.com/thicket-cni/thicket/fakes/mutants/seam"
@@ -14,7 +15,7 @@ import (
 )
 
 // Mutants returns the mutants of the profile.
-func Mutants() []mutant.Mutant { return mutants }
+func Mutants() []mutant.Mutant { return slices.Concat(mutants, refusedMutants, oddMutants) }
 
 var mutants = []mutant.Mutant{
 	{Name: "capabilities-passed-on", Cases: []string{"RT-06"}, Daemon: withKey("capabilities", map[string]any{"portMappings": true}),
