@@ -3,6 +3,7 @@
 package runtime
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -28,7 +29,9 @@ type Network struct {
 	// them.
 	Keys map[string]any
 
-	env *Env
+	// file is what its file is called after; empty for Name.
+	file string
+	env  *Env
 }
 
 // Object is the configuration, to be encoded.
@@ -42,7 +45,9 @@ func (n *Network) Object() map[string]any {
 }
 
 // Path is where the configuration is.
-func (n *Network) Path() string { return filepath.Join(n.env.ConfDir, "10-"+n.Name+".conflist") }
+func (n *Network) Path() string {
+	return filepath.Join(n.env.ConfDir, "10-"+cmp.Or(n.file, n.Name)+".conflist")
+}
 
 // Version is the network's cniVersion.
 func (n *Network) Version() string {
@@ -83,6 +88,16 @@ func (e *Env) load() {
 func (e *Env) Network(types ...string) *Network {
 	ginkgo.GinkgoHelper()
 	n := e.NewNetwork(types...)
+	e.Write(n)
+	return n
+}
+
+// NetworkNamed makes a network of the recording plugins that has a name of the case's
+// choice, which need not be one that a file can have, and writes its file.
+func (e *Env) NetworkNamed(name string) *Network {
+	ginkgo.GinkgoHelper()
+	n := e.NewNetwork()
+	n.file, n.Name = n.Name, name
 	e.Write(n)
 	return n
 }

@@ -66,6 +66,7 @@ const (
 	executablesLate       Fault = "executables-late"
 	typeAsPath            Fault = "type-as-path"
 	noNameValidation      Fault = "no-name-validation"
+	anyNetworkName        Fault = "any-network-name"
 	dropsAddresses        Fault = "drops-addresses"
 	pluginNames           Fault = "plugin-names"
 	addBesideGC           Fault = "add-beside-gc"
@@ -93,6 +94,7 @@ var faults = []Faulty{
 	{Name: dropsAddresses, Rows: []string{"RT-01", "RT-13"}, Wrong: "the result that a plugin gets has no ips"},
 	{Name: noValidation, Rows: []string{"RT-02"}, Wrong: "the container's id is not looked at"},
 	{Name: noNameValidation, Rows: []string{"RT-02"}, Wrong: "the interface's name is not looked at"},
+	{Name: anyNetworkName, Rows: []string{"RT-02"}, Wrong: "the network's name is not looked at"},
 	{Name: argsAtAddAlone, Rows: []string{"RT-02"}, Wrong: "CNI_ARGS are set at ADD alone"},
 	{Name: entersNamespace, Rows: []string{"RT-03"}, Wrong: "plugins are executed in the container's network namespace"},
 	{Name: removesNamespaceFirst, Rows: []string{"RT-03"}, Wrong: "the network namespace is removed before DEL"},

@@ -53,7 +53,7 @@ func (c *call) load() ([]*network, error) {
 
 // find reads a network's file, and its folder.
 func (c *call) find(name string) (*network, error) {
-	if !identifier.MatchString(name) {
+	if !identifier.MatchString(name) && !c.has(anyNetworkName) {
 		return nil, fmt.Errorf("the network name %q is not valid", name)
 	}
 	files, err := filepath.Glob(filepath.Join(c.confDir, "*.conflist"))

@@ -18,14 +18,15 @@ import (
 
 var environmentCases = []runtime.Case{
 	{ID: "RT-02", Level: spec.Must, Source: "CNI §3", Body: environmentIsSet,
-		Title: "COMMAND, CONTAINERID, NETNS, IFNAME, ARGS and PATH are set on ADD, DEL and CHECK; an id or interface name that the rules forbid is refused before any plugin"},
+		Title: "COMMAND, CONTAINERID, NETNS, IFNAME, ARGS and PATH are set on ADD, DEL and CHECK; the name of a container, an interface or a network that the rules forbid is refused before any plugin"},
 	{ID: "RT-03", Level: spec.Must, Source: "CNI §2, §3", Body: ownNamespace,
 		Title: "Plugins run in the runtime's own network namespace; the container's exists before the first ADD and until DEL is done"},
 }
 
 func environmentIsSet(ctx context.Context, e *runtime.Env) {
 	takes := e.Driver.Takes()
-	a := e.Attach(e.Network())
+	n := e.Network()
+	a := e.Attach(n)
 	if takes.IfName {
 		a.IfName = "net7"
 	}
@@ -38,6 +39,8 @@ func environmentIsSet(ctx context.Context, e *runtime.Env) {
 		}
 	}
 	refuseNames(ctx, e, a)
+	e.Forget(n)
+	refuseNetworks(ctx, e)
 }
 
 // expectEnvironment asserts on the variables of one execution.
@@ -90,6 +93,20 @@ func refuseNames(ctx context.Context, e *runtime.Env, like *runtime.Attachment) 
 		e.ResetCalls()
 		e.MustFail(e.Add(ctx, a), what)
 		expectNone(e, what)
+	}
+}
+
+// refuseNetworks asks for networks whose names the specification forbids (section 1): of
+// a name a runtime makes the paths of what it keeps.
+func refuseNetworks(ctx context.Context, e *runtime.Env) {
+	ginkgo.GinkgoHelper()
+	for _, name := range []string{"../x", "a/b", "a b", "_x"} {
+		n := e.NetworkNamed(name)
+		e.ResetCalls()
+		what := fmt.Sprintf("ADD of a network that is called %q", name)
+		e.MustFail(e.Add(ctx, e.Attach(n)), what)
+		expectNone(e, what)
+		e.Forget(n)
 	}
 }
 
