@@ -50,11 +50,10 @@ func skipMissing(err error) error {
 	return err
 }
 
-// written lists the files that somebody wrote in the root. own are the suite's;
-// logs are left out.
+// written lists the files that somebody wrote in the root. own are the suite's.
 func (r *Root) written(own []string) ([]string, error) {
 	var lines []string
-	err := r.each(append([]string{"/var/log"}, own...), func(path, name string, entry fs.DirEntry) error {
+	err := r.each(own, func(path, name string, entry fs.DirEntry) error {
 		line, err := describeFile(path, name, entry)
 		if line != "" {
 			lines = append(lines, line)

@@ -114,6 +114,7 @@ func Within(limit time.Duration) Option { return func(c *call) { c.limit = limit
 // the base as prevResult, every other command the result of ADD.
 func (a *Attachment) Request(command string, options ...Option) Request {
 	ginkgo.GinkgoHelper()
+	a.env.alive.asked(command, a.ID, a.IfName)
 	c := &call{vars: map[string]string{
 		"CNI_COMMAND": command, "CNI_CONTAINERID": a.ID, "CNI_NETNS": a.Netns, "CNI_IFNAME": a.IfName, "CNI_PATH": a.env.CNIPath(),
 	}, config: maps.Clone(a.Config)}

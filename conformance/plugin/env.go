@@ -50,6 +50,7 @@ type Env struct {
 	root    *node.Root
 	shared  []string
 	logs    []string
+	alive   living
 	master  string
 	bases   int
 	daemon  *target.Process
@@ -128,19 +129,20 @@ func (e *Env) State(containers ...*node.Sandbox) State {
 }
 
 // Changes lists what is different now, a line each, with leases of the suite's
-// IPAM plugin among the files. The plugin's logs are left out, and what may stay
-// after the last DEL when shared is true.
+// IPAM plugin among the files. The plugin's logs are left out; so is what may stay
+// after the last DEL when shared is true, but then no file that is named after a
+// container without attachments counts as a log.
 func (e *Env) Changes(since State, shared bool, containers ...*node.Sandbox) []string {
 	ginkgo.GinkgoHelper()
-	except := e.logs
+	var except, gone []string
 	if shared {
-		except = slices.Concat(e.logs, e.shared)
+		except, gone = e.shared, e.alive.gone()
 	}
 	var all []string
 	for i, now := range e.State(containers...) {
 		all = append(all, since[i].Difference(now, except...)...)
 	}
-	return all
+	return slices.DeleteFunc(all, func(line string) bool { return isLog(line, e.logs, gone) })
 }
 
 // NewLinks are the names of the host's interfaces that came, of one kind such as

@@ -35,7 +35,7 @@ func (e *Env) prepare() {
 	Expect(err).NotTo(HaveOccurred())
 	logs, err := renderAll("logs", e.Target.file.Logs, e.values())
 	Expect(err).NotTo(HaveOccurred())
-	e.logs = nil
+	e.logs = []string{everybodysLogs}
 	for _, path := range logs {
 		e.logs = append(e.logs, "file "+path)
 	}

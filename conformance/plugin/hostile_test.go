@@ -3,6 +3,7 @@
 package plugin_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -29,10 +30,12 @@ DEL) nsenter --net="$CNI_NETNS" ip link del "$CNI_IFNAME";;
 esac
 `
 
-// hostile are plugins by what they do at ADD, with what has to be said: of the
-// case PLUG-12 that fails, or of the target that is not set up.
+// hostile are plugins by what they do at ADD, with what has to be said: of the case
+// that fails, or of the target that is not set up.
 var hostile = []struct {
 	name, script string
+	// row is the case; empty for PLUG-12.
+	row string
 	// args is the target file's plugin.args.
 	args     string
 	failed   string
@@ -47,6 +50,9 @@ var hostile = []struct {
 	{name: "changes-settings", script: "for s in kernel/panic vm/swappiness kernel/core_pattern; do echo 77 > /proc/sys/$s; done 2>/dev/null\n" +
 		"echo 77 > /proc/sys/net/ipv4/ip_default_ttl; ip link add hostile0 type bridge; hostname hostile; mount -t tmpfs none /opt; true", failed: "link hostile0"},
 	{name: "kills-its-parent", script: "kill -9 $PPID; sleep 1", notSetUp: "signal killed"},
+	{name: "writes-a-log", script: "echo added >> /var/log/hostile.log"},
+	{name: "hides-among-logs", script: "mkdir -p /var/log/hostile; echo > /var/log/hostile/${CNI_CONTAINERID%????}-eth0", failed: "/var/log/hostile/"},
+	{name: "attaches-once", row: "PLUG-16", script: `[ "$CNI_IFNAME" = eth0 ] || exit 1`},
 	{name: "removes-files", script: "rm -rf /etc/hostname /usr/share/doc /run/* /var/lib/cni /home 2>/dev/null; true", failed: "/etc/hostname"},
 }
 
@@ -70,7 +76,7 @@ func TestHostilePlugins(t *testing.T) {
 			before := lookAtHost(t)
 			r, err := suite.Judge(t.Context(), suite.Options{
 				Settings: suite.Settings{Subject: target, Setup: settings, Tasks: settings.Tasks(), WorkDir: dir}, Catalog: catalog(t),
-				Selection: suite.Selection{IDs: []string{"PLUG-12"}}, Services: settings.Services(),
+				Selection: suite.Selection{IDs: []string{cmp.Or(h.row, "PLUG-12")}}, Services: settings.Services(),
 				Command: func(ctx context.Context) *exec.Cmd {
 					cmd := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^TestHostilePlugins$/^"+h.name+"$", "-test.timeout=0")
 					cmd.Env = append(os.Environ(), "THICKET_TEST_DIR="+dir)

@@ -26,6 +26,7 @@ const (
 	ipamTakesOutOfRange Fault = "ipam-out-of-range"
 	ipamLockFile        Fault = "ipam-lock-file"
 	ipamIndexFile       Fault = "ipam-index-last"
+	ipamOwnerLast       Fault = "ipam-owner-last"
 )
 
 var ipamFaults = []Faulty{
@@ -51,4 +52,5 @@ var ipamFaults = []Faulty{
 	{Name: ipamTakesOutOfRange, Rows: []string{"IPAM-13"}, Wrong: "an address out of range is answered with another one"},
 	{Name: ipamLockFile, Rows: []string{"IPAM-14"}, Wrong: "the lock is a file that somebody killed leaves behind"},
 	{Name: ipamIndexFile, Rows: []string{"IPAM-14"}, Wrong: "DEL goes by an index that ADD writes as its last step"},
+	{Name: ipamOwnerLast, Rows: []string{"IPAM-14"}, Wrong: "ADD takes an address and then says whose it is, in a table that is mapped into memory, so no system call shows when"},
 }

@@ -23,15 +23,20 @@ const (
 	worksOnHost        Fault = "works-on-host"
 	keepsLease         Fault = "keeps-lease"
 	keepsLink          Fault = "keeps-link"
+	recordAmongLogs    Fault = "record-among-logs"
 	notFoundIsError    Fault = "not-found-is-error"
 	delNeedsPrevResult Fault = "del-needs-prevresult"
 	delNeedsNamespace  Fault = "del-needs-namespace"
 	plainFileEndsDel   Fault = "plain-file-ends-del"
 	keepsMasquerade    Fault = "keeps-masquerade"
 	delByContainer     Fault = "del-by-container"
+	attachesOnce       Fault = "attaches-once"
 	checkUnimplemented Fault = "check-unimplemented"
 	checkStrict        Fault = "check-strict"
 	checkAlways0       Fault = "check-always-0"
+	checkSkipsRoutes   Fault = "check-skips-routes"
+	checkSkipsHostEnd  Fault = "check-skips-host-end"
+	checkSkipsDown     Fault = "check-skips-down"
 	dropsArgs          Fault = "drops-args"
 	swallowsIPAMError  Fault = "swallows-ipam-error"
 	gcNotForwarded     Fault = "gc-not-forwarded"
@@ -64,15 +69,20 @@ var vethFaults = []Faulty{
 	{Name: worksOnHost, Rows: []string{"PLUG-11"}, Wrong: "the plugin's own namespace is taken for a container's"},
 	{Name: keepsLease, Rows: []string{"PLUG-12"}, Wrong: "DEL does not call the IPAM plugin"},
 	{Name: keepsLink, Rows: []string{"PLUG-12"}, Wrong: "DEL leaves the veth pair"},
+	{Name: recordAmongLogs, Rows: []string{"PLUG-12"}, Wrong: "DEL leaves what ADD has written of the container below /var/log"},
 	{Name: notFoundIsError, Rows: []string{"PLUG-13"}, Wrong: "DEL of what is not there fails"},
 	{Name: delNeedsPrevResult, Rows: []string{"PLUG-13"}, Wrong: "DEL without prevResult fails"},
 	{Name: delNeedsNamespace, Rows: []string{"PLUG-14"}, Wrong: "DEL fails without the namespace"},
 	{Name: plainFileEndsDel, Rows: []string{"PLUG-15"}, Wrong: "DEL ends with success before IPAM's when CNI_NETNS is not a namespace"},
 	{Name: keepsMasquerade, Rows: []string{"PLUG-15"}, Wrong: "DEL leaves the masquerade rule when CNI_NETNS is not a namespace"},
 	{Name: delByContainer, Rows: []string{"PLUG-16"}, Wrong: "DEL removes all interfaces of the container"},
+	{Name: attachesOnce, Rows: []string{"PLUG-16"}, Wrong: "a container is attached once, and DEL of any interface removes the one that it has"},
 	{Name: checkUnimplemented, Rows: []string{"PLUG-17"}, Wrong: "CHECK answers that it is not implemented"},
 	{Name: checkStrict, Rows: []string{"PLUG-17"}, Wrong: "CHECK refuses an interface that has an address more than the result"},
 	{Name: checkAlways0, Rows: []string{"PLUG-18"}, Wrong: "CHECK looks at nothing"},
+	{Name: checkSkipsRoutes, Rows: []string{"PLUG-18"}, Wrong: "CHECK does not look for the result's routes"},
+	{Name: checkSkipsHostEnd, Rows: []string{"PLUG-18"}, Wrong: "CHECK does not look at the host's end"},
+	{Name: checkSkipsDown, Rows: []string{"PLUG-18"}, Wrong: "CHECK does not mind an interface that is down"},
 	{Name: dropsArgs, Rows: []string{"PLUG-19"}, Wrong: "the IPAM plugin gets no CNI_ARGS"},
 	{Name: swallowsIPAMError, Rows: []string{"PLUG-19"}, Wrong: "the IPAM plugin's failure is not the plugin's"},
 	{Name: gcNotForwarded, Rows: []string{"PLUG-20"}, Wrong: "GC does not reach the IPAM plugin"},

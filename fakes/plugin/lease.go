@@ -24,11 +24,13 @@ type lease struct {
 type leases struct {
 	dir string
 	c   *call
+	// table takes the files' place with the fault ipam-owner-last.
+	table table
 }
 
 // withLeases calls f with the network's leases, locked.
 func (c *call) withLeases(f func(l *leases) error) error {
-	l := &leases{c.conf.IPAM.DataDir, c}
+	l := &leases{dir: c.conf.IPAM.DataDir, c: c}
 	switch {
 	case c.has(ipamNoLock):
 		if err := os.MkdirAll(l.dir, 0o700); err != nil {
@@ -37,12 +39,17 @@ func (c *call) withLeases(f func(l *leases) error) error {
 		return f(l)
 	case c.has(ipamLockFile):
 		return l.withLockFile(f)
+	case c.has(ipamOwnerLast):
+		return l.withTable(f)
 	}
 	return locked(l.dir, func() error { return f(l) })
 }
 
 // all returns the leases of the network.
 func (l *leases) all() ([]lease, error) {
+	if l.table != nil {
+		return l.table.all()
+	}
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
 		return nil, err
@@ -77,6 +84,9 @@ func (l *leases) path(x lease) string {
 
 // take writes a lease. The content is for people.
 func (l *leases) take(x lease) error {
+	if l.table != nil {
+		return l.table.take(x)
+	}
 	owner, err := json.Marshal(map[string]string{"network": l.c.conf.Name, "containerID": l.c.env.container, "ifname": l.c.env.ifname})
 	if err != nil {
 		return err
@@ -96,7 +106,9 @@ func (l *leases) release(f func(lease) bool) (int, error) {
 		if !f(x) {
 			continue
 		}
-		if err := os.Remove(l.path(x)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if l.table != nil {
+			l.table.release(x)
+		} else if err := os.Remove(l.path(x)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = errors.Join(failed, err)
 		}
 		n++

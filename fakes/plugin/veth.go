@@ -29,6 +29,11 @@ func (c *call) vethAdd() error {
 			return err
 		}
 	}
+	if c.has(attachesOnce) {
+		if err := c.onlyOnce(); err != nil {
+			return err
+		}
+	}
 	if _, err := c.mac(); err != nil {
 		return err
 	}
@@ -75,6 +80,11 @@ func (c *call) finish(made *result) error {
 			return err
 		}
 		if err := os.WriteFile(filepath.Join(c.conf.StateDir, string(c.key())), nil, 0o600); err != nil {
+			return err
+		}
+	}
+	if c.has(recordAmongLogs) {
+		if err := c.noteAmongLogs(); err != nil {
 			return err
 		}
 	}
@@ -273,13 +283,4 @@ func whole(ip net.IP) *net.IPNet {
 		return &net.IPNet{IP: v4, Mask: net.CIDRMask(32, 32)}
 	}
 	return &net.IPNet{IP: ip, Mask: net.CIDRMask(128, 128)}
-}
-
-// noteByID is the fault id-as-path.
-func (c *call) noteByID() error {
-	path := filepath.Join(c.conf.StateDir, "ids", c.env.container)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(path, nil, 0o600)
 }

@@ -71,7 +71,7 @@ func (c *call) unlink() error {
 		return nil
 	case c.has(countsHostEnds):
 		return removeLinks(func(k key) bool { return k == c.key() })
-	case c.has(delByContainer):
+	case c.has(delByContainer), c.has(attachesOnce):
 		return removeLinks(func(k key) bool { return k.container() == c.key().container() })
 	}
 	return removeLink(c.key().hostEnd())

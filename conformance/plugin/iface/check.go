@@ -3,13 +3,16 @@
 package iface
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/thicket-cni/thicket/conformance/plugin"
 	"github.com/thicket-cni/thicket/conformance/spec"
@@ -90,19 +93,40 @@ func takeAddress(a *plugin.Attachment, _ []string) string {
 	return "the address " + a.Result.IPs[0].Address + " is gone"
 }
 
+// takeRoute removes a route of the result as the kernel has it, whatever its scope
+// and table. A route by way of a gateway comes first: without it the container
+// reaches less, which need not be true of one to the gateway itself.
 func takeRoute(a *plugin.Attachment, _ []string) (what string) {
 	ginkgo.GinkgoHelper()
-	if len(a.Result.Routes) == 0 {
-		return ""
-	}
-	_, dst, err := net.ParseCIDR(a.Result.Routes[0].Dst)
-	Expect(err).NotTo(HaveOccurred())
+	routes := slices.Clone(a.Result.Routes)
+	slices.SortStableFunc(routes, func(x, y plugin.Route) int { return cmp.Compare(rank(x), rank(y)) })
 	a.Inside(func() {
-		l, err := netlink.LinkByName(a.IfName)
+		all, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(netlink.RouteDel(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: dst})).To(Succeed(), "remove the route %s", dst)
+		for _, r := range routes {
+			_, dst, err := net.ParseCIDR(r.Dst)
+			Expect(err).NotTo(HaveOccurred(), "dst of a route: %s", a.Result.Raw)
+			for _, have := range all {
+				if have.Table == unix.RT_TABLE_LOCAL || describe(have.Dst, nil) != describe(dst, nil) {
+					continue
+				}
+				Expect(netlink.RouteDel(&have)).To(Succeed(), "remove the route %s", have)
+				what = "the route to " + r.Dst + " is gone"
+			}
+			if what != "" {
+				return
+			}
+		}
 	})
-	return "the route " + dst.String() + " is gone"
+	return what
+}
+
+// rank puts routes by way of a gateway before others.
+func rank(r plugin.Route) int {
+	if r.GW != "" {
+		return 0
+	}
+	return 1
 }
 
 func takeInterface(a *plugin.Attachment, _ []string) string {

@@ -5,7 +5,6 @@ package iface
 import (
 	"context"
 	"os"
-	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -98,41 +97,5 @@ func delWithFile(ctx context.Context, e *plugin.Env) {
 		a.MustDel(ctx)
 		Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held after a DEL with %s at CNI_NETNS", what)
 		e.ExpectRestored(before, "what a DEL with "+what+" at CNI_NETNS left on the host")
-	}
-}
-
-func delAlone(ctx context.Context, e *plugin.Env) {
-	e.UseRoutes()
-	one, other := e.Attach(), e.Attach()
-	one.MustAdd(ctx)
-	other.MustAdd(ctx)
-	second, otherSecond := e.AttachTo(one.Sandbox, "eth1"), e.AttachTo(other.Sandbox, "eth1")
-	if answer := second.Add(ctx); !answer.OK() {
-		// A plugin need not be able to attach a container to one subnet twice.
-		second.MustDel(ctx)
-		e.UseSubnets(e.OtherSubnet())
-		second, otherSecond = e.AttachTo(one.Sandbox, "eth1"), e.AttachTo(other.Sandbox, "eth1")
-		second.MustAdd(ctx)
-	}
-	otherSecond.MustAdd(ctx)
-	all := []*plugin.Attachment{one, second, other, otherSecond}
-	before := e.State(one.Sandbox, other.Sandbox)
-	one.MustDel(ctx)
-	changes := e.Changes(before, true, one.Sandbox, other.Sandbox)
-	for _, line := range changes {
-		Expect(strings.Fields(line)).NotTo(ContainElement("eth1"), "a change of an interface that was not deleted")
-		Expect(line).NotTo(HavePrefix("in "+other.ID[:8]), "a change of another container")
-	}
-	for _, a := range all[1:] {
-		Expect(a.InterfaceNames()).To(ContainElement(a.IfName), "interfaces of a container of which another attachment was deleted")
-		expectInterfaces(a.Result, a)
-		expectAddresses(a.Result, a)
-		if e.Target.Has(plugin.FeatureIPAM) {
-			Expect(e.LeasesOf(a)).NotTo(BeEmpty(), "the address of an attachment that was not deleted")
-		}
-	}
-	Expect(one.InterfaceNames()).NotTo(ContainElement(one.IfName), "the interface that was deleted")
-	for _, a := range all[1:] {
-		a.MustDel(ctx)
 	}
 }
