@@ -136,6 +136,16 @@ bench: root build k8s ## measure bin/, with an API server, against its goals, an
 	@echo "bench: report/bench.html has the plots; the hot paths for benchstat go to report/bench-go.txt"
 	@$(GO) test -run '^$$' -bench . -count 6 ./pkg/... | grep -v 'no test files' | tee report/bench-go.txt
 
+NODES ?= 50,100,200,400
+
+.PHONY: bench-scale
+bench-scale: root build k8s ## what the daemons of NODES (50,100,200,400) nodes cost an API server, Thicket's and Multus' requests in turns; some 20 minutes
+	@mkdir -p report
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/hollow-nodes ./fakes/hollow/nodes
+	@$(BIN)/thicket-conformance bench --target conformance/targets/thicket.yaml --scenarios scale --nodes $(NODES) \
+	  --hollow thicket="$(BIN)/hollow-nodes -as thicket" --hollow multus="$(BIN)/hollow-nodes -as multus" \
+	  --json report/bench-scale.json --html report/bench-scale.html
+
 .PHONY: bench-memory
 bench-memory: root build k8s ## measure the daemon's memory with an API server of 110 pods and 1,000 definitions, part by part
 	@$(BIN)/thicket-conformance bench --target conformance/targets/thicket-kubernetes.yaml --scenarios idle

@@ -18,6 +18,7 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance"
 	"github.com/thicket-cni/thicket/conformance/bench"
+	"github.com/thicket-cni/thicket/conformance/bench/scale"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 )
@@ -26,7 +27,8 @@ type benchFlags struct {
 	targetFlags
 	peer, nop, json, html string
 	rounds, pairs         int
-	scenarios             []string
+	scenarios, hollow     []string
+	nodes                 []int
 	strict                bool
 }
 
@@ -51,7 +53,9 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringVar(&f.html, "html", "", "write a page with plots to this `file`")
 	c.Flags().IntVar(&f.rounds, "rounds", 200, "how often each single request is made")
 	c.Flags().IntVar(&f.pairs, "pairs", 10000, "how many ADD and DEL pairs the long run makes")
-	c.Flags().StringSliceVar(&f.scenarios, "scenarios", nil, "measure only these, of: "+strings.Join(bench.Scenarios, ", "))
+	c.Flags().StringSliceVar(&f.scenarios, "scenarios", nil, "measure only these, of: "+strings.Join(bench.Scenarios, ", ")+"; without it all but "+strings.Join(bench.OnlyNamed, ", "))
+	c.Flags().IntSliceVar(&f.nodes, "nodes", []int{50, 100, 200, 400}, "the `numbers` of hollow nodes of the scenario scale, each against an API server of its own")
+	c.Flags().StringArrayVar(&f.hollow, "hollow", nil, "a `name=program` of hollow nodes for the scenario scale, with its arguments (bin/hollow-nodes -as thicket); may be given several times")
 	c.Flags().BoolVar(&f.strict, "strict", false, "exit with 1 when a goal is not met")
 	return c
 }
@@ -67,7 +71,10 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	measured := bench.Settings{
 		Settings: f.thick(target),
-		Nop:      f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios,
+		Nop:      f.nop, Rounds: f.rounds, Pairs: f.pairs, Scenarios: f.scenarios, Nodes: f.nodes,
+	}
+	if err := f.scale(&measured); err != nil {
+		return err
 	}
 	for _, s := range f.scenarios {
 		if !slices.Contains(bench.Scenarios, s) {
@@ -101,6 +108,24 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 		if f.strict && !g.Met {
 			return errFailed
 		}
+	}
+	return nil
+}
+
+// scale reads what the scenario scale needs.
+func (f *benchFlags) scale(s *bench.Settings) error {
+	for _, text := range f.hollow {
+		d, err := scale.ParseDaemon(text)
+		if err != nil {
+			return fmt.Errorf("--hollow %w", err)
+		}
+		s.Hollow = append(s.Hollow, d)
+	}
+	if err := scale.Check(f.nodes); err != nil {
+		return fmt.Errorf("--nodes: %w", err)
+	}
+	if slices.Contains(f.scenarios, "scale") && len(f.hollow) == 0 {
+		return errors.New("--scenarios scale: name the programs of hollow nodes with --hollow; make bench-scale does")
 	}
 	return nil
 }
@@ -162,6 +187,10 @@ func printBench(out io.Writer, r *bench.Report) {
 		}
 	}
 	_ = t.Flush()
+	if r.Scale != nil {
+		fmt.Fprintln(out)
+		_ = r.Scale.WriteText(out)
+	}
 	for _, s := range r.Sides {
 		for _, phase := range slices.Sorted(maps.Keys(s.Phases)) {
 			fmt.Fprintf(out, "%s, one ADD of two networks: %.2f ms %s\n", s.Name, s.Phases[phase], phase)

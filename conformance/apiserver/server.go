@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -37,6 +38,9 @@ type Options struct {
 	// Audit has the requests of service accounts logged, each before it is
 	// handled; what is to be measured does without.
 	Audit bool
+	// Args are further arguments of kube-apiserver's; what was given before them
+	// they replace.
+	Args []string
 }
 
 // Server is a running API server.
@@ -61,7 +65,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		if o.Audit {
 			s.AuditLog = s.file("audit.log")
 		}
-		if err = s.start(ctx, o.Assets); err == nil {
+		if err = s.start(ctx, o); err == nil {
 			return s, nil
 		}
 		err = errors.Join(err, s.Stop())
@@ -72,7 +76,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return nil, err
 }
 
-func (s *Server) start(ctx context.Context, assets string) error {
+func (s *Server) start(ctx context.Context, o Options) error {
 	ports, err := freePorts(3)
 	if err != nil {
 		return err
@@ -82,7 +86,7 @@ func (s *Server) start(ctx context.Context, assets string) error {
 		return err
 	}
 	client, peer := "http://"+ports[0], "http://"+ports[1]
-	etcd, err := start(s.dir, filepath.Join(assets, "etcd"), "--data-dir", s.file("etcd"), "--unsafe-no-fsync", "--log-level", "warn",
+	etcd, err := start(s.dir, filepath.Join(o.Assets, "etcd"), "--data-dir", s.file("etcd"), "--unsafe-no-fsync", "--log-level", "warn",
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
 	if err != nil {
@@ -90,7 +94,7 @@ func (s *Server) start(ctx context.Context, assets string) error {
 	}
 	s.processes = append(s.processes, etcd)
 	host, port, _ := net.SplitHostPort(ports[2])
-	api, err := start(s.dir, filepath.Join(assets, "kube-apiserver"), append(s.auditFlags(), "--etcd-servers", client,
+	api, err := start(s.dir, filepath.Join(o.Assets, "kube-apiserver"), slices.Concat(s.auditFlags(), []string{"--etcd-servers", client,
 		// Of itself it would look for a default route.
 		"--bind-address", host, "--advertise-address", host, "--secure-port", port, "--cert-dir", s.file("certs"), "--authorization-mode", "RBAC",
 		// The kubelets and controllers that these need are not there.
@@ -98,7 +102,7 @@ func (s *Server) start(ctx context.Context, assets string) error {
 		"--service-cluster-ip-range", "10.255.0.0/24", "--token-auth-file", s.file("tokens.csv"),
 		"--service-account-issuer", "https://kubernetes.default.svc", "--api-audiences", "https://kubernetes.default.svc",
 		"--service-account-key-file", s.file("accounts.pem"), "--service-account-signing-key-file", s.file("accounts.pem"),
-		"--enable-priority-and-fairness=false", "--profiling=false")...)
+		"--enable-priority-and-fairness=false", "--profiling=false"}, o.Args)...)
 	if err != nil {
 		return err
 	}
@@ -194,6 +198,11 @@ func freePorts(n int) ([]string, error) {
 		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses, nil
+}
+
+// PIDs are the processes of etcd and of kube-apiserver.
+func (s *Server) PIDs() (etcd, api int) {
+	return s.processes[0].cmd.Process.Pid, s.processes[1].cmd.Process.Pid
 }
 
 // Stop ends both processes.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 
+	"github.com/thicket-cni/thicket/conformance/bench/scale"
 	"github.com/thicket-cni/thicket/conformance/kube"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
@@ -45,12 +46,21 @@ type Settings struct {
 	Rounds int
 	// Pairs is how many ADD and DEL pairs the long run makes.
 	Pairs int
-	// Scenarios are what is measured, of BenchScenarios; none for all.
+	// Scenarios are what is measured, of the package's Scenarios; none for all but
+	// those of OnlyNamed.
 	Scenarios []string
+	// Hollow are the programs of hollow nodes that the scenario "scale" measures, at
+	// these numbers of Nodes.
+	Hollow []scale.Daemon
+	Nodes  []int
 }
 
 // Scenarios are the parts of a benchmark, in their order.
-var Scenarios = []string{"shim", "single", "unwaited", "phases", "burst", "real", "idle", "definitions", "storm", "hanging", "long"}
+var Scenarios = []string{"shim", "single", "unwaited", "phases", "burst", "real", "idle", "definitions", "storm", "hanging", "long", "scale"}
+
+// OnlyNamed are the scenarios that are left out unless they are asked for: they take
+// long, and are not about the target's binaries.
+var OnlyNamed = []string{"scale"}
 
 // Run measures the target, and the peer beside it, in one child process
 // with namespaces of its own. Timings of different runs, or of different
@@ -80,6 +90,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, errors.New(report.Failure)
 	}
 	return report, errors.New(report.Failure)
+}
+
+// measures reports whether a scenario is asked for.
+func (s *Settings) measures(scenario string) bool {
+	if len(s.Scenarios) == 0 {
+		return !slices.Contains(OnlyNamed, scenario)
+	}
+	return slices.Contains(s.Scenarios, scenario)
 }
 
 // clustered are the sides that need an API server.

@@ -8,6 +8,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"github.com/thicket-cni/thicket/conformance/bench/scale"
 )
 
 //go:embed bench.html.tmpl
@@ -44,7 +46,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return page.Execute(w, map[string]any{"Report": r, "Plots": r.plots(), "Width": plotWidth, "Height": plotHeight})
+	return page.Execute(w, map[string]any{"Report": r, "Plots": r.plots(), "Assumption": scale.Assumption, "Width": plotWidth, "Height": plotHeight})
 }
 
 func (r *Report) plots() []plot {
@@ -68,7 +70,7 @@ func (r *Report) plots() []plot {
 		long.add(s.Name, points(s.Long))
 	}
 	var all []plot
-	for _, p := range []plot{latency, bursts, storm, long} {
+	for _, p := range append([]plot{latency, bursts, storm, long}, scalePlots(r.Scale)...) {
 		if len(p.Lines) > 0 {
 			all = append(all, p)
 		}

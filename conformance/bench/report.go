@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/thicket-cni/thicket/conformance/bench/scale"
 )
 
 // Report is what RunBench measured. Times are in milliseconds, memory in
@@ -26,6 +28,9 @@ type Report struct {
 	// no API server stands beside the sides.
 	StatusWrite *Latency `json:"statusWrite,omitempty"`
 	Goals       []Goal   `json:"goals"`
+	// Scale is what the daemons of many nodes cost an API server; nil when that was
+	// not asked for.
+	Scale *scale.Report `json:"scale,omitempty"`
 	// Failure is why the measurement is incomplete, "" when it is not.
 	Failure string `json:"failure,omitempty"`
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 )
 
@@ -33,30 +34,42 @@ var sweepTimeout = defaultSweepTimeout
 
 // installDefinitions makes the CRD of network definitions, unless it is there,
 // and waits until they are served.
-func (h *Server) installDefinitions(ctx context.Context) error {
+func (h *Server) installDefinitions(ctx context.Context) (err error) {
+	h.installed, err = installDefinitions(ctx, h.dynamic, map[string]string{labelRun: h.access.Run})
+	return err
+}
+
+// InstallDefinitions makes the CRD of network definitions in an API server, unless it
+// is there, and waits until they are served.
+func InstallDefinitions(ctx context.Context, client dynamic.Interface) error {
+	_, err := installDefinitions(ctx, client, nil)
+	return err
+}
+
+func installDefinitions(ctx context.Context, client dynamic.Interface, labels map[string]string) (made bool, err error) {
 	crd := &unstructured.Unstructured{}
 	if err := yaml.Unmarshal(definitionsCRD, &crd.Object); err != nil {
-		return err
+		return false, err
 	}
-	crd.SetLabels(map[string]string{labelRun: h.access.Run})
-	_, err := h.dynamic.Resource(crds).Create(ctx, crd, metav1.CreateOptions{})
+	crd.SetLabels(labels)
+	_, err = client.Resource(crds).Create(ctx, crd, metav1.CreateOptions{})
 	switch {
 	case err == nil:
-		h.installed = true
+		made = true
 	case !apierrors.IsAlreadyExists(err):
-		return fmt.Errorf("the definition of NetworkAttachmentDefinitions: %w", err)
+		return false, fmt.Errorf("the definition of NetworkAttachmentDefinitions: %w", err)
 	}
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, definitionsTimeout, true, func(ctx context.Context) (bool, error) {
-		_, err := h.dynamic.Resource(definitions).List(ctx, metav1.ListOptions{Limit: 1})
+		_, err := client.Resource(definitions).List(ctx, metav1.ListOptions{Limit: 1})
 		if apierrors.IsNotFound(err) {
 			return false, nil
 		}
 		return err == nil, err
 	})
 	if err != nil {
-		return fmt.Errorf("NetworkAttachmentDefinitions are not served: %w", err)
+		return made, fmt.Errorf("NetworkAttachmentDefinitions are not served: %w", err)
 	}
-	return nil
+	return made, nil
 }
 
 // makeRole makes the ClusterRole of a daemon.
