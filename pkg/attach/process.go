@@ -34,9 +34,11 @@ const (
 )
 
 // process is a plugin that runs in a process group of its own. It is not
-// os/exec's: that needs three goroutines and twenty system calls more for each
-// plugin, which is a tenth of what a plugin takes that does little. Here one
-// thread waits, in one place, for all that can happen.
+// os/exec's, which has goroutines hand the plugin to each other. BenchmarkProcess
+// compares the two, with the same promises: 1.19 times the processor time of
+// daemon and plugin together, 77 allocations in place of 22, and, where other
+// processes keep both processors busy, 2.5 times as long or more. Here one thread waits, in
+// one place, for all that can happen.
 type process struct {
 	path string
 	pid  int

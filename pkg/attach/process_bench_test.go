@@ -4,7 +4,6 @@ package attach
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +83,8 @@ func runByHand(ctx context.Context, path string, environ []string, stdin []byte,
 }
 
 // BenchmarkProcess executes a plugin that prints what it reads, by process.go and
-// by os/exec in turns, and reports the medians, their ratio, and what each
-// allocates.
+// by os/exec in turns, and reports the medians of time, the ratios of
+// time and of processor time, and what each allocates.
 func BenchmarkProcess(b *testing.B) {
 	path, err := exec.LookPath("cat")
 	if err != nil {
@@ -94,32 +93,59 @@ func BenchmarkProcess(b *testing.B) {
 	config := bytes.Repeat([]byte(`{"cniVersion":"1.0.0","name":"bench","type":"bridge"}`), 8)
 	cells := NewCells(slog.New(slog.DiscardHandler))
 	defer cells.Close()
-	once := func(run func(context.Context, string, []string, []byte, *cell, io.Writer, io.Writer) error) time.Duration {
+	once := func(run func(context.Context, string, []string, []byte, *cell, io.Writer, io.Writer) error) cost {
 		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 		defer cancel()
 		cell := cells.take()
 		defer cells.give(cell)
 		out, errs := boundedBuffer{limit: 1 << 20}, tail{limit: stderrTail}
-		begun := time.Now()
+		begun, used := time.Now(), processorTime(b)
 		if err := run(ctx, path, []string{"PATH=/bin"}, config, cell, &out, &errs); err != nil || !bytes.Equal(out.Bytes(), config) {
 			b.Fatalf("%v, %d bytes printed", err, len(out.Bytes()))
 		}
-		return time.Since(begun)
+		return cost{time.Since(begun), processorTime(b) - used}
 	}
-	var hand, library []time.Duration
+	var hand, library []cost
 	for b.Loop() {
 		hand = append(hand, once(runByHand))
 		library = append(library, once(runByLibrary))
 	}
 	h, l := middle(hand), middle(library)
-	b.ReportMetric(float64(h.Microseconds()), "process.go-µs")
-	b.ReportMetric(float64(l.Microseconds()), "os/exec-µs")
-	b.ReportMetric(float64(l)/float64(h), "os/exec÷process.go")
+	b.ReportMetric(float64(h.took.Microseconds()), "process.go-µs")
+	b.ReportMetric(float64(l.took.Microseconds()), "os/exec-µs")
+	b.ReportMetric(float64(l.took)/float64(h.took), "time:os/exec÷process.go")
+	b.ReportMetric(float64(l.used)/float64(h.used), "cpu:os/exec÷process.go")
 	b.ReportMetric(testing.AllocsPerRun(20, func() { once(runByHand) }), "process.go-allocs")
 	b.ReportMetric(testing.AllocsPerRun(20, func() { once(runByLibrary) }), "os/exec-allocs")
 }
 
-func middle(all []time.Duration) time.Duration {
-	slices.SortFunc(all, cmp.Compare[time.Duration])
-	return all[len(all)/2]
+// cost is what one execution takes: time, and processor time of the daemon and the
+// plugin together.
+type cost struct{ took, used time.Duration }
+
+// middle returns the medians.
+func middle(all []cost) cost {
+	of := func(what func(cost) time.Duration) time.Duration {
+		var values []time.Duration
+		for _, c := range all {
+			values = append(values, what(c))
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	return cost{of(func(c cost) time.Duration { return c.took }), of(func(c cost) time.Duration { return c.used })}
+}
+
+// processorTime is what this process and its children have used.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var sum int64
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(who, &usage); err != nil {
+			b.Fatal(err)
+		}
+		sum += usage.Utime.Nano() + usage.Stime.Nano()
+	}
+	return time.Duration(sum)
 }
