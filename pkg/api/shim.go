@@ -180,19 +180,29 @@ func sameFile(a, b string) bool {
 // sendWaiting posts the request. When nobody listens, and only then, it waits until the daemon is ready and posts
 // again, until APIReadyPollTimeout is over (READY-09, SHIM-06). A request that was sent is never repeated.
 func (c *call) sendWaiting() ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), APIReadyPollTimeout)
-	defer cancel()
+	until := time.Now().Add(APIReadyPollTimeout)
 	for {
 		body, err := DoCNI(GetAPIEndpoint(MultusCNIAPIEndpoint), c.req, c.socket)
 		if !nobodyListens(err) {
 			return body, asCNIError(err)
 		}
 		c.log.Debug("waiting for the daemon", "cause", err)
-		if err := waitReady(ctx, c.socket); err != nil {
-			return nil, types.NewError(types.ErrTryAgainLater,
-				fmt.Sprintf("no daemon serves the socket %s; is it running on this node?", c.socket), err.Error())
+		if err := c.waitUntil(until); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// waitUntil returns when the daemon is ready, or with code 11 at the given time. A context with a deadline starts the
+// runtime's poller, which is why there is none before somebody has to wait.
+func (c *call) waitUntil(until time.Time) error {
+	ctx, cancel := context.WithDeadline(context.Background(), until)
+	defer cancel()
+	if err := waitReady(ctx, c.socket); err != nil {
+		return types.NewError(types.ErrTryAgainLater,
+			fmt.Sprintf("no daemon serves the socket %s; is it running on this node?", c.socket), err.Error())
+	}
+	return nil
 }
 
 // sendDoubting posts the request once and waits for the answer as long as the daemon gives any sign of life.
