@@ -3,7 +3,6 @@
 package vm_test
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"math/rand/v2"
@@ -48,8 +47,7 @@ func judged(t *testing.T, name string, kinds []string, args ...string) {
 	const report = "/tmp/report"
 	args = append([]string{vm.ProgramsAt + "/bin/thicket-conformance", "run", "--slow", "auto", "--parallel", "2", "--report", report}, args...)
 	files := []string{report + "/report.json", report + "/report.html", report + "/junit.xml"}
-	var console bytes.Buffer
-	m, err := vm.Start(t.Context(), vm.Options{Parts: parts(t), Kinds: kinds, Dir: t.TempDir(), Console: &console, Job: event.Job{Command: args, Files: files}})
+	m, err := vm.Start(t.Context(), vm.Options{Parts: parts(t), Kinds: kinds, Dir: t.TempDir(), Console: os.Stdout, Job: event.Job{Command: args, Files: files}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +67,6 @@ func judged(t *testing.T, name string, kinds []string, args ...string) {
 		t.Fatal(err)
 	}
 	m.CutPower(keep)
-	t.Logf("%s", console.String())
 	if ended.Status != 0 {
 		t.Errorf("thicket-conformance ended with status %d", ended.Status)
 	}
