@@ -118,7 +118,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 }
 
 // arguments are qemu's. The processor is emulated: /dev/kvm may be there and not
-// work.
+// work. On a busy host the kernel's check of its timer would fail.
 func (o *Options) arguments(initramfs, sockets string) []string {
 	processors, memory := o.Processors, o.Memory
 	if processors == 0 {
@@ -130,7 +130,7 @@ func (o *Options) arguments(initramfs, sockets string) []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel", "tcg,thread=multi", "-cpu", "max",
 		"-smp", fmt.Sprint(processors), "-m", fmt.Sprint(memory), "-kernel", o.Kernel, "-initrd", initramfs,
-		"-append", "console=ttyS0 loglevel=4 panic=-1 mitigations=off cgroup_no_v1=all",
+		"-append", "console=ttyS0 loglevel=4 panic=-1 no_timer_check mitigations=off cgroup_no_v1=all",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=events,path=" + filepath.Join(sockets, "events"), "-serial", "chardev:events",
 		"-blockdev", "driver=file,node-name=programs,read-only=on,filename=" + o.Programs, "-device", "virtio-blk-pci,drive=programs",
