@@ -5,8 +5,10 @@ package hotplug
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/containernetworking/cni/pkg/types"
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -55,6 +57,7 @@ func annotationFollowed(ctx context.Context, e *thick.Env) {
 	p.changes(ctx)
 	p.malformed(ctx)
 	p.fails(ctx)
+	p.stuck(ctx)
 	p.requested(ctx)
 
 	ginkgo.By("the daemon is away meanwhile")
@@ -144,6 +147,36 @@ func (p *edited) fails(ctx context.Context) {
 	p.e.Definition("late", p.e.FakeList("late", expect.RealInterface()))
 	p.has(ctx, "eth0", "late as hot3", "blue as hot4", "green as hot0")
 	p.kept(before, "eth0", "hot0")
+}
+
+// stuck has a network whose plugin fails at ADD, and at the DEL that follows:
+// whatever is tried again, one element is never asked for under two names.
+func (p *edited) stuck(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a network that can be neither attached nor deleted at first")
+	fails := expect.RealInterface()
+	fails.Add.Error, fails.Add.Times = types.NewError(171, "no device is free", ""), 1
+	fails.Del.Error, fails.Del.Times = types.NewError(172, "the device is busy", ""), 2
+	p.e.Definition("stuck", p.e.FakeList("stuck", fails))
+	before := p.s.Interfaces()
+	p.edit("late@hot3,blue@hot4,stuck,green@hot0")
+	names := func() []string {
+		var all []string
+		for _, c := range p.e.CallsFor("ADD", p.s) {
+			if c.Network == "stuck" && !slices.Contains(all, c.Interface) {
+				all = append(all, c.Interface)
+			}
+		}
+		return all
+	}
+	shown := func() bool {
+		return slices.ContainsFunc(expect.StatusNames(p.e, p.s), func(name string) bool { return strings.HasPrefix(name, p.e.Namespace+"/stuck ") })
+	}
+	Eventually(func() bool { return len(names()) > 1 || shown() }).WithContext(ctx).WithTimeout(followed).WithPolling(100*time.Millisecond).
+		Should(BeTrue(), "the network is attached when its plugin works")
+	Expect(names()).To(HaveLen(1), "names under which a plugin was asked for one element's interface, which it could not delete in between")
+	p.has(ctx, "eth0", "late as hot3", "blue as hot4", "stuck", "green as hot0")
+	p.kept(before, "eth0", "hot0", "hot3", "hot4")
 }
 
 // requested attaches a network by a request, where there are such, which is not

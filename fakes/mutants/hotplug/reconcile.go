@@ -4,7 +4,9 @@ package hotplug
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
@@ -44,6 +46,12 @@ var reconcileMutants = []mutant.Mutant{
 	}, Fault: "network-status stays what it was at ADD when the annotation changes"},
 	{Name: "reconcile-takes-requested", Cases: []string{"HOT-09"}, Daemon: reconcileTakesRequested,
 		Fault: "what a request has attached is detached, as the annotation does not have it"},
+	{Name: "reconcile-stuck-under-more-names", Cases: []string{"HOT-09"}, Daemon: reconcileStuckElsewhere,
+		Fault: "a network that can be neither attached nor deleted is attached under one more name each time"},
+	{Name: "reconcile-twice-is-once", Cases: []string{"HOT-09"}, Daemon: reconcileTwiceIsOnce,
+		Fault: "a network that a running pod selects twice is attached once"},
+	{Name: "reconcile-interrupted-forgotten", Cases: []string{"HOT-09"}, Daemon: reconcileInterruptedForgotten,
+		Fault: "what a killed daemon was attaching or detaching is forgotten, with its interface and lease"},
 }
 
 // reconcileCall are the arguments of Reconcile.
@@ -137,6 +145,60 @@ func (l *allSelected) Load(containerID string) (*ledger.Record, error) {
 				at.Selected = "somebody's"
 			}
 		}
+	}
+	return rec, err
+}
+
+func reconcileStuckElsewhere(a *seam.Assembly) {
+	a.WrapLedger(func(next attach.Ledger) attach.Ledger { return &unawaited{next} })
+}
+
+// unawaited is a ledger in which what is not finished is of another element.
+type unawaited struct{ attach.Ledger }
+
+// Load implements attach.Ledger.
+func (u *unawaited) Load(containerID string) (*ledger.Record, error) {
+	rec, err := u.Ledger.Load(containerID)
+	if rec != nil {
+		for i := range rec.Attachments {
+			if at := &rec.Attachments[i]; at.State != "" && at.Selected != "" {
+				at.Selected = "another"
+			}
+		}
+	}
+	return rec, err
+}
+
+func reconcileTwiceIsOnce(a *seam.Assembly) {
+	a.OnPod(func(annotations map[string]string) {
+		var elements []map[string]any
+		if json.Unmarshal([]byte(annotations[network.NetworksAnnotation]), &elements) != nil {
+			return
+		}
+		seen := map[any]bool{}
+		elements = slices.DeleteFunc(elements, func(e map[string]any) bool {
+			again := seen[e["name"]]
+			seen[e["name"]] = true
+			return again
+		})
+		if text, err := json.Marshal(elements); err == nil {
+			annotations[network.NetworksAnnotation] = string(text)
+		}
+	})
+}
+
+func reconcileInterruptedForgotten(a *seam.Assembly) {
+	a.WrapLedger(func(next attach.Ledger) attach.Ledger { return &finishedOnly{next} })
+}
+
+// finishedOnly is a ledger without what an annotation's change has not finished.
+type finishedOnly struct{ attach.Ledger }
+
+// Load implements attach.Ledger.
+func (f *finishedOnly) Load(containerID string) (*ledger.Record, error) {
+	rec, err := f.Ledger.Load(containerID)
+	if rec != nil {
+		rec.Attachments = slices.DeleteFunc(rec.Attachments, func(at ledger.Attachment) bool { return at.State != "" && at.Selected != "" })
 	}
 	return rec, err
 }
