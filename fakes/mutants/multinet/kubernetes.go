@@ -27,6 +27,11 @@ var kubernetesMutants = []mutant.Mutant{
 		Fault: "the pod is read before its status is written"},
 	{Name: "status-replaces-annotations", Cases: []string{"NET-10"}, Kubernetes: true, Daemon: statusReplacesAnnotations,
 		Fault: "the status is written with all annotations, as they were known"},
+	{Name: "status-conflict-fails-add", Cases: []string{"NET-10"}, Kubernetes: true, Daemon: statusOnce(func(err error) error {
+		return fmt.Errorf("%w: %w", cluster.ErrNotFound, err)
+	}), Fault: "a conflict of the write of the status is taken for a pod that is gone, and ADD fails"},
+	{Name: "status-conflict-ignored", Cases: []string{"NET-10"}, Kubernetes: true, Daemon: statusOnce(func(error) error { return nil }),
+		Fault: "after a conflict of the write of the status it is not written again, and missing for good"},
 	{Name: "events-missing", Cases: []string{"NET-12"}, Kubernetes: true, Daemon: onEvent(func(*event) bool { return false }),
 		Fault: "there are no events"},
 	{Name: "events-of-success-only", Cases: []string{"NET-12"}, Kubernetes: true, Daemon: onEvent(func(e *event) bool { return e.eventType == cluster.EventNormal }),
@@ -67,6 +72,27 @@ func statusReadsFirst(a *seam.Assembly) {
 		}
 		return next.PublishStatus(ctx, pod, status)
 	})
+}
+
+// statusOnce writes the status in one request, which is not tried again; failed
+// says what becomes of its error.
+func statusOnce(failed func(error) error) func(*seam.Assembly) {
+	return func(a *seam.Assembly) {
+		a.OnPublish(func(ctx context.Context, pod *cluster.Pod, status []cluster.NetworkStatus, _ *seam.ApiLayer) error {
+			text, err := json.Marshal(status)
+			if err != nil {
+				return err
+			}
+			patch, err := json.Marshal([]map[string]any{{"op": "add", "path": "/metadata/annotations/k8s.v1.cni.cncf.io~1network-status", "value": string(text)}})
+			if err != nil {
+				return err
+			}
+			if err := patchStatus(ctx, a.Config.Kubeconfig, pod, patch); err != nil {
+				return failed(err)
+			}
+			return nil
+		})
+	}
 }
 
 // statusReplacesAnnotations writes all annotations that the daemon knows of,
