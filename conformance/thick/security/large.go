@@ -22,7 +22,7 @@ var largeCases = []thick.Case{
 	{
 		ID: "SEC-06", Level: spec.Must, Source: "seen: 40 definitions of 1 MB that no pod uses ended a daemon in 50 MiB",
 		Needs: []spec.Feature{thick.FeatureProcess, thick.FeatureRestart}, Body: largeDefinitions,
-		Slow: 40 * time.Second, Timeout: 240 * time.Second,
+		Slow: 60 * time.Second, Timeout: 480 * time.Second,
 		Title: "Network definitions and annotations of any size and number end neither the daemon in its memory limit nor its service to others",
 	},
 }
@@ -42,6 +42,7 @@ func largeDefinitions(ctx context.Context, e *thick.Env) {
 	w.small(ctx, "as it was started")
 	w.counts(ctx)
 	w.sizes(ctx)
+	w.failing(ctx)
 	if e.Supports(thick.FeatureKubernetes) {
 		w.many(ctx)
 	}
@@ -175,6 +176,33 @@ func (w *largeWorld) served(ctx context.Context, s *node.Sandbox, a *thick.Answe
 	}
 	w.e.MustOK(w.e.Del(ctx, s))
 	Expect(w.e.Leftovers(s)).To(BeEmpty(), "after DEL of a pod with %s", what)
+}
+
+const (
+	// failedPods is how many pods come whose ADD fails.
+	failedPods = 220
+	// failedAnnotation is the length of their annotation, near what an API server
+	// accepts of a pod, in bytes.
+	failedAnnotation = 240 << 10
+)
+
+// failing has pods come and go whose ADD fails, with long annotations and long
+// errors: what a daemon remembers of each, once it is deleted, adds up.
+func (w *largeWorld) failing(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By(fmt.Sprintf("%d pods with %d bytes of annotation, whose ADD fails at length", failedPods, failedAnnotation))
+	w.e.Definition("failing", talkative(w.e, "letters", "x"))
+	space := w.e.Sandbox()
+	for range failedPods {
+		s := w.e.Sandbox(node.WithoutNetns(), node.Networks(`[{"name":"failing"}`+strings.Repeat(" ", failedAnnotation)+`]`))
+		s.Netns = space.Netns
+		a := w.add(ctx, s, "a network whose plugin fails")
+		Expect(a.OK()).To(BeFalse(), "ADD with a plugin that fails: %s", a)
+		w.e.MustOK(w.e.Del(ctx, s))
+		w.e.DeletePod(s)
+	}
+	Expect(space.InterfaceNames()).To(BeEmpty(), "interfaces of ADDs that failed")
+	w.small(ctx, "after pods whose ADD failed")
 }
 
 // older starts the daemon with an API server that streams no lists.

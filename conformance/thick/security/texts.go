@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -22,7 +23,7 @@ import (
 var textsCases = []thick.Case{
 	{
 		ID: "SEC-12", Level: spec.Must, Source: "seen: an event of 600 KB", Body: longErrors,
-		Title: "The text of an error is bounded: 1 KiB in a log line and in an event, 64 KiB in an answer, cut visibly",
+		Title: "The text of an error is bounded: 1 KiB in a log line and in an event, 64 KiB in an answer, cut visibly; in logs, events and what the daemon says itself it steers no terminal",
 	},
 }
 
@@ -75,6 +76,14 @@ func longErrors(ctx context.Context, e *thick.Env) {
 	expectShort(e.Add(ctx, s))
 	expectShortLines(d.Log()[before:], "an annotation")
 	e.MustOK(e.Del(ctx, s))
+	ginkgo.By("an annotation that is malformed and would steer a terminal")
+	s = e.Sandbox(node.Networks(`[{"name":"a"},` + strings.Repeat("\x1b[2J\u202e", 20)))
+	before = len(d.Log())
+	err := expect.CNIError(e.Add(ctx, s))
+	expectPlain(err.Msg+err.Details, "the error of an annotation")
+	expectShortLines(d.Log()[before:], "an annotation")
+	expectShortEvents(ctx, e, s)
+	e.MustOK(e.Del(ctx, s))
 	if e.Supports(thick.FeatureHotplug) {
 		ginkgo.By("a hot-plug")
 		s := e.Sandbox()
@@ -95,10 +104,22 @@ func expectShort(a *thick.Answer) {
 	Expect(err.Error()).To(MatchRegexp(`…|\.\.\.|(?i)\bcut\b|truncat|more bytes|omitted|too long`), "the error says that it was cut")
 }
 
+// expectPlain asserts that a text does not steer the terminal that shows it.
+func expectPlain(text, what string) {
+	ginkgo.GinkgoHelper()
+	steers := func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
+	}
+	if at := strings.IndexFunc(text, steers); at >= 0 {
+		ginkgo.Fail(fmt.Sprintf("%s has a character that steers a terminal, as it was written: …%.60q", what, text[max(0, at-20):]))
+	}
+}
+
 func expectShortLines(log, what string) {
 	ginkgo.GinkgoHelper()
 	for line := range strings.SplitSeq(log, "\n") {
 		Expect(len(line)).To(BeNumerically("<=", 2*mostInLine+restOfLine), "bytes of a log line of %s, which begins %.200q", what, line)
+		expectPlain(line, "a log line of "+what)
 	}
 }
 
@@ -120,5 +141,6 @@ func expectShortEvents(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	Eventually(failed).WithContext(ctx).WithTimeout(5*time.Second).WithPolling(50*time.Millisecond).ShouldNot(BeEmpty(), "requests that failed")
 	for _, message := range failed() {
 		Expect(len(message)).To(BeNumerically("<=", mostInLine), "bytes of an event's message, which begins %.200q", message)
+		expectPlain(message, "an event")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -29,6 +30,8 @@ var largeMutants = []mutant.Mutant{
 		Fault: "a pod that asks for too much is told of an internal error"},
 	{Name: "definitions-all-remembered", Cases: []string{"SEC-06"}, Kubernetes: true, Daemon: definitionsRemembered,
 		Fault: "every configuration of every namespace is kept in memory"},
+	{Name: "failed-pods-remembered", Cases: []string{"SEC-06"}, Daemon: failedRemembered,
+		Fault: "of each pod whose ADD fails the annotations stay in memory"},
 	{Name: "definitions-listed-whole", Cases: []string{"SEC-06"}, Kubernetes: true, Unserved: true, Daemon: definitionsListedWhole,
 		Fault: "where the API server streams no lists, all definitions are read at once"},
 	{Name: "records-decoded-whole", Cases: []string{"SEC-07"}, Unserved: true, Daemon: recordsDecodedWhole,
@@ -49,6 +52,20 @@ func limitBlamed(a *seam.Assembly) {
 			var own *types.Error
 			if errors.As(err, &own) && strings.Contains(own.Msg, "the limit is") {
 				err = types.NewError(types.ErrInternal, own.Msg, own.Details)
+			}
+			return result, err
+		}
+	})
+}
+
+func failedRemembered(a *seam.Assembly) {
+	var kept sync.Map
+	a.Hook(func(h *seam.Hooks, next daemon.Engine, o attach.Options) {
+		h.OnAdd = func(ctx context.Context, r *attach.Request) (*types100.Result, error) {
+			pod, lookup := o.Cluster.Pod(ctx, r.Pod.Namespace, r.Pod.Name)
+			result, err := next.Add(ctx, r)
+			if err != nil && lookup == nil {
+				kept.Store(r.Pod, pod)
 			}
 			return result, err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 	"github.com/thicket-cni/thicket/fakes/mutants/seam"
 	"github.com/thicket-cni/thicket/pkg/attach"
+	"github.com/thicket-cni/thicket/pkg/brief"
 	"github.com/thicket-cni/thicket/pkg/daemon"
 )
 
@@ -22,6 +23,10 @@ var textsMutants = []mutant.Mutant{
 		Fault: "a delegate's error fills the log, whatever its length"},
 	{Name: "errors-answered-whole", Cases: []string{"SEC-12"}, Daemon: errorsAnsweredWhole,
 		Fault: "a delegate's error is answered whole, whatever its length"},
+	{Name: "errors-logged-raw", Cases: []string{"SEC-12"}, Daemon: errorsLoggedRaw,
+		Fault: "what a delegate writes is logged as it is, and steers the terminal of whoever looks"},
+	{Name: "annotation-repeated-raw", Cases: []string{"SEC-12"}, Daemon: annotationRepeatedRaw,
+		Fault: "the error of a malformed annotation has a part of it as it is, and steers a terminal"},
 }
 
 func errorsLoggedWhole(a *seam.Assembly) {
@@ -34,6 +39,25 @@ func errorsLoggedWhole(a *seam.Assembly) {
 			return result, err
 		}
 	})
+}
+
+func errorsLoggedRaw(a *seam.Assembly) {
+	a.Hook(func(h *seam.Hooks, next daemon.Engine, _ attach.Options) {
+		h.OnAdd = func(ctx context.Context, r *attach.Request) (*types100.Result, error) {
+			result, err := next.Add(ctx, r)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "ADD failed:", brief.Cut(err.Error(), brief.Line))
+			}
+			return result, err
+		}
+	})
+}
+
+func annotationRepeatedRaw(a *seam.Assembly) {
+	seam.OnError(func(_ *seam.Answered, cniError map[string]any) {
+		text, _ := cniError["msg"].(string)
+		cniError["msg"] = strings.NewReplacer(`\x1b`, "\x1b", `\u202e`, "\u202e").Replace(text)
+	})(a)
 }
 
 // errorsAnsweredWhole fills up what was cut.
