@@ -271,6 +271,9 @@ func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Po
 func (e *Engine) rollback(ctx context.Context, rec *ledger.Record) {
 	ctx = context.WithoutCancel(ctx)
 	published := rec.State == ledger.StateAdded
+	if published {
+		e.noteWithdrawal(rec)
+	}
 	if err := e.detach(ctx, rec, rec.Netns); err != nil {
 		e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", err)
 	}

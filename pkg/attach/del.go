@@ -50,7 +50,11 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 
 // forget deletes all that a record lists, and then what was published of it.
 func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) error {
+	// Noted before the record goes: a daemon that is killed meanwhile leaves one of
+	// the two.
+	e.noteWithdrawal(rec)
 	if err := e.detach(ctx, rec, netns); err != nil {
+		e.forgetWithdrawal(rec.ContainerID)
 		return err
 	}
 	e.unpublish(ctx, rec)

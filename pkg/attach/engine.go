@@ -27,11 +27,14 @@ import (
 // bootIDPath is where the kernel publishes the id of this boot.
 const bootIDPath = "/proc/sys/kernel/random/boot_id"
 
-// Options is what an Engine is made of. Every field but CacheDir is required.
+// Options is what an Engine is made of.
 type Options struct {
 	Cluster cluster.Cluster
 	Planner *network.Planner
 	Ledger  Ledger
+	// Withdrawals keeps the records of sandboxes that are deleted while their pods
+	// may still show a status of them; nil where that is taken away at once.
+	Withdrawals Ledger
 	// Exec runs the delegate plugins.
 	Exec invoke.Exec
 	// BinDirs are the directories that plugins are looked for in; they become
@@ -58,6 +61,8 @@ type Engine struct {
 	cluster cluster.Cluster
 	planner *network.Planner
 	ledger  Ledger
+	// withdrawals is Options.Withdrawals.
+	withdrawals Ledger
 	// cni reads libcni's cache, and executes nothing.
 	cni     *libcni.CNIConfig
 	exec    invoke.Exec
@@ -103,7 +108,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		cluster: o.Cluster,
 		planner: o.Planner,
-		ledger:  o.Ledger,
+		ledger:  o.Ledger, withdrawals: o.Withdrawals,
 		cni:     libcni.NewCNIConfigWithCacheDir(nil, o.CacheDir, nil),
 		exec:    o.Exec,
 		binDirs: o.BinDirs, cacheDir: o.CacheDir,

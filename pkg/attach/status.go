@@ -137,6 +137,7 @@ func (e *Engine) publishDue(ctx context.Context, containerID string) {
 // being published when ctx ends.
 func (e *Engine) KeepPublishing(ctx context.Context) {
 	e.noted.Do(e.notePublished)
+	e.withdrawDue()
 	for _, id := range e.due {
 		e.publisher.all.Start("publishing a network status that is due", func() { e.publishDue(ctx, id) })
 	}
@@ -171,6 +172,7 @@ func (e *Engine) settle(ctx context.Context, p *publication) {
 func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 	e.publisher.cancel(podKey(rec.Pod), rec.ContainerID)
 	if _, known := e.published.Load(podKey(rec.Pod)); known && !e.published.CompareAndDelete(podKey(rec.Pod), rec.ContainerID) {
+		e.forgetWithdrawal(rec.ContainerID)
 		return
 	}
 	e.planned.Delete(podKey(rec.Pod))
@@ -178,11 +180,7 @@ func (e *Engine) unpublish(ctx context.Context, rec *ledger.Record) {
 		return
 	}
 	defer timed(ctx, PhaseStatus)()
-	status, err := networkStatus(rec)
-	if err != nil {
-		status = nil // it was not published either
-	}
-	e.cluster.WithdrawStatus(podOfRecord(rec), status)
+	e.withdraw(rec, false)
 }
 
 func podOfRecord(rec *ledger.Record) *cluster.Pod {

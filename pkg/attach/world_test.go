@@ -34,6 +34,8 @@ type drawnWorld struct {
 	definitions map[string]string
 	// status is what was published last.
 	status []cluster.NetworkStatus
+	// withdrawn is what was to be taken away.
+	withdrawn []cluster.Withdrawal
 }
 
 // newDrawnWorld draws a pod with its definitions.
@@ -72,8 +74,12 @@ func (w *drawnWorld) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ledger = store
+	withdrawals, err := ledger.Open(filepath.Join(w.dir, "cni", "withdrawals"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.engine = New(Options{
-		Cluster: w, Planner: network.NewPlanner(network.Options{ClusterNetwork: "main", ConfDir: filepath.Join(w.dir, "conf")}, w), Ledger: store,
+		Cluster: w, Planner: network.NewPlanner(network.Options{ClusterNetwork: "main", ConfDir: filepath.Join(w.dir, "conf")}, w), Ledger: store, Withdrawals: withdrawals,
 		Exec: w.node, BinDirs: []string{w.dir}, CacheDir: filepath.Join(w.dir, "cni"), DeviceInfo: devices.InfoDir(filepath.Join(w.dir, "info")),
 		StatusWait: time.Minute, // what is published is looked at after each request
 		Log:        slog.New(slog.DiscardHandler),
@@ -210,7 +216,7 @@ func (w *drawnWorld) PublishStatus(_ context.Context, _ *cluster.Pod, status []c
 }
 
 // WithdrawStatus implements cluster.Cluster.
-func (w *drawnWorld) WithdrawStatus(*cluster.Pod, []cluster.NetworkStatus) {}
+func (w *drawnWorld) WithdrawStatus(of cluster.Withdrawal) { w.withdrawn = append(w.withdrawn, of) }
 
 // strictNode executes plugins as a kernel and a careless plugin would: a NUL
 // cannot be passed, '%' makes another interface, and a file is named after

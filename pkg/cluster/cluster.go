@@ -80,15 +80,34 @@ type Cluster interface {
 	// ErrNotFound when the pod is known to be gone or to be another one, by its
 	// UID.
 	PublishStatus(ctx context.Context, pod *Pod, status []NetworkStatus) error
-	// WithdrawStatus takes the status of a pod away whose sandbox is gone.
-	// status is the one that was published, as far as it is known. It waits for
-	// no server: where that takes time it happens later, and a failure is logged.
-	WithdrawStatus(pod *Pod, status []NetworkStatus)
+	// WithdrawStatus takes the status of a pod away whose sandbox is gone. It waits
+	// for no server: where that takes time it happens later, however long one is
+	// away.
+	WithdrawStatus(w Withdrawal)
 	// Ready is closed as soon as look-ups can be answered.
 	Ready() <-chan struct{}
 	// Waiting says what look-ups wait for, worded to follow "waiting for"; it
 	// is empty when they can be answered.
 	Waiting() string
+}
+
+// Withdrawal is the status of a sandbox that is gone, to be taken away.
+type Withdrawal struct {
+	Pod *Pod
+	// Status is the one that was published, as far as it is known.
+	Status []NetworkStatus
+	// Exact leaves any other status of the pod alone, which somebody else may have
+	// published since.
+	Exact bool
+	// Done is called when the pod does not show the status, or is to show another;
+	// not when the daemon ends before. It may be nil.
+	Done func()
+}
+
+func (w *Withdrawal) done() {
+	if w.Done != nil {
+		w.Done()
+	}
 }
 
 // LiveCluster is a Cluster whose look-ups may be behind.

@@ -69,7 +69,7 @@ var errReads = errors.New("this cluster is only read")
 func (r *Reader) PublishStatus(context.Context, *Pod, []NetworkStatus) error { return errReads }
 
 // WithdrawStatus implements Cluster.
-func (r *Reader) WithdrawStatus(*Pod, []NetworkStatus) {}
+func (r *Reader) WithdrawStatus(Withdrawal) {}
 
 // Ready implements Cluster.
 func (r *Reader) Ready() <-chan struct{} {

@@ -21,9 +21,9 @@ const (
 	// pods go too, or get another sandbox that publishes anew: neither has to be
 	// written twice.
 	withdrawDelay = 300 * time.Millisecond
-	// withdrawTimeout is how long a status may take to go. A later ADD of the pod
-	// replaces it anyway, and a pod that is deleted takes it along.
-	withdrawTimeout = 10 * time.Second
+	// withdrawRetry bounds the pause before it is tried again, which doubles each
+	// time.
+	withdrawRetry = 10 * time.Second
 	// withdrawLimit is how many go at once: a node that is drained has other
 	// things to ask of the API server.
 	withdrawLimit = 4
@@ -35,6 +35,7 @@ type withdrawals struct {
 	all     background.Group
 	mu      sync.Mutex
 	pending map[key]*withdrawal
+	closed  bool
 }
 
 type withdrawal struct {
@@ -46,36 +47,44 @@ func newWithdrawals() *withdrawals {
 	return &withdrawals{slots: make(chan struct{}, withdrawLimit), pending: map[key]*withdrawal{}}
 }
 
-// begin has f called in the background, after what is pending for the pod.
-func (w *withdrawals) begin(pod key, f func(ctx context.Context)) {
-	ctx, stop := context.WithTimeout(context.Background(), withdrawDelay+withdrawTimeout)
+// begin has f called in the background, after what is pending for the pod, until
+// it says that it need not be called again. done is called unless the daemon ends.
+func (w *withdrawals) begin(pod key, f func(ctx context.Context) (again bool), done func()) {
+	ctx, stop := context.WithCancel(context.Background())
 	own := &withdrawal{stop: stop, done: make(chan struct{})}
 	w.cancel(pod)
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		stop()
+		return
+	}
 	w.pending[pod] = own
-	w.mu.Unlock()
 	w.all.Start("taking a status away", func() {
 		defer close(own.done)
 		defer stop()
-		defer w.forget(pod, own)
-		if !pausing(ctx, withdrawDelay) {
-			return
+		for pause, again := withdrawDelay, true; again && pausing(ctx, pause); pause = min(2*pause, withdrawRetry) {
+			select {
+			case w.slots <- struct{}{}:
+				again = f(ctx)
+				<-w.slots
+			case <-ctx.Done():
+			}
 		}
-		select {
-		case w.slots <- struct{}{}:
-			f(ctx)
-			<-w.slots
-		case <-ctx.Done():
+		if w.forget(pod, own) {
+			done()
 		}
 	})
 }
 
-func (w *withdrawals) forget(pod key, own *withdrawal) {
+// forget is false when the daemon ends.
+func (w *withdrawals) forget(pod key, own *withdrawal) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pending[pod] == own {
 		delete(w.pending, pod)
 	}
+	return !w.closed
 }
 
 // cancel ends what is pending for a pod, so that nothing is taken away after
@@ -94,6 +103,7 @@ func (w *withdrawals) cancel(pod key) {
 // shutdown ends everything.
 func (w *withdrawals) shutdown() {
 	w.mu.Lock()
+	w.closed = true
 	for _, pending := range w.pending {
 		pending.stop()
 	}
@@ -105,27 +115,48 @@ func (w *withdrawals) shutdown() {
 // went, because it is to get another one or has completed, does not show
 // addresses any more that others may have by then. Pods that are going are left
 // alone, and DEL waits for no API server (DEL-09).
-func (k *Kubernetes) WithdrawStatus(pod *Pod, status []NetworkStatus) {
-	at := key{pod.Namespace, pod.Name}
+func (k *Kubernetes) WithdrawStatus(w Withdrawal) {
+	at := key{w.Pod.Namespace, w.Pod.Name}
 	known, ok := k.pods.get(at)
-	if !ok || known.terminating || !known.HasUID(pod.UID) || len(status) == 0 {
+	switch {
+	case len(w.Status) == 0, ok && (known.terminating || !known.HasUID(w.Pod.UID)):
+		w.done()
 		return
+	case !ok:
+		known = w.Pod // it is gone, or pods are not known yet
 	}
-	k.withdrawals.begin(at, func(ctx context.Context) {
+	k.withdrawals.begin(at, func(ctx context.Context) (again bool) {
+		if k.Waiting() != "" {
+			return true
+		}
 		now, ok := k.pods.get(at)
-		text, err := statusText(status)
-		if err != nil || !ok || now.terminating || now.UID != known.UID {
-			return
+		if !ok || now.terminating || !now.HasUID(known.UID) || known.UID == "" {
+			return false
 		}
-		err = k.withdraw(ctx, known, text)
-		// Others write it too, with another layout: who plugs networks later.
-		if isOtherStatus(err) && now.status != "" && now.status != text {
-			err = k.withdraw(ctx, known, now.status)
-		}
-		if err != nil && !errors.Is(err, ErrNotFound) && !isOtherStatus(err) && ctx.Err() == nil {
+		err := k.withdrawFrom(ctx, now, &w)
+		if err != nil {
 			k.log.Warn("the network status of a deleted sandbox stays published", "error", err)
 		}
-	})
+		return err != nil && !IsRefused(err)
+	}, w.done)
+}
+
+// withdrawFrom removes the status that a pod shows. Whatever else it shows is no
+// error.
+func (k *Kubernetes) withdrawFrom(ctx context.Context, pod *Pod, w *Withdrawal) error {
+	text, err := statusText(w.Status)
+	if err != nil {
+		return nil //nolint:nilerr // it was not published either
+	}
+	err = k.withdraw(ctx, pod, text)
+	// Others write it too, with another layout: who plugs networks later.
+	if isOtherStatus(err) && !w.Exact && pod.status != "" && pod.status != text {
+		err = k.withdraw(ctx, pod, pod.status)
+	}
+	if errors.Is(err, ErrNotFound) || isOtherStatus(err) || ctx.Err() != nil {
+		return nil //nolint:nilerr // the pod is gone, or is to show something else
+	}
+	return err
 }
 
 // isOtherStatus says whether the pod's status is not the one that was to be

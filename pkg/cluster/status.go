@@ -47,7 +47,9 @@ func (d *Directory) PublishStatus(ctx context.Context, pod *Pod, status []Networ
 }
 
 // WithdrawStatus implements Cluster, whatever the status is.
-func (d *Directory) WithdrawStatus(pod *Pod, _ []NetworkStatus) {
+func (d *Directory) WithdrawStatus(w Withdrawal) {
+	defer w.done()
+	pod := w.Pod
 	if !ValidNamespace(pod.Namespace) || !ValidName(pod.Name) {
 		return // nothing was published for it
 	}

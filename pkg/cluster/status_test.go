@@ -19,7 +19,7 @@ func TestPublishStatus(t *testing.T) {
 	pod := &Pod{Namespace: "ns", Name: "p.q", UID: "u"}
 	path := filepath.Join(dir, "status", "ns_p.q.json")
 
-	d.WithdrawStatus(pod, nil)
+	d.WithdrawStatus(Withdrawal{Pod: pod})
 	if l.String() != "" {
 		t.Errorf("removing what was never there: %s", l)
 	}
@@ -57,7 +57,7 @@ func TestPublishStatus(t *testing.T) {
 	if l.String() != "" {
 		t.Errorf("the status is read as a manifest: %s", l)
 	}
-	d.WithdrawStatus(pod, status)
+	d.WithdrawStatus(Withdrawal{Pod: pod, Status: status})
 	if _, err := os.Stat(path); err == nil {
 		t.Error("the removed status is still there")
 	}

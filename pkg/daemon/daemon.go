@@ -116,6 +116,10 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 			return nil, err
 		}
 	}
+	withdrawals, err := openWithdrawals(c, from, o.Log)
+	if err != nil {
+		return nil, err
+	}
 	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit, Slow: min(admission.DefaultSlow, time.Duration(c.DelegateTimeout)/4)})
 	cells := attach.NewCells(o.Log)
 	if o.Exec == nil {
@@ -134,7 +138,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	d.engine = o.Engine(attach.Options{
 		Cluster: from,
 		Planner: d.planner,
-		Ledger:  store, Turns: turns,
+		Ledger:  store, Withdrawals: withdrawals, Turns: turns,
 		Exec: o.Exec, BinDirs: filepath.SplitList(c.BinDir), CacheDir: c.CNIDir,
 		DeviceInfo: devices.InfoDir(c.DeviceInfoDir), SweepPatience: time.Duration(c.DelegateTimeout),
 		StatusWait: time.Duration(c.StatusWait),
@@ -154,6 +158,20 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	d.node = d.openNode()
 	d.node.Find(ctx)
 	return d, nil
+}
+
+// openWithdrawals opens where the records are kept of sandboxes that are gone, as
+// long as the API server may show a status of them; nil where there is none.
+func openWithdrawals(c *Config, from cluster.Cluster, log *slog.Logger) (attach.Ledger, error) {
+	if _, behind := from.(cluster.LiveCluster); !behind {
+		return nil, nil
+	}
+	store, err := ledger.Open(filepath.Join(c.CNIDir, "withdrawals"), log)
+	if err != nil {
+		return nil, err
+	}
+	store.Bound(c.RecordLimit)
+	return store, nil
 }
 
 func checkPlugins(binDir, chroot string) error {

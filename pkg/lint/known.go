@@ -57,7 +57,7 @@ func (k *known) PublishStatus(context.Context, *cluster.Pod, []cluster.NetworkSt
 }
 
 // WithdrawStatus implements cluster.Cluster.
-func (k *known) WithdrawStatus(*cluster.Pod, []cluster.NetworkStatus) {}
+func (k *known) WithdrawStatus(cluster.Withdrawal) {}
 
 // Ready implements cluster.Cluster.
 func (k *known) Ready() <-chan struct{} { return nil }

@@ -37,7 +37,7 @@ func (definitions) Pod(context.Context, string, string) (*cluster.Pod, error) {
 	return nil, cluster.ErrNotFound
 }
 
-func (definitions) WithdrawStatus(*cluster.Pod, []cluster.NetworkStatus) {}
+func (definitions) WithdrawStatus(cluster.Withdrawal) {}
 
 func (definitions) PublishStatus(context.Context, *cluster.Pod, []cluster.NetworkStatus) error {
 	return errAway

@@ -23,7 +23,7 @@ var lateStatusCases = []thick.Case{
 	{
 		ID: "RES-14", Level: spec.Should, Source: "#1346, #920", Body: statusLater, Slow: 20 * time.Second, Timeout: 480 * time.Second,
 		Needs: []spec.Feature{thick.FeatureKubernetes, thick.FeatureRestart, thick.FeatureKill},
-		Title: "While the API server is away the ADD of a pod that is known succeeds; its network-status is written later, also by the next daemon, and never that of a sandbox that is gone",
+		Title: "While the API server is away the ADD of a pod that is known succeeds; its network-status is written later, also by the next daemon, and none stays of a sandbox that is gone",
 	},
 }
 
@@ -53,6 +53,13 @@ func statusLater(ctx context.Context, e *thick.Env) {
 		silent = append(silent, e.Sandbox(node.Networks("blue")))
 	}
 	expect.Warm(ctx, e, "blue")
+	var shown []*node.Sandbox
+	for range 2 {
+		s := e.Sandbox(node.Networks("blue"))
+		e.MustOK(e.Add(ctx, s))
+		shown = append(shown, s)
+	}
+	expectStatuses(ctx, e, shown)
 
 	ginkgo.By(fmt.Sprintf("%d ADDs while the API server is away", lateSandboxes))
 	began := time.Now()
@@ -60,6 +67,7 @@ func statusLater(ctx context.Context, e *thick.Env) {
 	inParallel(all, func(s *node.Sandbox) { addLate(ctx, e, s) })
 	deleted, replaced := all[0], all[1]
 	e.MustOK(e.Del(ctx, deleted))
+	e.MustOK(e.Del(ctx, shown[0]))
 	second := secondSandbox(e, replaced)
 	addLate(ctx, e, second)
 	longer(ctx, began)
@@ -69,6 +77,7 @@ func statusLater(ctx context.Context, e *thick.Env) {
 	e.ClusterBack()
 	e.AwaitServing(ctx, d)
 	expectStatuses(ctx, e, slices.Concat(all[2:], []*node.Sandbox{second}))
+	expectWithdrawn(ctx, e, shown[0])
 	Consistently(func() int { return len(e.Status(deleted)) }).WithContext(ctx).WithTimeout(2*time.Second).
 		Should(BeZero(), "elements of the status of a sandbox that is gone")
 	e.MustOK(e.Del(ctx, replaced))
@@ -80,8 +89,10 @@ func statusLater(ctx context.Context, e *thick.Env) {
 	e.ClusterSilent()
 	inParallel(silent, func(s *node.Sandbox) { addLate(ctx, e, s) })
 	e.MustOK(e.Del(ctx, silent[0]))
+	e.MustOK(e.Del(ctx, shown[1]))
 	e.ClusterBack()
 	expectStatuses(ctx, e, silent[1:])
+	expectWithdrawn(ctx, e, shown[1])
 	Consistently(func() int { return len(e.Status(silent[0])) }).WithContext(ctx).WithTimeout(2*time.Second).
 		Should(BeZero(), "elements of the status of a sandbox that is gone")
 	inParallel(slices.Concat(all[2:], silent[1:], []*node.Sandbox{second}), func(s *node.Sandbox) { e.MustOK(e.Del(ctx, s)) })
@@ -131,6 +142,14 @@ func expectStatuses(ctx context.Context, e *thick.Env, all []*node.Sandbox) {
 		return wrong
 	}).WithContext(ctx).WithTimeout(lateStatus).WithPolling(time.Second).Should(BeEmpty(),
 		"network-status when the API server is back")
+}
+
+// expectWithdrawn awaits that a pod, which is still there, does not show what its
+// sandbox had that was deleted while the API server was away.
+func expectWithdrawn(ctx context.Context, e *thick.Env, s *node.Sandbox) {
+	ginkgo.GinkgoHelper()
+	Eventually(func() int { return len(e.Status(s)) }).WithContext(ctx).WithTimeout(lateStatus).WithPolling(500*time.Millisecond).
+		Should(BeZero(), "elements of the status that pod %s showed before its sandbox was deleted, while the API server was away", s.PodName)
 }
 
 // wrongStatus says what a pod's network-status has wrong: an element for each of

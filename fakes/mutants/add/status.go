@@ -25,7 +25,7 @@ var statusMutants = []mutant.Mutant{
 type unwithdrawn struct{ *seam.Lookups }
 
 // WithdrawStatus implements cluster.Cluster.
-func (*unwithdrawn) WithdrawStatus(*cluster.Pod, []cluster.NetworkStatus) {}
+func (*unwithdrawn) WithdrawStatus(cluster.Withdrawal) {}
 
 func statusBeforeDelegates(a *seam.Assembly) {
 	a.OnRecords(func(r *seam.Records, next attach.Ledger) {

@@ -134,9 +134,9 @@ type keeping struct {
 }
 
 // WithdrawStatus implements cluster.Cluster.
-func (k *keeping) WithdrawStatus(pod *cluster.Pod, status []cluster.NetworkStatus) {
-	if !k.keeps(pod.Namespace + "/" + pod.Name) {
-		k.Cluster.WithdrawStatus(pod, status)
+func (k *keeping) WithdrawStatus(w cluster.Withdrawal) {
+	if !k.keeps(w.Pod.Namespace + "/" + w.Pod.Name) {
+		k.Cluster.WithdrawStatus(w)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
@@ -31,6 +33,11 @@ var lateStatusMutants = []mutant.Mutant{
 		Fault: "a status that could not be written is written later whatever has become of the sandbox"},
 	{Name: "late-status-of-former", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateStatusOfFormer,
 		Fault: "after a restart the status of a pod's first sandbox is written, and not that of its last"},
+	{Name: "late-withdrawal-lost-at-restart", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: lateWithdrawalLost,
+		Fault: "that the status of a deleted sandbox is to be taken away is not known to the next daemon"},
+	{Name: "late-withdrawal-given-up", Cases: []string{"RES-14"}, Kubernetes: true, Daemon: func(a *seam.Assembly) {
+		a.WrapAPI(func(next *seam.ApiLayer) cluster.Cluster { return &impatient{next} })
+	}, Fault: "the status of a sandbox that is deleted while the API server is away stays"},
 }
 
 func lateStatusFailsAdd(a *seam.Assembly) {
@@ -54,6 +61,27 @@ func soon(ctx context.Context) context.Context {
 	ctx, end := context.WithCancel(ctx)
 	time.AfterFunc(time.Second, end)
 	return ctx
+}
+
+func lateWithdrawalLost(a *seam.Assembly) {
+	a.OnStart(func() error { return os.RemoveAll(filepath.Join(a.Config.CNIDir, "withdrawals")) })
+}
+
+// impatient is a cluster that takes a status away at once or not at all.
+type impatient struct{ *seam.ApiLayer }
+
+// WithdrawStatus implements cluster.Cluster.
+func (i *impatient) WithdrawStatus(w cluster.Withdrawal) {
+	background.Start(nil, "a fault", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := i.LivePod(ctx, w.Pod.Namespace, w.Pod.Name); err != nil {
+			w.Done()
+			return err
+		}
+		i.ApiLayer.WithdrawStatus(w)
+		return nil
+	})
 }
 
 func lateStatusLost(a *seam.Assembly) {
