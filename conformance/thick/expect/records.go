@@ -92,14 +92,17 @@ func (k *Kept) Shared() []string {
 	return paths
 }
 
-// All lists the files of all sandboxes that are still there. What the daemon was
-// still doing for others, such as a DEL that waited on disk, may have removed some.
-func (k *Kept) All() []string {
+// All lists the files of all sandboxes, also those that are gone by now.
+func (k *Kept) All() []string { return slices.Sorted(maps.Keys(k.touched)) }
+
+// Left lists those of them that are still there. What the daemon was still doing
+// for others, such as a DEL that waited on disk, may have removed some.
+func (k *Kept) Left() []string {
 	gone := func(path string) bool {
 		_, err := os.Lstat(path)
 		return errors.Is(err, fs.ErrNotExist)
 	}
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(k.touched)), gone)
+	return slices.DeleteFunc(k.All(), gone)
 }
 
 // Damage is a way in which a file can be spoilt: by a crash in the middle of

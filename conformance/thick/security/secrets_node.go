@@ -67,7 +67,7 @@ func secretsOfRestart(ctx context.Context, e *thick.Env, v *eavesdropper, d *thi
 	}
 
 	ginkgo.By("a damaged record")
-	paths := kept.All()
+	paths := kept.Left()
 	Expect(paths).NotTo(BeEmpty(), "files below the cache directory that an ADD changes")
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
