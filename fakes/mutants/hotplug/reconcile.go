@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
 	"github.com/thicket-cni/thicket/fakes/mutants/seam"
@@ -189,7 +190,18 @@ func reconcileTwiceIsOnce(a *seam.Assembly) {
 
 func reconcileInterruptedForgotten(a *seam.Assembly) {
 	a.WrapLedger(func(next attach.Ledger) attach.Ledger { return &finishedOnly{next} })
+	// What is not finished has to meet a kill.
+	a.OnPlugin(func(ctx context.Context, p *seam.Plugin, run seam.RunPlugin) ([]byte, error) {
+		output, err := run(ctx, p)
+		if p.Get("CNI_IFNAME") != "eth0" {
+			time.Sleep(lingering)
+		}
+		return output, err
+	})
 }
+
+// lingering is how long a plugin of the fault takes longer than another one.
+const lingering = 200 * time.Millisecond
 
 // finishedOnly is a ledger without what an annotation's change has not finished.
 type finishedOnly struct{ attach.Ledger }
