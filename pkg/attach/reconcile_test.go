@@ -97,6 +97,9 @@ func (b *behind) LivePod(context.Context, string, string) (*cluster.Pod, error) 
 	return &cluster.Pod{Namespace: "ns", Name: "p", Annotations: map[string]string{network.NetworksAnnotation: b.live}}, b.err
 }
 
+// MayShow implements cluster.LiveCluster.
+func (b *behind) MayShow(*cluster.Pod) bool { return true }
+
 // TestReconcileBehind has what is remembered of a pod older than its sandbox, as
 // after a restart at an API server that is behind: nothing is detached for it
 // (RES-09).

@@ -26,9 +26,13 @@ func (e *Engine) withdraw(rec *ledger.Record, exact bool) {
 	e.cluster.WithdrawStatus(cluster.Withdrawal{Pod: podOfRecord(rec), Status: status, Exact: exact, Done: func() { e.forgetWithdrawal(id) }})
 }
 
-// noteWithdrawal records that the status of a sandbox has to be taken away.
+// noteWithdrawal records that the status of a sandbox has to be taken away. Most
+// DELs are of pods that are going, whose status goes with them: those write nothing.
 func (e *Engine) noteWithdrawal(rec *ledger.Record) {
 	if e.withdrawals == nil || rec.Pod.Name == "" {
+		return
+	}
+	if live, ok := e.cluster.(cluster.LiveCluster); ok && !live.MayShow(podOfRecord(rec)) {
 		return
 	}
 	noted := *rec // the record's own file is the ledger's

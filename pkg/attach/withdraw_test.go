@@ -5,6 +5,8 @@ package attach
 import (
 	"reflect"
 	"testing"
+
+	"github.com/thicket-cni/thicket/pkg/cluster"
 )
 
 // noted lists the sandboxes whose status is still to be taken away.
@@ -42,6 +44,29 @@ func TestWithdrawalSurvives(t *testing.T) {
 	w.withdrawn[2].Done()
 	if left := w.noted(t); len(left) != 0 {
 		t.Errorf("noted when it is taken away: %v", left)
+	}
+}
+
+// going is a cluster whose pods are all going.
+type going struct{ behind }
+
+// MayShow implements cluster.LiveCluster.
+func (g *going) MayShow(*cluster.Pod) bool { return false }
+
+// TestWithdrawalOfGoingPods: nothing is written for a pod that is going.
+func TestWithdrawalOfGoingPods(t *testing.T) {
+	w, r := followedWorld(t, "blue")
+	w.engine.cluster = &going{behind{drawnWorld: w}}
+	rec, err := w.ledger.Load(r.ContainerID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.engine.noteWithdrawal(rec); len(w.noted(t)) != 0 {
+		t.Errorf("noted for a pod that is going: %v", w.noted(t))
+	}
+	w.engine.cluster = &behind{drawnWorld: w}
+	if w.engine.noteWithdrawal(rec); len(w.noted(t)) != 1 {
+		t.Errorf("noted for a pod that stays: %v", w.noted(t))
 	}
 }
 

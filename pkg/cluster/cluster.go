@@ -114,6 +114,9 @@ func (w *Withdrawal) done() {
 type LiveCluster interface {
 	// LivePod is Pod without what is remembered.
 	LivePod(ctx context.Context, namespace, name string) (*Pod, error)
+	// MayShow reports whether a pod may go on to show the status of a sandbox that
+	// is deleted: not one that is known to be going, or to be another pod now.
+	MayShow(pod *Pod) bool
 }
 
 // Device is a device that a resource claim (resource.k8s.io/v1) gave a pod.

@@ -116,13 +116,13 @@ func (w *withdrawals) shutdown() {
 // addresses any more that others may have by then. Pods that are going are left
 // alone, and DEL waits for no API server (DEL-09).
 func (k *Kubernetes) WithdrawStatus(w Withdrawal) {
-	at := key{w.Pod.Namespace, w.Pod.Name}
-	known, ok := k.pods.get(at)
-	switch {
-	case len(w.Status) == 0, ok && (known.terminating || !known.HasUID(w.Pod.UID)):
+	if len(w.Status) == 0 || !k.MayShow(w.Pod) {
 		w.done()
 		return
-	case !ok:
+	}
+	at := key{w.Pod.Namespace, w.Pod.Name}
+	known, ok := k.pods.get(at)
+	if !ok {
 		known = w.Pod // it is gone, or pods are not known yet
 	}
 	k.withdrawals.begin(at, func(ctx context.Context) (again bool) {
@@ -139,6 +139,12 @@ func (k *Kubernetes) WithdrawStatus(w Withdrawal) {
 		}
 		return err != nil && !IsRefused(err)
 	}, w.done)
+}
+
+// MayShow implements LiveCluster. A pod that is not known may be.
+func (k *Kubernetes) MayShow(pod *Pod) bool {
+	known, ok := k.pods.get(key{pod.Namespace, pod.Name})
+	return !ok || !known.terminating && known.HasUID(pod.UID)
 }
 
 // withdrawFrom removes the status that a pod shows. Whatever else it shows is no

@@ -105,20 +105,24 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	if err := checkPlugins(c.BinDir, c.ChrootDir); err != nil {
 		return nil, err
 	}
-	store, err := ledger.Open(c.CNIDir, o.Log)
+	store, err := openLedger(c, c.CNIDir, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	store.Bound(c.RecordLimit)
 	from := o.Cluster
 	if from == nil {
 		if from, err = OpenCluster(c, o.Log); err != nil {
 			return nil, err
 		}
 	}
-	withdrawals, err := openWithdrawals(c, from, o.Log)
-	if err != nil {
-		return nil, err
+	stores := []*ledger.Store{store}
+	var withdrawals attach.Ledger // nil where no pod shows a status for longer than its sandbox is there
+	if _, behind := from.(cluster.LiveCluster); behind {
+		kept, err := openLedger(c, filepath.Join(c.CNIDir, "withdrawals"), o.Log)
+		if err != nil {
+			return nil, err
+		}
+		withdrawals, stores = kept, append(stores, kept)
 	}
 	gate := admission.New(admission.Options{Budget: admission.CgroupBudget(), Most: c.ConnectionLimit, Slow: min(admission.DefaultSlow, time.Duration(c.DelegateTimeout)/4)})
 	cells := attach.NewCells(o.Log)
@@ -152,26 +156,29 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	d.metrics.gauge("pods_unattached", "Pods that run without the networks that they ask for, because somebody else attached them.",
 		func() float64 { return float64(d.follower.strays.count()) })
 	// Only now is it certain that no other daemon is writing there.
-	if err := store.Sweep(); err != nil {
-		o.Log.Warn("records in the making of an earlier daemon are left", "error", err)
-	}
+	sweep(stores, o.Log)
 	d.node = d.openNode()
 	d.node.Find(ctx)
 	return d, nil
 }
 
-// openWithdrawals opens where the records are kept of sandboxes that are gone, as
-// long as the API server may show a status of them; nil where there is none.
-func openWithdrawals(c *Config, from cluster.Cluster, log *slog.Logger) (attach.Ledger, error) {
-	if _, behind := from.(cluster.LiveCluster); !behind {
-		return nil, nil
-	}
-	store, err := ledger.Open(filepath.Join(c.CNIDir, "withdrawals"), log)
+// openLedger opens the records in a directory, each within the configured limit.
+func openLedger(c *Config, dir string, log *slog.Logger) (*ledger.Store, error) {
+	store, err := ledger.Open(dir, log)
 	if err != nil {
 		return nil, err
 	}
 	store.Bound(c.RecordLimit)
 	return store, nil
+}
+
+// sweep removes records that an earlier daemon did not finish.
+func sweep(stores []*ledger.Store, log *slog.Logger) {
+	for _, s := range stores {
+		if err := s.Sweep(); err != nil {
+			log.Warn("records in the making of an earlier daemon are left", "error", err)
+		}
+	}
 }
 
 func checkPlugins(binDir, chroot string) error {
