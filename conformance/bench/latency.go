@@ -204,7 +204,8 @@ func (b *bench) unwaited(ctx context.Context) {
 // bursts measures 150 ADDs of two networks at several concurrencies.
 func (b *bench) bursts(ctx context.Context) {
 	ginkgo.GinkgoHelper()
-	took := map[*benchEnv]map[int][]float64{nil: {}} // nil is the floor
+	took := map[*benchEnv]map[int][]float64{}
+	floors := map[int][]float64{}
 	boxes := map[*benchEnv][]*node.Sandbox{}
 	for _, s := range b.sides {
 		took[s] = map[int][]float64{}
@@ -216,7 +217,7 @@ func (b *bench) bursts(ctx context.Context) {
 	for repeat := range burstRepeats {
 		b.progress("bursts of %d: round %d of %d", burstSize, repeat+1, burstRepeats)
 		for _, n := range burstConcurrencies {
-			took[nil][n] = append(took[nil][n], b.burstFloor(ctx, boxes[b.sides[0]], n).Seconds())
+			floors[n] = append(floors[n], b.burstFloor(ctx, boxes[b.sides[0]], n).Seconds())
 			for _, s := range b.sides {
 				took[s][n] = append(took[s][n], b.burst(ctx, s, boxes[s], n, "ADD").Seconds())
 				b.burst(ctx, s, boxes[s], 8, "DEL")
@@ -225,7 +226,7 @@ func (b *bench) bursts(ctx context.Context) {
 	}
 	for _, s := range b.sides {
 		for _, n := range burstConcurrencies {
-			s.side.Bursts = append(s.side.Bursts, Burst{Concurrency: n, Seconds: median(took[s][n]), Floor: median(took[nil][n])})
+			s.side.Bursts = append(s.side.Bursts, Burst{Concurrency: n, Seconds: median(took[s][n]), Floor: median(floors[n])})
 		}
 		s.stop(ctx)
 		for _, box := range boxes[s] {

@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/procfs"
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/suite"
@@ -26,9 +26,7 @@ const (
 	idlePods        = 110
 	idleDefinitions = 1000
 	// idleWatch is how long a daemon's processor time is watched.
-	idleWatch = 5 * time.Second
-	// clockTicks is the kernel's unit of processor time (USER_HZ), per second.
-	clockTicks  = 100
+	idleWatch   = 5 * time.Second
 	longWorkers = 8
 	// stormSample is how often memory is read in the storm.
 	stormSample = 20 * time.Millisecond
@@ -88,17 +86,11 @@ func (s *benchEnv) footprint(ctx context.Context, b *bench, pods, definitions in
 // processorTime is what a process has used so far.
 func processorTime(pid int) time.Duration {
 	ginkgo.GinkgoHelper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	p, err := procfs.NewProc(pid)
 	Expect(err).NotTo(HaveOccurred())
-	// The name may contain blanks; utime and stime are the 12th and 13th after it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
-		Expect(err).NotTo(HaveOccurred())
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / clockTicks
+	stat, err := p.Stat()
+	Expect(err).NotTo(HaveOccurred())
+	return time.Duration(stat.CPUTime() * float64(time.Second))
 }
 
 // sampleOf reads a daemon's memory, descriptors and threads.

@@ -4,13 +4,12 @@ package bench
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"runtime"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/procfs"
 )
 
 const (
@@ -50,10 +49,9 @@ func (b *bench) settle(ctx context.Context) {
 // idleTime is how long all processors together have had nothing to do.
 func idleTime() time.Duration {
 	ginkgo.GinkgoHelper()
-	stat, err := os.ReadFile("/proc/stat")
+	fs, err := procfs.NewDefaultFS()
 	Expect(err).NotTo(HaveOccurred())
-	var user, nice, system, idle int64
-	_, err = fmt.Sscanf(string(stat), "cpu %d %d %d %d", &user, &nice, &system, &idle)
+	stat, err := fs.Stat()
 	Expect(err).NotTo(HaveOccurred())
-	return time.Duration(idle) * time.Second / clockTicks
+	return time.Duration(stat.CPUTotal.Idle * float64(time.Second))
 }

@@ -138,7 +138,7 @@ func (f *fleet) count(ctx context.Context) (total hollow.Traffic, err error) {
 	return total, err
 }
 
-// memory is that of the nodes' processes, in MiB.
+// memory returns how much memory the nodes' processes use, in MiB.
 func (f *fleet) memory() (total float64, err error) {
 	for _, p := range f.programs {
 		m, err := resident(p.PID())

@@ -6,14 +6,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/procfs"
 
 	"github.com/thicket-cni/thicket/fakes/hollow"
 )
@@ -166,42 +164,24 @@ func share(all map[string]float64, by float64) map[string]float64 {
 	return shares
 }
 
-// clockTicks is the kernel's unit of processor time (USER_HZ), per second.
-const clockTicks = 100
-
 // processor is what a process has used so far.
 func processor(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name may contain blanks; utime and stime are the 12th and 13th after it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-	}
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / clockTicks, nil
+	stat, err := statOf(pid)
+	return time.Duration(stat.CPUTime() * float64(time.Second)), err
 }
 
 // resident is a process's memory, in MiB.
 func resident(pid int) (float64, error) {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	stat, err := statOf(pid)
+	return mib(float64(stat.ResidentMemory())), err
+}
+
+func statOf(pid int) (procfs.ProcStat, error) {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, err
+		return procfs.ProcStat{}, err
 	}
-	var size, pages int64
-	if _, err := fmt.Sscan(string(statm), &size, &pages); err != nil {
-		return 0, fmt.Errorf("/proc/%d/statm: %w", pid, err)
-	}
-	return mib(float64(pages * int64(os.Getpagesize()))), nil
+	return p.Stat()
 }
 
 func mib(bytes float64) float64 { return bytes / (1 << 20) }

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
+	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -233,24 +233,12 @@ func (w *world) memory(ctx context.Context) (m Memory, err error) {
 	return m, err
 }
 
-// each calls do for 0 to n-1, some at once, until one fails.
+// each calls do for 0 to n-1, some at once, and returns the first error.
 func each(n int, do func(i int) error) error {
-	todo := make(chan int, n)
+	var calls errgroup.Group
+	calls.SetLimit(makers)
 	for i := range n {
-		todo <- i
+		calls.Go(func() error { return do(i) })
 	}
-	close(todo)
-	failed := make([]error, makers)
-	var makes sync.WaitGroup
-	for m := range makers {
-		makes.Go(func() {
-			for i := range todo {
-				if failed[m] = do(i); failed[m] != nil {
-					return
-				}
-			}
-		})
-	}
-	makes.Wait()
-	return errors.Join(failed...)
+	return calls.Wait()
 }
