@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package browser opens pages in a real browser. The pages that the suite makes
-// for people are tested with it. Where there is no browser the test is skipped.
+// for people are tested with it. The test is skipped on a machine without a browser.
 package browser
 
 import (

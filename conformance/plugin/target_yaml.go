@@ -40,8 +40,8 @@ type File struct {
 	// one that ends with $ is the whole line.
 	Shared []string `yaml:"shared"`
 	// Logs are files in which the plugin writes what it does, * for any part of a
-	// path: what is in them counts as no change, and what is in /var/log does not
-	// either. A file named after a container is no log when the container is gone.
+	// path: changes in them do not count, and neither do those in /var/log. But a file
+	// that is named after a container has to go with the container.
 	Logs []string `yaml:"logs"`
 	// Unready are commands after which STATUS has to fail.
 	Unready [][]string `yaml:"unready"`

@@ -20,7 +20,7 @@ import (
 // envPatience tells a case's process by how much its deadlines are multiplied.
 const envPatience = "THICKET_CONFORMANCE_PATIENCE"
 
-// factor is that of this process: 1 outside of a case.
+// factor returns the multiplier of deadlines in this process, which is 1 unless it runs a case.
 var factor = sync.OnceValue(func() float64 {
 	if f, err := strconv.ParseFloat(os.Getenv(envPatience), 64); err == nil && f > 1 {
 		return f

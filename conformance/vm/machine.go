@@ -48,7 +48,7 @@ func PartsIn(dir string) Parts {
 }
 
 // base are the modules that every machine needs: its disks, and what the suite
-// itself makes. What a kernel has built in is no module of its own there.
+// itself makes. Modules that are built into a kernel have no file there.
 var base = []string{"crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "fuse", "veth", "bridge"}
 
 // Options say how a machine is.

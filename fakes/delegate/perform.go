@@ -123,6 +123,8 @@ func noise(w io.Writer, n int64) error {
 	return nil
 }
 
+// awaitFile polls: the file's directory need not be there yet, and inotify(7) would
+// have to follow each of its parents.
 func awaitFile(path string) {
 	for {
 		if _, err := os.Stat(path); err == nil {

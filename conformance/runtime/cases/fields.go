@@ -133,7 +133,7 @@ func reservedKeys(ctx context.Context, e *runtime.Env) {
 	e.MustOK(e.Del(ctx, a))
 	expectNoneOfFile(append(e.CallsOf("ADD", a), e.CallsOf("DEL", a)...))
 
-	// Nor do they at the DEL after an ADD that failed, of which there is no result.
+	// An ADD that failed has no result, and its DEL passes none of them on either.
 	e.ResetCalls()
 	e.Script("p2", script.Fake{Add: failing(117)})
 	e.MustFail(e.Add(ctx, a), "ADD with a second plugin that fails")

@@ -122,7 +122,7 @@ func servesOrEnds(ctx context.Context, e *thick.Env, d *thick.Daemon) bool {
 	Eventually(func() bool { return d.Ended() || serves() }).WithContext(ctx).WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).
 		Should(BeTrue(), func() string { return "the daemon neither serves nor ends; its log:\n" + spec.LastLines(d.Log(), 40) })
 	if d.Ended() {
-		d.Await(ctx) // its end is no surprise any more
+		d.Await(ctx) // which says that the case expects its end
 		return false
 	}
 	return true

@@ -31,7 +31,7 @@ func removedAtStart(a *seam.Assembly) {
 	a.OnStart(func() error {
 		if a.Config.MultusConfigFile != "" {
 			_ = os.Remove(filepath.Join(a.Config.CNIConfigDir, nodeConfFile))
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // so that a runtime may look meanwhile
 		}
 		return nil
 	})
