@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/skel"
@@ -96,15 +97,35 @@ func waitThen(next seam.Command) seam.Command {
 	}
 }
 
-// pendingForgottenEarly removes what led to a DEL before it is carried out.
+// pendingForgottenEarly removes what led to a DEL before it is carried out. The
+// DEL waits for the replay's first pass, which would find its record begun and
+// make up for what was forgotten.
 func pendingForgottenEarly(a *seam.Assembly) {
-	a.OnDel(func(ctx context.Context, r *attach.Request, next daemon.Engine, _ attach.Options) error {
-		files, _ := api.PendingFiles(a.Config.PendingDir)
-		for _, f := range files {
-			if req, err := api.ReadPending(f); err == nil && req.Env["CNI_CONTAINERID"] == r.ContainerID {
-				_ = os.Remove(f)
-			}
+	a.Hook(func(h *seam.Hooks, next daemon.Engine, _ attach.Options) {
+		replayed, once := make(chan struct{}), sync.Once{}
+		h.OnReplay = func(ctx context.Context, firstPass func()) {
+			next.Replay(ctx, func() {
+				once.Do(func() { close(replayed) })
+				firstPass()
+			})
+			once.Do(func() { close(replayed) })
 		}
-		return next.Del(ctx, r)
+		h.OnDel = func(ctx context.Context, r *attach.Request) error {
+			if forgetPending(a.Config.PendingDir, r.ContainerID) {
+				<-replayed
+			}
+			return next.Del(ctx, r)
+		}
 	})
+}
+
+// forgetPending reports whether there was a DEL of the sandbox to forget.
+func forgetPending(dir, containerID string) (forgotten bool) {
+	files, _ := api.PendingFiles(dir)
+	for _, f := range files {
+		if req, err := api.ReadPending(f); err == nil && req.Env["CNI_CONTAINERID"] == containerID {
+			forgotten = os.Remove(f) == nil || forgotten
+		}
+	}
+	return forgotten
 }
