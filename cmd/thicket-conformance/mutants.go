@@ -77,7 +77,7 @@ func mutantsCommand() *cobra.Command {
 	flags.Uint64Var(&f.choice.Seed, "seed", 1, "what the sample is drawn by")
 	flags.IntVar(&f.choice.Sample, "sample", 0, "judge so many mutants, drawn by the seed; 0 means all")
 	flags.IntVar(&f.parallel, "parallel", 0, "how many cases run side by side; 0 means three times the cores")
-	flags.IntVar(&f.again, "again", 1, "how often a trial that ended wrongly is tried once more, with nothing beside it; the verdict lists those")
+	flags.IntVar(&f.again, "again", 2, "how often a trial that ended wrongly is tried once more, with nothing beside it; the verdict lists those")
 	flags.BoolVar(&f.unclaimed, "unclaimed", false, "judge each mutant also by the other cases of its profiles, and list which of them fail too; takes long")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show why each case failed, and the daemon's log of what went wrong")
 	f.registerHidden(flags)
