@@ -106,6 +106,7 @@ var faults = []mutant{
 	{"plug-not-recorded", "daemon", "a hot-plug is not recorded as done", []string{"HOT-06"}},
 	{"plug-recorded-late", "daemon", "a hot-plug is recorded when the delegates have run", []string{"HOT-10"}},
 	{"never-settles", "daemon", "a hot-plug that was begun by a killed daemon stays", []string{"HOT-10"}},
+	{"reads-need-writes", "daemon", "a database on a disk that became read-only is taken for a damaged one", []string{"HOT-10"}},
 	{"drops-undeclared", "daemon", "what no plugin declares is dropped", []string{"NET-18"}},
 	{"any-port-and-rate", "daemon", "ports, protocols, rates and bursts are not validated", []string{"NET-23"}},
 	{"any-interface-name", "daemon", "interface names of selections are not validated", []string{"SEC-10"}},

@@ -218,6 +218,9 @@ func (f *jsonFile) load() (map[string][]byte, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
+	if err == nil && broken("reads-need-writes") {
+		err = unix.Access(f.path, unix.W_OK)
+	}
 	if err == nil {
 		err = json.Unmarshal(data, &values)
 	}
@@ -296,13 +299,15 @@ type boltFile struct{ path string }
 
 var bucket = []byte("records")
 
-func (f *boltFile) open() (*bbolt.DB, error) {
+// open opens the database; reading only, as a disk that became read-only would
+// make it look damaged (HOT-10).
+func (f *boltFile) open(readOnly bool) (*bbolt.DB, error) {
 	if info, err := os.Lstat(f.path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is %s, not a file", f.path, info.Mode())
 	}
-	db, err := bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: 10 * time.Second})
-	if err != nil {
-		return nil, err
+	db, err := bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: 10 * time.Second, ReadOnly: readOnly})
+	if err != nil || readOnly {
+		return db, err
 	}
 	// bbolt syncs the file that it makes, and not its name (fsync(2)).
 	if err := syncDir(filepath.Dir(f.path)); err != nil {
@@ -316,7 +321,7 @@ func (f *boltFile) load() (all map[string][]byte, err error) {
 		return nil, nil
 	}
 	defer recovered(&err)
-	db, err := f.open()
+	db, err := f.open(true)
 	if err != nil {
 		return nil, err
 	}
@@ -337,7 +342,7 @@ func (f *boltFile) load() (all map[string][]byte, err error) {
 
 func (f *boltFile) change(values map[string][]byte) (err error) {
 	defer recovered(&err)
-	db, err := f.open()
+	db, err := f.open(false)
 	if err != nil {
 		return err
 	}

@@ -143,6 +143,7 @@ func expectRolledBack(ctx context.Context, e *thick.Env, s *node.Sandbox, delete
 	Expect(s.InterfaceNames()).To(BeEmpty(), "interfaces of an ADD whose client left")
 	Expect(e.CallsFor("ADD", s)).To(HaveLen(len(deleted)), "nothing is attached for a client that left: %v", expect.Trace(e.CallsFor("ADD", s)))
 	Eventually(e.Leftovers).WithArguments(s).WithTimeout(5*time.Second).Should(BeEmpty(), "what is left of an ADD whose client left")
+	expect.AwaitAnswer(e.Async(ctx, e.Request("CHECK", s))) // it waits for the ADD's end, which comes after the last DEL's
 	expect.Forgotten(ctx, e, s)
 
 	e.MustOK(expect.AwaitAnswer(e.Async(ctx, e.Request("ADD", s))))
