@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,10 +21,13 @@ import (
 const (
 	// silence is how long a machine may send nothing.
 	silence = 5 * time.Minute
-	// latestCut is when the power is cut at the latest, once requests follow.
-	latestCut = 8 * time.Second
-	// diskSize is what mke2fs takes for the size of the disk that survives.
-	diskSize = "64M"
+	// latestCut is after how many events the power is cut at the latest, once requests
+	// follow. A time would meet nothing but the first of them on a busy host.
+	latestCut = 32
+	// diskSize is the size of the disks that survive, in bytes.
+	diskSize = 64 << 20
+	// shortestPace is the time between two events before any has come.
+	shortestPace = 100 * time.Millisecond
 )
 
 // Cuts say how often the power is cut, and of what.
@@ -37,6 +41,8 @@ type Cuts struct {
 	Seed  uint64
 	// Dir is for the machine's files.
 	Dir string
+	// From is what Freeze returns; nil has the machine boot each time.
+	From *Frozen
 	// Progress gets a line for each cut.
 	Progress func(text string)
 }
@@ -77,6 +83,21 @@ type lane struct {
 	out    Outcome
 }
 
+// Freeze boots the machine that is cut, as far as all boots are the same.
+func (c Cuts) Freeze(ctx context.Context) (*Frozen, error) {
+	blank := func() *Disk { return &Disk{now: make([]byte, diskSize), durable: make([]byte, diskSize)} }
+	o := c.machine([]Volume{{Disk: blank()}, {Disk: blank()}})
+	for _, program := range []string{"story", "thicketd", "thicket-shim", "cni/bridge", "cni/host-local"} {
+		o.Read = append(o.Read, path.Join(ProgramsAt, "bin", program))
+	}
+	return Freeze(ctx, o)
+}
+
+// machine is what all boots have in common.
+func (c *Cuts) machine(volumes []Volume) Options {
+	return Options{Parts: c.Parts, Volumes: volumes, Dir: c.Dir, Processors: 1, Memory: 1024, From: c.From}
+}
+
 // Cut cuts the power of one machine, again and again, and looks at what is left on
 // its disks each time, until something is found: later boots would find it, too. The
 // error says why it could not.
@@ -87,7 +108,7 @@ func (c Cuts) Cut(ctx context.Context) (*Outcome, error) {
 	}
 	for _, v := range []Volume{{At: "/kept"}, {At: "/leases", Sync: true}} {
 		image := filepath.Join(c.Dir, "disk.img")
-		if out, err := exec.CommandContext(ctx, "mke2fs", "-q", "-F", "-t", "ext4", image, diskSize).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "mke2fs", "-q", "-F", "-t", "ext4", image, fmt.Sprint(diskSize>>10)).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("mke2fs: %w: %s", err, out)
 		}
 		var err error
@@ -132,7 +153,7 @@ func (l *lane) once(ctx context.Context, cut bool) error {
 	if _, err := m.Await(event.Loading, silence, l.note); err != nil {
 		return l.failed(err)
 	}
-	if err := l.listen(ctx, m, time.Duration(l.random.Int64N(int64(latestCut)))); err != nil {
+	if err := l.listen(ctx, m, l.random.IntN(latestCut), l.random.Float64()); err != nil {
 		return err
 	}
 	off = true
@@ -158,20 +179,32 @@ func (l *lane) start(ctx context.Context, load bool) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Start(ctx, Options{
-		Parts: l.Parts, Volumes: l.volumes, Dir: l.Dir, Processors: 1, Memory: 1024,
-		Job: event.Job{Command: []string{ProgramsAt + "/bin/story"}, Story: story},
-	})
+	o := l.machine(l.volumes)
+	o.Job = event.Job{Command: []string{ProgramsAt + "/bin/story"}, Story: story}
+	return Start(ctx, o)
 }
 
-// listen notes what a machine sends, for a while.
-func (l *lane) listen(ctx context.Context, m *Machine, d time.Duration) error {
-	over := time.After(d)
-	for {
+// listen notes what a machine sends: so many events, and what comes in a part of the
+// time until the next but one, by the pace that they had.
+func (l *lane) listen(ctx context.Context, m *Machine, events int, part float64) error {
+	began := time.Now()
+	over := time.NewTimer(silence)
+	defer over.Stop()
+	for heard := 0; ; heard++ {
+		switch {
+		case heard < events:
+			over.Reset(silence)
+		case heard == events:
+			pace := time.Since(began) / time.Duration(heard+1)
+			over.Reset(time.Duration(part * float64(2*max(pace, shortestPace))))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-over:
+		case <-over.C:
+			if heard < events {
+				return l.failed(m.silent(silence))
+			}
 			return nil
 		case e, on := <-m.Events:
 			if !on {

@@ -24,8 +24,7 @@ func (o *Options) initramfs() (string, error) {
 	}
 	var all bytes.Buffer
 	a := newArchive(&all)
-	job := o.Job
-	job.Modules = nil
+	boot := event.Boot{Disks: []event.Disk{{Device: "/dev/vda", At: ProgramsAt, ReadOnly: true}}, Read: o.Read}
 	for _, file := range append([]string{o.Guest}, files...) {
 		content, err := os.ReadFile(file)
 		if err != nil {
@@ -34,21 +33,17 @@ func (o *Options) initramfs() (string, error) {
 		name := "init"
 		if file != o.Guest {
 			name = "modules/" + filepath.Base(file)
-			job.Modules = append(job.Modules, "/"+name)
+			boot.Modules = append(boot.Modules, "/"+name)
 		}
 		a.file(name, content)
 	}
-	job.Disks = []event.Disk{{Device: "/dev/vda", At: ProgramsAt, ReadOnly: true}}
-	for i, v := range o.Volumes {
-		job.Disks = append(job.Disks, event.Disk{Device: "/dev/vd" + string(rune('b'+i)), At: v.At, Sync: v.Sync})
-	}
 	// The kernel opens its console for the first process before that can make one.
 	a.device("dev/console", 5, 1)
-	text, err := json.Marshal(job)
+	text, err := json.Marshal(boot)
 	if err != nil {
 		return "", err
 	}
-	a.file(strings.TrimPrefix(event.JobFile, "/"), text)
+	a.file(strings.TrimPrefix(event.BootFile, "/"), text)
 	if err := a.end(); err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ package vm
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,8 +55,13 @@ var base = []string{"crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "fuse"
 // Options say how a machine is.
 type Options struct {
 	Parts
-	// Job is what it does; Modules and Disks are filled in.
+	// Job is what it does; Time, Entropy and Disks are filled in.
 	Job event.Job
+	// Read are files of the machine that are in its memory before its job begins.
+	Read []string
+	// From is where it continues; nil has it boot. It has to have the same parts,
+	// modules, processors, memory and numbers of disks.
+	From *Frozen
 	// Kinds are further modules, such as those of kinds of interfaces.
 	Kinds []string
 	// Volumes are the disks that are written to.
@@ -75,6 +81,7 @@ type Machine struct {
 
 	cmd     *exec.Cmd
 	console tail
+	control net.Listener
 	done    chan struct{}
 	err     error
 }
@@ -82,17 +89,25 @@ type Machine struct {
 // Start switches a machine on. It goes off when its job is done, when ctx ends, or
 // by CutPower.
 func Start(ctx context.Context, o Options) (*Machine, error) {
+	if o.From != nil {
+		return start(ctx, &o, o.From.initramfs, "-incoming", o.From.incoming())
+	}
 	initramfs, err := o.initramfs()
 	if err != nil {
 		return nil, err
 	}
+	return start(ctx, &o, initramfs)
+}
+
+// start executes qemu with further arguments.
+func start(ctx context.Context, o *Options, initramfs string, further ...string) (*Machine, error) {
 	s, err := listen(len(o.Volumes))
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{done: make(chan struct{})}
+	m := &Machine{done: make(chan struct{}), control: s.control}
 	m.console.to = o.Console
-	m.cmd = exec.CommandContext(ctx, "qemu-system-x86_64", o.arguments(initramfs, s.dir)...)
+	m.cmd = exec.CommandContext(ctx, "qemu-system-x86_64", append(o.arguments(initramfs, s.dir), further...)...)
 	m.cmd.Stdout, m.cmd.Stderr = &m.console, &m.console
 	if err := m.cmd.Start(); err != nil {
 		s.close()
@@ -101,7 +116,7 @@ func Start(ctx context.Context, o Options) (*Machine, error) {
 	events := make(chan event.Event, 1024)
 	m.Events = events
 	var served sync.WaitGroup
-	served.Go(func() { m.read(s.events, events) })
+	served.Go(func() { m.read(s.events, o, events) })
 	diskErrs := make([]error, len(o.Volumes))
 	for i, v := range o.Volumes {
 		served.Go(func() { diskErrs[i] = v.Serve(s.disks[i]) })
@@ -133,6 +148,7 @@ func (o *Options) arguments(initramfs, sockets string) []string {
 		"-append", "console=ttyS0 loglevel=4 panic=-1 no_timer_check mitigations=off cgroup_no_v1=all",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", "socket,id=events,path=" + filepath.Join(sockets, "events"), "-serial", "chardev:events",
+		"-chardev", "socket,id=control,path=" + controlSocket(sockets), "-mon", "chardev=control,mode=control",
 		"-blockdev", "driver=file,node-name=programs,read-only=on,filename=" + o.Programs, "-device", "virtio-blk-pci,drive=programs",
 	}
 	for i := range o.Volumes {
@@ -142,26 +158,59 @@ func (o *Options) arguments(initramfs, sockets string) []string {
 	return args
 }
 
-// read passes on what the machine sends. The last line of one that lost its power
-// may be cut off.
-func (m *Machine) read(port net.Listener, events chan<- event.Event) {
+// read passes on what the machine sends, and sends it its job. The last line of one
+// that lost its power may be cut off, and the first of one that continues.
+func (m *Machine) read(port net.Listener, o *Options, events chan<- event.Event) {
 	conn, err := port.Accept()
 	if err != nil {
 		return // it did not come to that
 	}
 	defer func() { _ = conn.Close() }()
 	lines := bufio.NewReader(conn)
-	for {
+	for ready := false; ; {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
 			return
 		}
 		var e event.Event
-		if err := json.Unmarshal(line, &e); err != nil {
+		err = json.Unmarshal(line, &e)
+		switch {
+		case err == nil && e.Kind == event.Ready && ready:
+			continue
+		case err == nil && e.Kind == event.Ready:
+			ready = true
+			if err := o.sendJob(conn); err != nil {
+				e = event.Event{Kind: event.Found, Text: fmt.Sprintf("the machine cannot be sent its job: %v", err)}
+			}
+		case err != nil && !ready:
+			continue
+		case err != nil:
 			e = event.Event{Kind: event.Found, Text: fmt.Sprintf("a line that is not an event: %q", line)}
 		}
 		events <- e
 	}
+}
+
+// entropy is how much of it a machine gets, in bytes.
+const entropy = 64
+
+// sendJob sends the job, if there is one: a machine that is frozen has none yet.
+func (o *Options) sendJob(conn net.Conn) error {
+	if len(o.Job.Command) == 0 {
+		return nil
+	}
+	job := o.Job
+	job.Time, job.Entropy = time.Now(), make([]byte, entropy)
+	_, _ = rand.Read(job.Entropy) // it never fails
+	for i, v := range o.Volumes {
+		job.Disks = append(job.Disks, event.Disk{Device: "/dev/vd" + string(rune('b'+i)), At: v.At, Sync: v.Sync})
+	}
+	line, err := json.Marshal(job)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Write(append(line, '\n'))
+	return err
 }
 
 // CutPower ends the machine at once, and returns when it is off. each gets what it
@@ -184,6 +233,11 @@ func (m *Machine) Wait() error {
 // ended is the error of a machine that ended when nobody expected it.
 func (m *Machine) ended() error {
 	return errors.Join(fmt.Errorf("the machine ended; its console:\n%s", m.Console()), m.Wait())
+}
+
+// silent is the error of a machine that sends nothing for so long.
+func (m *Machine) silent(d time.Duration) error {
+	return fmt.Errorf("the machine sent nothing for %s; its console:\n%s", d, m.Console())
 }
 
 // Console returns the last of what kernel and programs have printed.
@@ -235,7 +289,7 @@ func (m *Machine) Await(kind event.Kind, silence time.Duration, each func(event.
 			}
 			late.Reset(silence)
 		case <-late.C:
-			return event.Event{}, fmt.Errorf("the machine sent nothing for %s; its console:\n%s", silence, m.Console())
+			return event.Event{}, m.silent(silence)
 		}
 	}
 }

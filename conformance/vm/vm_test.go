@@ -92,6 +92,11 @@ func TestPlugins(t *testing.T) {
 func cut(t *testing.T, c vm.Cuts, cuts int, seed uint64) *vm.Outcome {
 	t.Helper()
 	t.Logf("%d power cuts, seed %d", cuts, seed)
+	c.Dir = t.TempDir()
+	var err error
+	if c.From, err = c.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	lanes := min(int(number(t, "THICKET_TEST_LANES", uint64(min(runtime.NumCPU(), 2)))), cuts)
 	var all vm.Outcome
 	var mu sync.Mutex

@@ -5,24 +5,43 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Where the machine finds what it is to do, and the port for its events.
+// Where the machine finds how it boots and what it is to do, and the port for its
+// events.
 const (
-	JobFile = "/job.json"
-	Port    = "/dev/ttyS1"
+	BootFile = "/boot.json"
+	JobFile  = "/job.json"
+	Port     = "/dev/ttyS1"
 )
 
-// Job is what a machine does before it switches itself off.
-type Job struct {
+// Boot is what a machine does before it is ready for its job. It is the same in each
+// boot, so that a machine may continue from there.
+type Boot struct {
 	// Modules are the kernel's, in the order in which they can be loaded: files of
 	// the initramfs.
 	Modules []string `json:"modules"`
+	// Disks are mounted at their directories, in this order. They are only read.
+	Disks []Disk `json:"disks"`
+	// Read are files that are read then, so that they are in memory.
+	Read []string `json:"read,omitempty"`
+}
+
+// Job is what a machine does before it switches itself off. The host sends it, as
+// one line, to a machine that is ready.
+type Job struct {
+	// Time is the host's. Entropy makes what is chance in the machine another one
+	// than in those that were ready in the same state.
+	Time    time.Time `json:"time"`
+	Entropy []byte    `json:"entropy"`
 	// Disks are mounted at their directories, in this order.
 	Disks []Disk `json:"disks"`
 	// Command is executed, with Environment.
@@ -80,7 +99,9 @@ type Kind string
 
 // The kinds of events.
 const (
-	// Booted is the first event: Text is the id of the boot.
+	// Ready means that the machine waits for its job. It is sent again and again.
+	Ready Kind = "ready"
+	// Booted is the first event of a story: Text is the id of the boot.
 	Booted Kind = "booted"
 	// Loading means that requests follow.
 	Loading Kind = "loading"
@@ -130,6 +151,39 @@ func Open() (*os.File, error) {
 		return nil, fmt.Errorf("%s: %w", Port, err)
 	}
 	return f, nil
+}
+
+// readyAgain is how long the machine waits for its job before it tells again that it
+// is ready: a machine that continues from there has another host, which did not hear
+// it.
+const readyAgain = 50 * time.Millisecond
+
+// AwaitJob returns the line that the host sends to a machine that is ready.
+func AwaitJob(port *os.File) ([]byte, error) {
+	var line []byte
+	input := []unix.PollFd{{Fd: int32(port.Fd()), Events: unix.POLLIN}}
+	for part := make([]byte, 4<<10); ; {
+		if len(line) == 0 {
+			if err := Send(port, Event{Kind: Ready}); err != nil {
+				return nil, err
+			}
+		}
+		ready, err := unix.Poll(input, int(readyAgain.Milliseconds()))
+		switch {
+		case errors.Is(err, unix.EINTR) || err == nil && ready == 0:
+			continue
+		case err != nil:
+			return nil, err
+		}
+		n, err := port.Read(part)
+		if err != nil {
+			return nil, err
+		}
+		line = append(line, part[:n]...)
+		if job, whole := bytes.CutSuffix(line, []byte("\n")); whole {
+			return job, nil
+		}
+	}
 }
 
 // drain is the argument of TCSBRK that waits until all has been sent, as

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command guest is the first process of a virtual machine: it mounts what a
-// system has, loads the kernel's modules, executes the job's command and switches
-// the machine off.
+// system has, loads the kernel's modules, waits for its job, executes the job's
+// command and switches the machine off.
 package main
 
 import (
@@ -43,19 +43,36 @@ func run() (int, error) {
 	if err := mountSystem(); err != nil {
 		return 0, err
 	}
-	data, err := os.ReadFile(event.JobFile)
+	if err := boot(); err != nil {
+		return 0, err
+	}
+	job, err := awaitJob()
 	if err != nil {
 		return 0, err
 	}
-	var job event.Job
-	if err := json.Unmarshal(data, &job); err != nil {
-		return 0, fmt.Errorf("%s: %w", event.JobFile, err)
-	}
-	if err := prepare(&job); err != nil {
+	if err := begin(job); err != nil {
 		return 0, err
 	}
-	status, err := execute(&job)
+	status, err := execute(job)
 	return status, errors.Join(err, send(job.Files))
+}
+
+// awaitJob returns the job when the host has sent it. The command finds it, too.
+func awaitJob() (*event.Job, error) {
+	port, err := event.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = port.Close() }()
+	line, err := event.AwaitJob(port)
+	if err != nil {
+		return nil, fmt.Errorf("the job: %w", err)
+	}
+	var job event.Job
+	if err := json.Unmarshal(line, &job); err != nil {
+		return nil, fmt.Errorf("the job: %w", err)
+	}
+	return &job, os.WriteFile(event.JobFile, line, 0o600)
 }
 
 // file system is something to mount.
@@ -81,14 +98,80 @@ func mountSystem() error {
 	return os.WriteFile("/sys/fs/cgroup/cgroup.subtree_control", []byte("+memory +pids +cpu"), 0)
 }
 
-// prepare loads the modules, mounts the disks and brings loopback up.
-func prepare(job *event.Job) error {
-	for _, path := range job.Modules {
+// boot does what is the same in each boot: it loads the modules, mounts what is only
+// read, and brings loopback up.
+func boot() error {
+	data, err := os.ReadFile(event.BootFile)
+	if err != nil {
+		return err
+	}
+	var b event.Boot
+	if err := json.Unmarshal(data, &b); err != nil {
+		return fmt.Errorf("%s: %w", event.BootFile, err)
+	}
+	for _, path := range b.Modules {
 		if err := load(path); err != nil {
 			return fmt.Errorf("module %s: %w", path, err)
 		}
 	}
+	if err := mount(b.Disks); err != nil {
+		return err
+	}
+	for _, path := range b.Read {
+		if err := read(path); err != nil {
+			return err
+		}
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(lo)
+}
+
+// begin does what differs: it sets the clock, stirs chance, and mounts what is written
+// to. What the kernel has seen of these disks may be older.
+func begin(job *event.Job) error {
+	now := unix.NsecToTimespec(job.Time.UnixNano())
+	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
+		return fmt.Errorf("the clock: %w", err)
+	}
+	if err := stir(job.Entropy); err != nil {
+		return fmt.Errorf("the kernel's random numbers: %w", err)
+	}
 	for _, d := range job.Disks {
+		if err := onDevice(d.Device, func(fd int) error { return unix.IoctlSetInt(fd, unix.BLKFLSBUF, 0) }); err != nil {
+			return err
+		}
+	}
+	return mount(job.Disks)
+}
+
+// stir has the kernel's random numbers depend on the host's: the next boot's id is
+// one of them.
+func stir(entropy []byte) error {
+	const random = "/dev/urandom"
+	if err := os.WriteFile(random, entropy, 0); err != nil {
+		return err
+	}
+	return onDevice(random, func(fd int) error { return unix.IoctlSetInt(fd, unix.RNDRESEEDCRNG, 0) })
+}
+
+// onDevice makes a request of a device.
+func onDevice(path string, request func(fd int) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := request(int(f.Fd())); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func mount(disks []event.Disk) error {
+	for _, d := range disks {
 		if err := os.MkdirAll(d.At, 0o755); err != nil {
 			return err
 		}
@@ -103,11 +186,18 @@ func prepare(job *event.Job) error {
 			return fmt.Errorf("mount %s at %s: %w", d.Device, d.At, err)
 		}
 	}
-	lo, err := netlink.LinkByName("lo")
+	return nil
+}
+
+// read reads a file, which is in memory then.
+func read(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return netlink.LinkSetUp(lo)
+	defer func() { _ = f.Close() }()
+	_, err = io.Copy(io.Discard, f)
+	return err
 }
 
 func load(path string) error {
