@@ -34,6 +34,18 @@ var factor = sync.OnceValue(func() float64 {
 // limit, and how long a case disturbs it, stay as they are.
 func Patience(d time.Duration) time.Duration { return scaled(d, factor()) }
 
+// Fewer returns how many of n things that a subject has to get done at once are asked
+// of it on this machine: n divided by Options.Slow, and least or more. It is for where
+// the subject has a limit of its own, which is as long here as elsewhere. With least
+// things a case still has to show what it is there for.
+func Fewer(n, least int) int { return divided(n, least, factor()) }
+
+// divided divides a number by a factor; below 1, as the zero value of Options, it
+// stays.
+func divided(n, least int, factor float64) int {
+	return max(min(n, least), int(float64(n)/max(1, factor)))
+}
+
 // BeSlow sets the factor for a program that runs cases itself, by RunSpec, before
 // it does.
 func BeSlow(factor float64) error { return os.Setenv(envPatience, fmt.Sprint(factor)) }

@@ -79,3 +79,17 @@ func TestMeasureSlow(t *testing.T) {
 		t.Errorf("%g, %v", factor, err)
 	}
 }
+
+// TestFewer: a slow machine is asked for fewer things, not below the least, and no
+// machine for more than there are.
+func TestFewer(t *testing.T) {
+	for _, c := range []struct {
+		n, least int
+		factor   float64
+		want     int
+	}{{150, 40, 0, 150}, {150, 40, 1, 150}, {150, 40, 2.5, 60}, {150, 40, 41.4, 40}, {10, 40, 3, 10}} {
+		if got := divided(c.n, c.least, c.factor); got != c.want {
+			t.Errorf("%d, %d at least, on a machine that is %g times slower: %d, want %d", c.n, c.least, c.factor, got, c.want)
+		}
+	}
+}

@@ -40,7 +40,9 @@ func restartStorm(ctx context.Context, e *thick.Env) {
 	early := e.Sandbox(node.Networks("second"))
 	e.MustOK(e.Add(ctx, early))
 	var sandboxes []*node.Sandbox
-	for range expect.StormSandboxes {
+	// A daemon that has an ADD wait does so for no longer on a slow machine: the
+	// runtime's deadline is the same there.
+	for range suite.Fewer(expect.StormSandboxes, expect.FewestStormSandboxes) {
 		sandboxes = append(sandboxes, e.Sandbox(node.Networks("second")))
 	}
 	tells := e.Supports(thick.FeatureStatus) && statusAnswered(ctx, e)
@@ -56,7 +58,7 @@ func restartStorm(ctx context.Context, e *thick.Env) {
 	peak, err := group.Peak()
 	Expect(err).NotTo(HaveOccurred())
 	e.Notef("%d sandboxes of two networks: the slowest ADD took %s; memory %.1f of %d MiB at most, %d processes killed for it",
-		expect.StormSandboxes, slowest.Round(time.Second/10), float64(peak)/(1<<20), expect.StormMemory>>20, killed)
+		len(sandboxes), slowest.Round(time.Second/10), float64(peak)/(1<<20), expect.StormMemory>>20, killed)
 	Expect(killed).To(BeZero(), "processes that the kernel killed for want of memory")
 	for _, s := range sandboxes {
 		Expect(s.InterfaceNames()).To(ContainElements("eth0", "net1"), "interfaces in the sandbox")
