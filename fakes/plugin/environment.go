@@ -37,6 +37,9 @@ func (c *call) validateEnvironment() error {
 		return nil
 	}
 	var wrong []string
+	if c.has(checksUnnamed) && e.command == "CHECK" {
+		return nil
+	}
 	if !identifier.MatchString(e.container) && !c.has(idAsPath) {
 		wrong = append(wrong, "CNI_CONTAINERID")
 	}

@@ -15,6 +15,8 @@ const (
 	errorCodeZero      Fault = "error-code-0"
 	idAsPath           Fault = "id-as-path"
 	longInterfaceName  Fault = "long-interface-name"
+	ipamTypeAsPath     Fault = "ipam-type-as-path"
+	checksUnnamed      Fault = "checks-unnamed"
 	wrongMAC           Fault = "wrong-mac"
 	hostEndUnlisted    Fault = "host-end-unlisted"
 	reusesInterface    Fault = "reuses-interface"
@@ -61,6 +63,8 @@ var vethFaults = []Faulty{
 	{Name: errorCodeZero, Rows: []string{"PLUG-06"}, Wrong: "errors have code 0"},
 	{Name: idAsPath, Rows: []string{"PLUG-07"}, Wrong: "the container's id is not validated, and becomes a path"},
 	{Name: longInterfaceName, Rows: []string{"PLUG-07"}, Wrong: "an interface name that the kernel cannot have is cut to 15 characters"},
+	{Name: ipamTypeAsPath, Rows: []string{"PLUG-07"}, Wrong: "the IPAM plugin's type may be a path"},
+	{Name: checksUnnamed, Rows: []string{"PLUG-07"}, Wrong: "CHECK succeeds without a container id"},
 	{Name: wrongMAC, Rows: []string{"PLUG-08"}, Wrong: "the result has the MAC of the veth's other end"},
 	{Name: hostEndUnlisted, Rows: []string{"PLUG-08"}, Wrong: "the result lists the container's end and not the host's"},
 	{Name: reusesInterface, Rows: []string{"PLUG-09"}, Wrong: "ADD takes an interface that exists for its own"},

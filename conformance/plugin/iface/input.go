@@ -4,8 +4,12 @@ package iface
 
 import (
 	"context"
+	"maps"
+	"path/filepath"
 
+	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/plugin"
 	"github.com/thicket-cni/thicket/conformance/spec"
@@ -56,4 +60,44 @@ func badInput(ctx context.Context, e *plugin.Env) {
 		a.Del(ctx, u.option)
 		e.ExpectUnchanged(before, "what a DEL with "+u.what+" changed", a.Sandbox)
 	}
+	if e.Target.Has(plugin.FeatureIPAM) {
+		refusesPathOfIPAM(ctx, e, a.Config)
+	}
+	if hasCheck(e) {
+		checksNothingUnnamed(ctx, e)
+	}
+}
+
+// refusesPathOfIPAM names the IPAM plugin, which is there, by a path (CNI spec,
+// section 1). That an ADD that failed leaves nothing is PLUG-21's.
+func refusesPathOfIPAM(ctx context.Context, e *plugin.Env, config map[string]any) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("naming the IPAM plugin by a path")
+	ipam, _ := config["ipam"].(map[string]any)
+	name, _ := ipam["type"].(string)
+	Expect(name).NotTo(BeEmpty(), "the type of the IPAM plugin in the configuration")
+	path, err := invoke.FindInPath(name, filepath.SplitList(e.Attach().Request("ADD").Vars["CNI_PATH"]))
+	Expect(err).NotTo(HaveOccurred(), "the IPAM plugin")
+	for _, named := range []string{path, filepath.Join("..", filepath.Base(filepath.Dir(path)), name), "./" + name} {
+		a := e.Attach()
+		ipam := maps.Clone(ipam)
+		ipam["type"] = named
+		what := "ADD with an IPAM plugin of the type " + named
+		e.MustFail(a.Add(ctx, plugin.Key("ipam", ipam)), what)
+		Expect(e.CallsFor("ADD", a.Sandbox)).To(BeEmpty(), "executions of the IPAM plugin by an "+what)
+	}
+}
+
+// checksNothingUnnamed asks for CHECKs that do not say of which container.
+func checksNothingUnnamed(ctx context.Context, e *plugin.Env) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("CHECK without a variable that it needs")
+	a := e.Attach()
+	a.MustAdd(ctx)
+	before := e.State(a.Sandbox)
+	for _, name := range []string{"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"} {
+		e.MustFail(a.Check(ctx, plugin.NoVar(name)), "CHECK with no "+name)
+		e.ExpectUnchanged(before, "what a CHECK with no "+name+" changed", a.Sandbox)
+	}
+	a.MustDel(ctx)
 }
