@@ -23,7 +23,7 @@ var interfacesCases = []thick.Case{
 		Title: "An element of network-status names an interface that the result has in the sandbox, with that one's mac, mtu and addresses; one element is default",
 	},
 	{
-		ID: "NET-21", Level: spec.Should, Source: "NADc, #1314", Body: statusOfSeveralInterfaces,
+		ID: "NET-21", Level: spec.Should, Source: "NADc, #1314, NPWG §5.1.1", Body: statusOfSeveralInterfaces,
 		Title: "A result with several sandbox interfaces is as many elements; default is the one whose address has a gateway, else the first",
 	},
 	{
@@ -131,7 +131,7 @@ func defaultsOf(status []map[string]any) (found []any) {
 	return found
 }
 
-// statusOfSeveralInterfaces is NET-21.
+// statusOfSeveralInterfaces is NET-21, and asks for results without any too.
 func statusOfSeveralInterfaces(ctx context.Context, e *thick.Env) {
 	rows := []struct{ network, what, gateway, want string }{
 		{"pair-one", "an address of the second interface has a gateway", "198.51.100.1", "ovn-udn1"},
@@ -166,6 +166,23 @@ func statusOfSeveralInterfaces(ctx context.Context, e *thick.Env) {
 		Expect(status[2]["ips"]).To(Or(BeNil(), BeEmpty()), "data0 has no address")
 		Expect(status[3]).To(HaveKeyWithValue("ips", []any{"10.2.0.17"}), "element 3 of network-status")
 	}
+	statusOfOldResult(ctx, e)
+}
+
+// statusOfOldResult has a delegate answer as CNI before 0.3.0 did: with addresses,
+// and without interfaces (NPWG standard, sections 5.1.1 and 5.3.3.1).
+func statusOfOldResult(ctx context.Context, e *thick.Env) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a result before 0.3.0")
+	e.DefaultNetwork(e.FakeList("default"))
+	e.Definition("old", expect.Versioned(e.FakeList("old-net", script.Fake{Add: script.FakeStep{Result: map[string]any{
+		"cniVersion": "0.2.0", "ip4": map[string]any{"ip": "192.0.2.9/24"}, "ip6": map[string]any{"ip": "2001:db8::9/64"},
+	}}}), "0.2.0"))
+	s := e.Sandbox(node.Networks("old"))
+	e.MustOK(e.Add(ctx, s))
+	elements := elementsOf(e.Status(s), e.Namespace+"/old")
+	Expect(elements).To(HaveLen(1), "elements of a result of CNI 0.2.0")
+	Expect(elements[0]).To(HaveKeyWithValue("ips", []any{"192.0.2.9", "2001:db8::9"}), "the element of a result of CNI 0.2.0")
 }
 
 // statusOfNoInterface is NET-22. Controllers that plug networks compare the

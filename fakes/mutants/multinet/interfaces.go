@@ -40,6 +40,14 @@ var interfacesMutants = []mutant.Mutant{
 	{Name: "status-first-interface-only", Cases: []string{"NET-21"}, Daemon: onStatusList(func(all []cluster.NetworkStatus) []cluster.NetworkStatus {
 		return slices.CompactFunc(all, func(a, b cluster.NetworkStatus) bool { return a.Name == b.Name })
 	}), Fault: "of a result's several interfaces the status has the first one"},
+	{Name: "status-old-result-bare", Cases: []string{"NET-21"}, Daemon: onStatusList(func(all []cluster.NetworkStatus) []cluster.NetworkStatus {
+		for i := range all {
+			if all[i].Mac == "" {
+				all[i].IPs = nil
+			}
+		}
+		return all
+	}), Fault: "the addresses of a result without interfaces, as CNI before 0.3.0 had it, are not shown"},
 	{Name: "route-of-first-interface", Cases: []string{"NET-03"}, Daemon: routeOfFirstInterface,
 		Fault: "the default route is taken away from a network's first interface, and stays on its second one"},
 	{Name: "status-interface-made-up", Cases: []string{"NET-22"}, Daemon: onStatusList(func(all []cluster.NetworkStatus) []cluster.NetworkStatus {
