@@ -50,7 +50,7 @@ func PartsIn(dir string) Parts {
 
 // base are the modules that every machine needs: its disks, and what the suite
 // itself makes. Modules that are built into a kernel have no file there.
-var base = []string{"crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "fuse", "veth", "bridge"}
+var base = []string{"crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "fuse", "overlay", "veth", "bridge"}
 
 // Options say how a machine is.
 type Options struct {
@@ -66,7 +66,7 @@ type Options struct {
 	Kinds []string
 	// Volumes are the disks that are written to.
 	Volumes []Volume
-	// Processors and Memory, in MiB, are what it has; 0 means two, and 2 GiB.
+	// Processors and Memory, in MiB, are what it has; 0 means one, and 2 GiB.
 	Processors, Memory int
 	// Dir is for the machine's files.
 	Dir string
@@ -138,7 +138,7 @@ func start(ctx context.Context, o *Options, initramfs string, further ...string)
 func (o *Options) arguments(initramfs, sockets string) []string {
 	processors, memory := o.Processors, o.Memory
 	if processors == 0 {
-		processors = 2
+		processors = 1
 	}
 	if memory == 0 {
 		memory = 2048
