@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// silence is how long a machine may send nothing.
+	// silence is how long a machine may send nothing, of its own time.
 	silence = 5 * time.Minute
 	// latestCut is after how many events the power is cut at the latest, once requests
 	// follow. A time would meet nothing but the first of them on a busy host.
@@ -188,31 +188,38 @@ func (l *lane) start(ctx context.Context, load bool) (*Machine, error) {
 // time until the next but one, by the pace that they had.
 func (l *lane) listen(ctx context.Context, m *Machine, events int, part float64) error {
 	began := time.Now()
-	over := time.NewTimer(silence)
-	defer over.Stop()
+	clock := m.clock()
+	defer clock.Stop()
+	var over <-chan time.Time
 	for heard := 0; ; heard++ {
-		switch {
-		case heard < events:
-			over.Reset(silence)
-		case heard == events:
+		if heard == events {
 			pace := time.Since(began) / time.Duration(heard+1)
-			over.Reset(time.Duration(part * float64(2*max(pace, shortestPace))))
+			over = time.After(time.Duration(part * float64(2*max(pace, shortestPace))))
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-over.C:
-			if heard < events {
-				return l.failed(m.silent(silence))
-			}
-			return nil
-		case e, on := <-m.Events:
-			if !on {
-				return l.failed(m.ended())
-			}
-			l.note(e)
+		if ended, err := l.next(ctx, m, clock, over); ended || err != nil {
+			return err
 		}
 	}
+}
+
+// next notes the next event, or returns true when over is over.
+func (l *lane) next(ctx context.Context, m *Machine, clock *clock, over <-chan time.Time) (bool, error) {
+	for clock.passed = 0; clock.passed <= silence; clock.tick() {
+		select {
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-over:
+			return true, nil
+		case e, on := <-m.Events:
+			if !on {
+				return true, l.failed(m.ended())
+			}
+			l.note(e)
+			return false, nil
+		case <-clock.C:
+		}
+	}
+	return true, l.failed(m.silent(silence))
 }
 
 // note keeps what a runtime would know, and what was found.

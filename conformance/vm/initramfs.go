@@ -37,6 +37,11 @@ func (o *Options) initramfs() (string, error) {
 		}
 		a.file(name, content)
 	}
+	shell, err := os.ReadFile(o.Shell)
+	if err != nil {
+		return "", err
+	}
+	a.file("bin/sh", shell)
 	// The kernel opens its console for the first process before that can make one.
 	a.device("dev/console", 5, 1)
 	text, err := json.Marshal(boot)

@@ -25,6 +25,9 @@ type Parts struct {
 	Kernel, Modules string
 	// Guest is package guest's program, statically linked.
 	Guest string
+	// Shell is busybox, statically linked: the machine's /bin/sh, which has the
+	// commands that scripts use.
+	Shell string
 	// Programs is the image of a disk that is mounted at ProgramsAt.
 	Programs string
 }
@@ -44,7 +47,7 @@ type Volume struct {
 func PartsIn(dir string) Parts {
 	return Parts{
 		Kernel: filepath.Join(dir, "kernel", "vmlinuz"), Modules: filepath.Join(dir, "kernel", "modules"),
-		Guest: filepath.Join(dir, "guest"), Programs: filepath.Join(dir, "programs.img"),
+		Guest: filepath.Join(dir, "guest"), Shell: filepath.Join(dir, "shell", "bin", "busybox"), Programs: filepath.Join(dir, "programs.img"),
 	}
 }
 
@@ -236,7 +239,7 @@ func (m *Machine) ended() error {
 	return errors.Join(fmt.Errorf("the machine ended; its console:\n%s", m.Console()), m.Wait())
 }
 
-// silent is the error of a machine that sends nothing for so long.
+// silent is the error of a machine that sends nothing for so long, of its own time.
 func (m *Machine) silent(d time.Duration) error {
 	return fmt.Errorf("the machine sent nothing for %s; its console:\n%s", d, m.Console())
 }
@@ -274,10 +277,10 @@ func (t *tail) String() string {
 }
 
 // Await returns the next event of a kind; each gets all. It fails when the machine
-// ends, and when it is silent for that long.
+// ends, and when it is silent for that long, of its own time.
 func (m *Machine) Await(kind event.Kind, silence time.Duration, each func(event.Event)) (event.Event, error) {
-	late := time.NewTimer(silence)
-	defer late.Stop()
+	clock := m.clock()
+	defer clock.Stop()
 	for {
 		select {
 		case e, on := <-m.Events:
@@ -288,9 +291,11 @@ func (m *Machine) Await(kind event.Kind, silence time.Duration, each func(event.
 			if e.Kind == kind {
 				return e, nil
 			}
-			late.Reset(silence)
-		case <-late.C:
-			return event.Event{}, m.silent(silence)
+			clock.passed = 0
+		case <-clock.C:
+			if clock.tick(); clock.passed > silence {
+				return event.Event{}, m.silent(silence)
+			}
 		}
 	}
 }

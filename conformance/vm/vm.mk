@@ -6,16 +6,20 @@ VM := $(BIN)/vm
 VM_PROGRAMS := thicketd thicket-shim thicket-conformance thicket-mutants
 VM_TARGETS := $(VM)/root/conformance/targets
 
-$(VM)/kernel/vmlinuz: conformance/vm/kernel
+$(VM)/kernel/vmlinuz: conformance/vm/kernel conformance/vm/unpack
 	@echo "vm: Debian's kernel, once (70 MB to download)"
 	@conformance/vm/kernel $(VM)/kernel
+
+# Delegates may be scripts.
+$(VM)/shell/bin/busybox: conformance/vm/unpack
+	@conformance/vm/unpack busybox-static $(VM)/shell && touch $@
 
 .PHONY: vm-check
 vm-check: ## say in one line what a virtual machine needs and this machine lacks
 	@conformance/vm/missing
 
 .PHONY: vm-parts
-vm-parts: vm-check build $(VM)/kernel/vmlinuz
+vm-parts: vm-check build $(VM)/kernel/vmlinuz $(VM)/shell/bin/busybox
 	@echo "vm: guest, story and the disk with the programs"
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(VM)/ ./conformance/vm/guest
 	@rm -rf $(VM)/root && mkdir -p $(VM)/root/bin/cni $(VM)/root/conformance
@@ -31,4 +35,4 @@ vm-test: vm-parts ## the suite in a virtual machine with cgroup v2, and 50 power
 	@mkdir -p report
 	@export THICKET_ARTIFACTS=$${THICKET_ARTIFACTS:-$(CURDIR)/report}; \
 	THICKET_TEST_VM=$(CURDIR)/$(VM) THICKET_TEST_CUTS=$(CUTS) THICKET_TEST_SEED=$(SEED) \
-	  $(GO) test -v -count=1 -timeout 60m $(if $(VM_RUN),-run '$(VM_RUN)') ./conformance/vm
+	  $(GO) test -v -count=1 -timeout 4h $(if $(VM_RUN),-run '$(VM_RUN)') ./conformance/vm
