@@ -9,6 +9,7 @@ package tracing
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
@@ -55,9 +56,10 @@ func FromVariables(ctx context.Context, variables map[string]string) context.Con
 }
 
 // parseBaggage returns a baggage as it was written, because the library would
-// write it in another order; "" when it is malformed.
+// write it in another order; "" when it is malformed. The library takes every
+// white space for the blank or tab that may be around a member, a newline too.
 func parseBaggage(text string) string {
-	if text == "" || len(text) > maxBaggage {
+	if text == "" || len(text) > maxBaggage || strings.ContainsFunc(text, steers) {
 		return ""
 	}
 	if b, err := baggage.Parse(text); err != nil || b.Len() == 0 {
@@ -65,6 +67,9 @@ func parseBaggage(text string) string {
 	}
 	return strings.TrimSpace(text)
 }
+
+// steers reports whether a character is a control character other than a tab.
+func steers(r rune) bool { return unicode.IsControl(r) && r != '\t' }
 
 // Variables returns the trace context for a process, as NAME=value; none when
 // there is no trace.
