@@ -45,7 +45,8 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// forever blocks until a signal ends the process.
+// forever blocks until a signal ends the process. Go's runtime would end a program
+// that waits for nothing.
 func forever() {
 	for {
 		time.Sleep(time.Hour)

@@ -36,10 +36,10 @@ func (c *call) validateEnvironment() error {
 	if e.command == "GC" || e.command == "STATUS" {
 		return nil
 	}
-	var wrong []string
 	if c.has(checksUnnamed) && e.command == "CHECK" {
 		return nil
 	}
+	var wrong []string
 	if !identifier.MatchString(e.container) && !c.has(idAsPath) {
 		wrong = append(wrong, "CNI_CONTAINERID")
 	}

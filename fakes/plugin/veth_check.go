@@ -12,10 +12,11 @@ import (
 // vethCheck compares what the result says of this plugin's interfaces with what
 // the kernel has. What later plugins added does not count as a difference (CNI §2).
 func (c *call) vethCheck() error {
-	if c.has(checksUnnamed) && c.env.container == "" {
-		return nil
-	}
 	switch c.fault {
+	case checksUnnamed:
+		if c.env.container == "" {
+			return nil
+		}
 	case checkUnimplemented:
 		return fail(codeFailed, "CHECK is not implemented")
 	case checkAlways0:

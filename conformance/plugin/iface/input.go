@@ -61,7 +61,7 @@ func badInput(ctx context.Context, e *plugin.Env) {
 		e.ExpectUnchanged(before, "what a DEL with "+u.what+" changed", a.Sandbox)
 	}
 	if e.Target.Has(plugin.FeatureIPAM) {
-		refusesPathOfIPAM(ctx, e, a.Config)
+		refusesPathOfIPAM(ctx, e, a)
 	}
 	if hasCheck(e) {
 		checksNothingUnnamed(ctx, e)
@@ -70,13 +70,13 @@ func badInput(ctx context.Context, e *plugin.Env) {
 
 // refusesPathOfIPAM names the IPAM plugin, which is there, by a path (CNI spec,
 // section 1). That an ADD that failed leaves nothing is PLUG-21's.
-func refusesPathOfIPAM(ctx context.Context, e *plugin.Env, config map[string]any) {
+func refusesPathOfIPAM(ctx context.Context, e *plugin.Env, usual *plugin.Attachment) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("naming the IPAM plugin by a path")
-	ipam, _ := config["ipam"].(map[string]any)
+	ipam, _ := usual.Config["ipam"].(map[string]any)
 	name, _ := ipam["type"].(string)
 	Expect(name).NotTo(BeEmpty(), "the type of the IPAM plugin in the configuration")
-	path, err := invoke.FindInPath(name, filepath.SplitList(e.Attach().Request("ADD").Vars["CNI_PATH"]))
+	path, err := invoke.FindInPath(name, filepath.SplitList(usual.Request("ADD").Vars["CNI_PATH"]))
 	Expect(err).NotTo(HaveOccurred(), "the IPAM plugin")
 	for _, named := range []string{path, filepath.Join("..", filepath.Base(filepath.Dir(path)), name), "./" + name} {
 		a := e.Attach()

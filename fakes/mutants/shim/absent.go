@@ -102,13 +102,14 @@ func waitThen(next seam.Command) seam.Command {
 // make up for what was forgotten.
 func pendingForgottenEarly(a *seam.Assembly) {
 	a.Hook(func(h *seam.Hooks, next daemon.Engine, _ attach.Options) {
-		replayed, once := make(chan struct{}), sync.Once{}
+		replayed := make(chan struct{})
+		tell := sync.OnceFunc(func() { close(replayed) })
 		h.OnReplay = func(ctx context.Context, firstPass func()) {
+			defer tell()
 			next.Replay(ctx, func() {
-				once.Do(func() { close(replayed) })
+				tell()
 				firstPass()
 			})
-			once.Do(func() { close(replayed) })
 		}
 		h.OnDel = func(ctx context.Context, r *attach.Request) error {
 			if forgetPending(a.Config.PendingDir, r.ContainerID) {
