@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path/filepath"
 
-	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -76,9 +75,9 @@ func refusesPathOfIPAM(ctx context.Context, e *plugin.Env, usual *plugin.Attachm
 	ipam, _ := usual.Config["ipam"].(map[string]any)
 	name, _ := ipam["type"].(string)
 	Expect(name).NotTo(BeEmpty(), "the type of the IPAM plugin in the configuration")
-	path, err := invoke.FindInPath(name, filepath.SplitList(usual.Request("ADD").Vars["CNI_PATH"]))
-	Expect(err).NotTo(HaveOccurred(), "the IPAM plugin")
-	for _, named := range []string{path, filepath.Join("..", filepath.Base(filepath.Dir(path)), name), "./" + name} {
+	path := filepath.Join(e.BinDir, name)
+	Expect(path).To(BeAnExistingFile(), "the IPAM plugin")
+	for _, named := range []string{path, filepath.Join("..", filepath.Base(e.BinDir), name), "./" + name} {
 		a := e.Attach()
 		ipam := maps.Clone(ipam)
 		ipam["type"] = named
