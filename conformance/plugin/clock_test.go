@@ -76,9 +76,9 @@ func TestKillByClock(t *testing.T) {
 	}
 	for _, c := range clocked {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if suite.IsChild() {
-				dir = os.Getenv("THICKET_TEST_DIR")
+			dir := os.Getenv("THICKET_TEST_DIR")
+			if !suite.IsChild() {
+				dir = t.TempDir()
 			}
 			target := hostileTarget(t, dir, fmt.Sprintf(behaved, c.script), "")
 			setup := plugin.Settings{Target: target, NoPreflight: true}

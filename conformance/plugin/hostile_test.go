@@ -64,9 +64,9 @@ func TestHostilePlugins(t *testing.T) {
 	}
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if suite.IsChild() {
-				dir = os.Getenv("THICKET_TEST_DIR")
+			dir := os.Getenv("THICKET_TEST_DIR")
+			if !suite.IsChild() {
+				dir = t.TempDir()
 			}
 			target := hostileTarget(t, dir, fmt.Sprintf(behaved, h.script), h.args)
 			settings := plugin.Settings{Target: target}

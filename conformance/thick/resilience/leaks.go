@@ -48,13 +48,16 @@ const (
 	// leakMemory is how many bytes a daemon's own memory may grow by meanwhile: a
 	// garbage collector may take its time with that much.
 	leakMemory = 24 << 20
+	// leakSettle is how long a daemon may take to be at rest again.
+	leakSettle = 15 * time.Second
 )
 
 // holdings is what a daemon, and the machine because of it, has in use.
 type holdings struct {
-	// Descriptors, threads and goroutines come and go; goroutines are known
-	// only of a daemon that is linked in, together with the suite's own.
-	descriptors, threads, goroutines int
+	// Descriptors, by what they are of, threads and goroutines come and go; goroutines
+	// are known only of a daemon that is linked in, together with the suite's own.
+	descriptors         map[string]int
+	threads, goroutines int
 	// Children, namespaces and mounts have to be the same in the end.
 	children, namespaces, mounts []string
 }
@@ -83,9 +86,9 @@ func resilienceNoLeaks(ctx context.Context, e *thick.Env) {
 	took := time.Since(began)
 	after := settled(d, before)
 	e.Notef("%d ADD/DEL pairs in %s; descriptors %d before, %d after, threads %d, %d, goroutines %d, %d", leakPairs, took.Round(time.Second/10),
-		before.descriptors, after.descriptors, before.threads, after.threads, before.goroutines, after.goroutines)
+		total(before.descriptors), total(after.descriptors), before.threads, after.threads, before.goroutines, after.goroutines)
 	for _, problem := range after.beyond(before) {
-		Expect(problem).To(BeEmpty(), "leaked over %d ADD/DEL pairs", leakPairs)
+		Expect(problem).To(BeEmpty(), "leaked over %d ADD/DEL pairs; descriptors now: %v", leakPairs, after.descriptors)
 	}
 	for _, s := range sandboxes {
 		Expect(e.Leftovers(s)).To(BeEmpty(), "what is left of a sandbox after its last DEL")
@@ -189,15 +192,16 @@ func attachOnce(ctx context.Context, e *thick.Env, s *node.Sandbox) string {
 }
 
 // settled returns what a daemon holds once it holds no more than before, or
-// after three seconds.
+// after some seconds, of which a busy machine needs more.
 func settled(d *thick.Daemon, before *holdings) *holdings {
 	ginkgo.GinkgoHelper()
-	node.Await(func() []string { return held(d).beyond(before) }, 3*time.Second)
+	node.Await(func() []string { return held(d).beyond(before) }, leakSettle)
 	return held(d)
 }
 
-// beyond says what is more than before. A runtime of Go keeps threads that it
-// had to make once, and eight requests at a time make more or fewer.
+// beyond says what is more than before. A runtime of Go keeps threads that it had to
+// make once, a daemon keeps connections, or a control group for each delegate of a
+// moment: eight requests at a time make more or fewer of them.
 func (h *holdings) beyond(before *holdings) []string {
 	var problems []string
 	count := func(what string, now, before, margin int) {
@@ -205,7 +209,7 @@ func (h *holdings) beyond(before *holdings) []string {
 			problems = append(problems, fmt.Sprintf("%s: %d, %d before", what, now, before))
 		}
 	}
-	count("file descriptors", h.descriptors, before.descriptors, 3)
+	count("file descriptors", total(h.descriptors), total(before.descriptors), 2*leakWorkers)
 	count("threads", h.threads, before.threads, 2*leakWorkers)
 	count("goroutines", h.goroutines, before.goroutines, 3)
 	set := func(what string, now, before []string) {
@@ -232,7 +236,10 @@ func held(d *thick.Daemon) *holdings {
 	Expect(err).NotTo(HaveOccurred())
 	threads, err := os.ReadDir(filepath.Join(proc, "task"))
 	Expect(err).NotTo(HaveOccurred())
-	h.descriptors, h.threads = len(descriptors), len(threads)
+	h.descriptors, h.threads = map[string]int{}, len(threads)
+	for _, f := range descriptors {
+		h.descriptors[openedBy(filepath.Join(proc, "fd", f.Name()))]++
+	}
 	for _, t := range threads {
 		// A thread that has just ended has none.
 		if namespace, err := os.Readlink(filepath.Join(proc, "task", t.Name(), "ns/net")); err == nil {
@@ -251,6 +258,25 @@ func held(d *thick.Daemon) *holdings {
 	}
 	slices.Sort(h.mounts)
 	return h
+}
+
+// openedBy says what a descriptor is of: a path, or the kind of socket or pipe.
+func openedBy(link string) string {
+	of, err := os.Readlink(link)
+	if err != nil {
+		return "closed meanwhile"
+	}
+	kind, _, _ := strings.Cut(of, ":[")
+	return kind
+}
+
+// total counts all kinds of descriptors.
+func total(descriptors map[string]int) int {
+	n := 0
+	for _, count := range descriptors {
+		n += count
+	}
+	return n
 }
 
 // childrenOf lists the processes that a process has started, also those that
