@@ -109,7 +109,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	(cd conformance/runtimes && $(GO) test -json ./...) || status=1; \
 	echo "test: the conformance suite, in-process, against bin/, and against bin/ with an API server, side by side"; \
 	{ embedded=0; for module in example example-kind example-plugin; do \
-	(cd conformance/$$module && $(GO) test -json -count=1 ./...) || embedded=1; done; exit $$embedded; } > report/embedded.json & modules=$$!; \
+	(cd conformance/$$module && SLOW=3 $(GO) test -json -count=1 ./...) || embedded=1; done; exit $$embedded; } > report/embedded.json & modules=$$!; \
 	THICKET_TEST_SEED=$(SEED) $(GO) test -json -count=1 -parallel 3 -timeout 25m ./conformance/inprocess || status=1; \
 	echo "test: the suite as somebody else's go test embeds it (conformance/example, conformance/example-kind, conformance/example-plugin)"; \
 	wait $$modules || status=1; cat report/embedded.json; \

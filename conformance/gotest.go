@@ -30,7 +30,8 @@ type Config struct {
 	// Parallel and Seed are those of Options.
 	Parallel int
 	Seed     uint64
-	// Slow multiplies all deadlines, on a slow machine: that of Options.
+	// Slow multiplies all deadlines, on a slow machine: that of Options. When it is zero,
+	// $SLOW.
 	Slow float64
 	// Waivers is a waivers file, whose failures are skipped with the reason until
 	// they expire; empty for the file that the environment variable WAIVERS names,

@@ -33,7 +33,7 @@ func (idle) StartDaemon(context.Context, thick.Paths, []byte) (thick.Process, er
 }
 
 func tiny(id string, body func(context.Context, *thick.Env)) thick.Case {
-	return thick.Case{ID: id, Level: spec.Must, Title: id, Source: "test", Timeout: 5 * time.Second, Body: body}
+	return thick.Case{ID: id, Level: spec.Must, Title: id, Source: "test", Timeout: time.Minute, Body: body}
 }
 
 // run is a run of tiny cases with an API server.

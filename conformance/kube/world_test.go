@@ -32,7 +32,7 @@ import (
 func daemonClients(e *thick.Env) (kubernetes.Interface, dynamic.Interface) {
 	config, err := clientcmd.BuildConfigFromFlags("", e.Kubeconfig())
 	Expect(err).NotTo(HaveOccurred())
-	config.Timeout = time.Second
+	config.Timeout = 3 * time.Second
 	client, err := kubernetes.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
 	dyn, err := dynamic.NewForConfig(config)
@@ -91,7 +91,7 @@ func apiComesAndGoes(ctx context.Context, e *thick.Env) {
 		Expect(get()).NotTo(Succeed())
 		e.Sandbox() // the suite itself is not concerned
 		e.ClusterBack()
-		Eventually(get).WithContext(ctx).WithTimeout(5 * time.Second).Should(Succeed())
+		Eventually(get).WithContext(ctx).WithTimeout(20 * time.Second).Should(Succeed())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -42,10 +43,25 @@ func runName(t *testing.T) string {
 	return fmt.Sprintf("%s call %d", t.Name(), runs.of[t.Name()])
 }
 
+// slowness is the factor in $SLOW, 0 where nothing is said.
+func slowness(t *testing.T) float64 {
+	t.Helper()
+	text := os.Getenv("SLOW")
+	if text == "" {
+		return 0
+	}
+	factor, err := strconv.ParseFloat(text, 64)
+	if err != nil || factor < 1 {
+		t.Fatalf("SLOW is %q, and has to be a factor of deadlines, such as 3", text)
+	}
+	return factor
+}
+
 // Run judges a subject within somebody's own go test: each case is a subtest of
 // t, and go test's -run selects among them. A failed MUST fails its subtest, a
 // failed SHOULD is logged, a skipped case is skipped with its reason. Run needs
-// root, for namespaces and sockets. o.Command is Run's own.
+// root, for namespaces and sockets. o.Command is Run's own; where o.Slow is zero,
+// $SLOW is what deadlines are multiplied by.
 //
 // Run executes the test program again for each case, with t alone selected and
 // the flags that are not go test's own. What precedes Run in the test happens
@@ -68,6 +84,9 @@ func Run(t *testing.T, o Options, reportDir string) {
 		cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 		cmd.Env = append(os.Environ(), envRun+"="+name)
 		return cmd
+	}
+	if o.Slow == 0 {
+		o.Slow = slowness(t)
 	}
 	s, err := begin(t.Context(), o)
 	if err != nil {

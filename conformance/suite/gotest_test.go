@@ -72,6 +72,7 @@ func TestEmbeddingNames(t *testing.T) {
 func TestEmbeddingSelection(t *testing.T) {
 	embedding(t)
 	hang := tiny("TINY-03", func(ctx context.Context, t *T) { mark(ctx, t); <-ctx.Done() })
+	hang.Timeout = time.Minute
 	slow := tiny("TINY-04", func(context.Context, *T) { time.Sleep(1200 * time.Millisecond) }) // its time is what is shown
 	Run(t, Options{Settings: Settings{Subject: idle{name: "good"}}, Catalog: catalogOf(t, tiny("TINY-02", mark), hang, slow)}, "")
 }
@@ -158,7 +159,7 @@ func TestOneCaseIsSelected(t *testing.T) {
 	if !slices.Equal(marked, []string{"TINY-02"}) {
 		t.Errorf("%v were run", marked)
 	}
-	if took := time.Since(began); took > 4*time.Second { // TINY-03 takes five
+	if took := time.Since(began); took > 40*time.Second { // TINY-03 takes a minute
 		t.Errorf("it took %s", took)
 	}
 }

@@ -35,15 +35,22 @@ var factor = sync.OnceValue(func() float64 {
 func Patience(d time.Duration) time.Duration { return scaled(d, factor()) }
 
 // Fewer returns how many of n things that a subject has to get done at once are asked
-// of it on this machine: n divided by Options.Slow, and least or more. It is for where
-// the subject has a limit of its own, which is as long here as elsewhere. With least
-// things a case still has to show what it is there for.
+// of it on this machine: n divided by Options.Slow, and least or more; all of them
+// where that is no more than a shared machine's. It is for where the subject has a
+// limit of its own, which is as long here as elsewhere. With least things a case still
+// has to show what it is there for.
 func Fewer(n, least int) int { return divided(n, least, factor()) }
 
-// divided divides a number by a factor; below 1, as the zero value of Options, it
-// stays.
+// sharedMachine is by how much deadlines are multiplied where other work runs beside
+// the suite, on a machine that is not slow.
+const sharedMachine = 3
+
+// divided divides a number by a factor, if that is a slow machine's.
 func divided(n, least int, factor float64) int {
-	return max(min(n, least), int(float64(n)/max(1, factor)))
+	if factor <= sharedMachine {
+		return n
+	}
+	return max(min(n, least), int(float64(n)/factor))
 }
 
 // BeSlow sets the factor for a program that runs cases itself, by RunSpec, before

@@ -24,6 +24,9 @@ const (
 	// latestCut is after how many events the power is cut at the latest, once requests
 	// follow. A time would meet nothing but the first of them on a busy host.
 	latestCut = 32
+	// latestWrite is after how many writes to the daemon's disk it is cut at the latest,
+	// where a write decides: an ADD has some ten.
+	latestWrite = 24
 	// diskSize is the size of the disks that survive, in bytes.
 	diskSize = 64 << 20
 	// shortestPace is the time between two events before any has come.
@@ -153,7 +156,7 @@ func (l *lane) once(ctx context.Context, cut bool) error {
 	if _, err := m.Await(event.Loading, silence, l.note); err != nil {
 		return l.failed(err)
 	}
-	if err := l.listen(ctx, m, l.random.IntN(latestCut), l.random.Float64()); err != nil {
+	if err := l.listen(ctx, m, l.random.IntN(latestCut)); err != nil {
 		return err
 	}
 	off = true
@@ -184,17 +187,28 @@ func (l *lane) start(ctx context.Context, load bool) (*Machine, error) {
 	return Start(ctx, o)
 }
 
-// listen notes what a machine sends: so many events, and what comes in a part of the
-// time until the next but one, by the pace that they had.
-func (l *lane) listen(ctx context.Context, m *Machine, events int, part float64) error {
+// listen notes so many events of a machine, and what comes until the moment of the
+// cut. That is a part of the time until the next event but one, by the pace that they
+// had, or a write to the daemon's disk, which is not answered.
+func (l *lane) listen(ctx context.Context, m *Machine, events int) error {
 	began := time.Now()
 	clock := m.clock()
 	defer clock.Stop()
-	var over <-chan time.Time
+	atWrite, part := 0, l.random.Float64()
+	if l.random.IntN(2) == 0 {
+		atWrite = 1 + l.random.IntN(latestWrite)
+	}
+	var over <-chan struct{}
 	for heard := 0; ; heard++ {
-		if heard == events {
+		switch {
+		case heard != events:
+		case atWrite > 0:
+			over = l.volumes[0].StopAfter(atWrite)
+		default:
 			pace := time.Since(began) / time.Duration(heard+1)
-			over = time.After(time.Duration(part * float64(2*max(pace, shortestPace))))
+			ctx, cancel := context.WithTimeout(ctx, time.Duration(part*float64(2*max(pace, shortestPace))))
+			defer cancel()
+			over = ctx.Done()
 		}
 		if ended, err := l.next(ctx, m, clock, over); ended || err != nil {
 			return err
@@ -203,7 +217,7 @@ func (l *lane) listen(ctx context.Context, m *Machine, events int, part float64)
 }
 
 // next notes the next event, or returns true when over is over.
-func (l *lane) next(ctx context.Context, m *Machine, clock *clock, over <-chan time.Time) (bool, error) {
+func (l *lane) next(ctx context.Context, m *Machine, clock *clock, over <-chan struct{}) (bool, error) {
 	for clock.passed = 0; clock.passed <= silence; clock.tick() {
 		select {
 		case <-ctx.Done():

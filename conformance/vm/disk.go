@@ -23,6 +23,10 @@ type Disk struct {
 	cached []write
 	// flushes counts.
 	flushes int
+	// countdown is how many writes come until the disk stops answering, if not zero;
+	// then stopped is closed.
+	countdown int
+	stopped   chan struct{}
 }
 
 // write is one request of a machine.
@@ -51,6 +55,31 @@ func (d *Disk) readAt(offset, length int64) ([]byte, error) {
 		return nil, err
 	}
 	return append([]byte(nil), d.now[offset:offset+length]...), nil
+}
+
+// StopAfter has the disk answer nothing any more once so many further writes are in
+// its cache, which is when the channel is closed, until CutPower. A machine waits for
+// a disk that is busy, so the power can be cut between any write and the flush that
+// it is for: a time hardly ever meets that.
+func (d *Disk) StopAfter(writes int) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.countdown, d.stopped = writes, make(chan struct{})
+	return d.stopped
+}
+
+// written counts a write, and reports whether the disk has stopped.
+func (d *Disk) written() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.countdown == 0 {
+		return false
+	}
+	if d.countdown--; d.countdown > 0 {
+		return false
+	}
+	close(d.stopped)
+	return true
 }
 
 // writeAt writes into the cache.
@@ -100,7 +129,7 @@ func (d *Disk) CutPower(random *rand.Rand) (cached, lost int) {
 			lost++
 		}
 	}
-	d.cached = nil
+	d.cached, d.countdown = nil, 0
 	copy(d.now, d.durable)
 	return cached, lost
 }

@@ -151,10 +151,16 @@ func TestServe(t *testing.T) {
 	if failed := request(nbdRead, 0, 2*sector, nil); failed != 0 || !bytes.Equal(read(2*sector), append(filled(0, 1), filled('x', 1)...)) {
 		t.Errorf("a read: %d", failed)
 	}
+	stopped := d.StopAfter(1)
+	send(nbdRequest{Magic: nbdRequestMagic, Kind: nbdWrite, Length: sector}, filled('y', 1))
+	<-stopped
 	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+	if cached, _ := d.CutPower(rand.New(rand.NewPCG(1, 0))); cached != 1 {
+		t.Errorf("%d writes are in the cache of a disk that stopped at one", cached)
 	}
 }

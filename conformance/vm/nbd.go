@@ -142,6 +142,10 @@ func (d *Disk) request(conn net.Conn) error {
 			return err // the power was cut in the middle: nothing of it is there
 		}
 		failed = d.writeAt(int64(r.Offset), written)
+		if d.written() {
+			_, err := io.Copy(io.Discard, conn) // until the machine is off
+			return errors.Join(err, io.EOF)
+		}
 	case nbdFlush:
 		d.flush()
 	case nbdDisconnect:

@@ -84,7 +84,7 @@ func (c *call) addTable(conn *nftables.Conn) (*nftables.Table, error) {
 	if there, err := tableOf(conn); err != nil || there != nil {
 		return there, err
 	}
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // longer than ten processes take to start
 	return conn.CreateTable(table), nil
 }
 

@@ -32,7 +32,7 @@ func TestExecKillsWhatLeavesItsSession(t *testing.T) {
 				t.Skip("no cgroups of version 2 can be made here")
 			}
 			pidFile := filepath.Join(t.TempDir(), "pid")
-			e := &Exec{TimeLimit: time.Second, Cells: tc.cells}
+			e := &Exec{TimeLimit: 3 * time.Second, Cells: tc.cells} // in which the child has to start
 			_ = execError(t, e, strings.ReplaceAll(tc.script, "PID", pidFile))
 			text, err := os.ReadFile(pidFile)
 			if err != nil {

@@ -123,7 +123,7 @@ func (c *certificate) obtain(ctx context.Context, say func(what string, trouble 
 func (c *certificate) renew(ctx context.Context) {
 	pause := certificateRetryMin
 	for pausing(ctx, time.Until(renewalOf(c.current.Load()))) {
-		err := c.request(ctx, c.config)
+		err := c.requestAsNode(ctx)
 		if err != nil && ctx.Err() == nil {
 			c.log.Warn("the certificate does not renew itself; asking with the bootstrap kubeconfig", "error", err)
 			err = c.request(ctx, c.bootstrap)
@@ -138,6 +138,16 @@ func (c *certificate) renew(ctx context.Context) {
 		}
 		pause = min(2*pause, certificateRetryMax)
 	}
+}
+
+// errCertificateEnded says that nobody has signed the next certificate in time.
+var errCertificateEnded = errors.New("the certificate that asks has ended")
+
+// requestAsNode asks with the certificate that there is, as long as that is valid.
+func (c *certificate) requestAsNode(ctx context.Context) error {
+	ctx, cancel := context.WithDeadlineCause(ctx, c.current.Load().Leaf.NotAfter, errCertificateEnded)
+	defer cancel()
+	return c.request(ctx, c.config)
 }
 
 // renewalOf is a moment between 70 and 90 % of a certificate's life, by

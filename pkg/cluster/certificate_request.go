@@ -105,6 +105,9 @@ func awaitSigned(ctx context.Context, client *rest.RESTClient, name string) (sig
 		signed = now.Status.Certificate
 		return len(signed) > 0, nil
 	})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if wait.Interrupted(err) && last == nil {
 		return nil, fmt.Errorf("neither approved nor signed after %s; approve it (kubectl certificate approve %s), or run an approver", requestPatience, name)
 	}

@@ -15,10 +15,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// told is what a follower says next, "" when nothing has changed.
-func told(t *testing.T, next func(context.Context) []PodChange) string {
+// told is what a follower says next, "[]" when nothing has changed: that is awaited
+// for a moment only.
+func told(t *testing.T, next func(context.Context) []PodChange, want string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	limit := 10 * time.Second
+	if want == "[]" {
+		limit = 50 * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	var all []string
 	for _, c := range next(ctx) {
@@ -71,7 +76,7 @@ func TestPodCacheTellsOfChanges(t *testing.T) {
 				t.Fatalf("%s: %v", step.what, err)
 			}
 		}
-		if got := told(t, k.ChangedPods); got != step.want {
+		if got := told(t, k.ChangedPods, step.want); got != step.want {
 			t.Errorf("%s: told %s, want %s", step.what, got, step.want)
 		}
 	}
@@ -107,7 +112,7 @@ func TestDirectoryTellsOfChanges(t *testing.T) {
 	} {
 		step.do()
 		d.refresh()
-		if got := told(t, d.ChangedPods); got != step.want {
+		if got := told(t, d.ChangedPods, step.want); got != step.want {
 			t.Errorf("%s: told %s, want %s", step.what, got, step.want)
 		}
 	}

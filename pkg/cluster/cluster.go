@@ -26,7 +26,7 @@ type Pod struct {
 
 	// terminating is that it is being deleted.
 	terminating bool
-	// status is the text of its network status.
+	// status is the text of its network status, where it has just been looked up.
 	status string
 	// version is the resource version of what is known, 0 when there is none.
 	version uint64

@@ -41,7 +41,7 @@ func (o *objects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(found)
 }
 
-func openKubernetes(t *testing.T, o *objects) *Kubernetes {
+func openKubernetes(t *testing.T, o http.Handler) *Kubernetes {
 	t.Helper()
 	server := httptest.NewServer(o)
 	t.Cleanup(server.Close)

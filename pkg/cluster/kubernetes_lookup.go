@@ -56,7 +56,9 @@ func (k *Kubernetes) LivePod(ctx context.Context, namespace, name string) (*Pod,
 	if p.Spec.NodeName != "" && p.Spec.NodeName != k.options.NodeName {
 		k.log.Warn("a pod of another node; is the node's name right?", "pod", namespace+"/"+name, "itsNode", p.Spec.NodeName, "nodeName", k.options.NodeName)
 	}
-	return podOf(&p), nil
+	pod := podOf(&p)
+	pod.status = p.Annotations[statusAnnotation]
+	return pod, nil
 }
 
 // Definition implements Cluster. Under ForPod it is looked up when what is

@@ -26,17 +26,10 @@ func trimPod(obj any) (any, error) {
 	if !ok {
 		return obj, nil
 	}
-	trimmed := keep(p.Annotations)
-	if status, ok := p.Annotations[statusAnnotation]; ok {
-		if trimmed == nil {
-			trimmed = map[string]string{}
-		}
-		trimmed[statusAnnotation] = strings.Clone(status)
-	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.Namespace, Name: p.Name, UID: p.UID, ResourceVersion: p.ResourceVersion,
-			Annotations: trimmed, DeletionTimestamp: p.DeletionTimestamp,
+			Annotations: keep(p.Annotations), DeletionTimestamp: p.DeletionTimestamp,
 		},
 		Spec: corev1.PodSpec{NodeName: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork, ResourceClaims: p.Spec.ResourceClaims},
 		Status: corev1.PodStatus{Phase: p.Status.Phase, PodIP: p.Status.PodIP,
@@ -66,7 +59,6 @@ func podOf(p *corev1.Pod) *Pod {
 	return &Pod{
 		Namespace: strings.Clone(p.Namespace), Name: strings.Clone(p.Name), UID: strings.Clone(string(p.UID)),
 		NodeName: strings.Clone(p.Spec.NodeName), Annotations: keep(p.Annotations), terminating: p.DeletionTimestamp != nil,
-		status:  strings.Clone(p.Annotations[statusAnnotation]),
 		version: versionOf(p.ResourceVersion),
 		since:   moment{version: versionOf(p.ResourceVersion), seen: time.Now()},
 		claims:  claimsOf(p), Running: isRunning(p),
@@ -127,7 +119,7 @@ func annotationBytes(annotations map[string]string) int {
 }
 
 // size is what a pod counts in the budget.
-func (p *Pod) size() int { return annotationBytes(p.Annotations) + len(p.status) }
+func (p *Pod) size() int { return annotationBytes(p.Annotations) }
 
 // listing implements objectCache.
 func (c *podCache) listing() {

@@ -155,14 +155,26 @@ func (k *Kubernetes) withdrawFrom(ctx context.Context, pod *Pod, w *Withdrawal) 
 		return nil //nolint:nilerr // it was not published either
 	}
 	err = k.withdraw(ctx, pod, text)
-	// Others write it too, with another layout: who plugs networks later.
-	if isOtherStatus(err) && !w.Exact && pod.status != "" && pod.status != text {
-		err = k.withdraw(ctx, pod, pod.status)
+	if isOtherStatus(err) && !w.Exact {
+		err = k.withdrawOther(ctx, pod, text)
 	}
 	if errors.Is(err, ErrNotFound) || isOtherStatus(err) || ctx.Err() != nil {
 		return nil //nolint:nilerr // the pod is gone, or is to show something else
 	}
 	return err
+}
+
+// withdrawOther removes a status that others have written, with another layout: who
+// plugs networks later. The watch may not have told of it yet.
+func (k *Kubernetes) withdrawOther(ctx context.Context, pod *Pod, text string) error {
+	now, err := k.LivePod(ctx, pod.Namespace, pod.Name)
+	if err != nil {
+		return err
+	}
+	if !now.HasUID(pod.UID) || now.status == "" || now.status == text {
+		return nil
+	}
+	return k.withdraw(ctx, now, now.status)
 }
 
 // isOtherStatus says whether the pod's status is not the one that was to be

@@ -22,7 +22,7 @@ import (
 
 // addDelegateHangs is ADD-08; in the second row the rollback's DEL hangs too.
 func addDelegateHangs(ctx context.Context, e *thick.Env) {
-	const limit = time.Second
+	const limit = 2 * time.Second // in which every other delegate has to start and end
 	e.DefaultNetwork(e.FakeList("default", expect.VethFake()))
 	e.Definition("never", e.FakeList("never", expect.VethFake()))
 	for name, del := range map[string]script.FakeStep{

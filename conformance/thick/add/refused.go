@@ -62,6 +62,7 @@ func addTwice(ctx context.Context, e *thick.Env) {
 	d := e.Start(ctx)
 	s := e.Sandbox(node.Networks("other"))
 	e.MustOK(e.Add(ctx, s))
+	expect.Settled(e, s, 2)
 	expectSecondRefused(ctx, e, s)
 	if e.Supports(thick.FeatureRestart) {
 		ginkgo.By("after a restart")

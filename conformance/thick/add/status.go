@@ -67,6 +67,6 @@ func attachedWithStatus(ctx context.Context, e *thick.Env) *node.Sandbox {
 	ginkgo.GinkgoHelper()
 	s := e.Sandbox(node.Networks("one"))
 	e.MustOK(e.Add(ctx, s))
-	Expect(e.Status(s)).To(HaveLen(2), "the network status of a sandbox that is attached")
+	expect.Published(e, s, 2)
 	return s
 }

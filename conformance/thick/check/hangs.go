@@ -24,7 +24,7 @@ var hangsCases = []thick.Case{{
 // hangsAtEveryCommand is CHECK-08. Each delegate hangs once, so that the next
 // request shows that nothing is held any more.
 func hangsAtEveryCommand(ctx context.Context, e *thick.Env) {
-	const limit = time.Second
+	const limit = 2 * time.Second // in which every other delegate has to start and end
 	e.RealInterfaces()
 	hang := script.FakeStep{Hang: true, Child: true, Times: 1}
 	e.Definition("hanging", e.FakeList("hanging", script.Fake{Check: hang, Del: hang}))

@@ -6,11 +6,13 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -115,9 +117,9 @@ func delWithoutCluster(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Add(ctx, second))
 	e.ClusterAway()
 
-	e.MustOK(e.Del(ctx, first))
+	delInTime(ctx, e, first)
 	expect.Deleted(e, first)
-	e.MustOK(e.Del(ctx, first))
+	delInTime(ctx, e, first)
 
 	ginkgo.By("a daemon that has never seen the cluster")
 	if e.Supports(thick.FeatureRestart) {
@@ -126,9 +128,21 @@ func delWithoutCluster(ctx context.Context, e *thick.Env) {
 		Eventually(func() error { return e.Probe(ctx, e.RunDir, "/healthz") }).WithContext(ctx).
 			WithTimeout(thick.StartTimeout).WithPolling(node.PollInterval).Should(Succeed(), "the daemon serves: /healthz")
 	}
-	e.MustOK(e.Del(ctx, second))
+	delInTime(ctx, e, second)
 	expect.Deleted(e, second)
-	e.MustOK(e.Del(ctx, &node.Sandbox{
+	delInTime(ctx, e, &node.Sandbox{
 		ID: node.RandomHex(32), IfName: "eth0", PodNamespace: second.PodNamespace, PodName: "never-seen", PodUID: second.PodUID, Node: e.Node,
-	}))
+	})
+}
+
+// delInTime asserts that a DEL succeeds while the cluster is away, and that it comes
+// before a runtime would give up.
+func delInTime(ctx context.Context, e *thick.Env, s *node.Sandbox) {
+	ginkgo.GinkgoHelper()
+	const limit = 20 * time.Second
+	limited, cancel := context.WithTimeout(ctx, suite.Patience(limit))
+	defer cancel()
+	a, err := e.TryPost(limited, api.MultusCNIAPIEndpoint, e.Request("DEL", s))
+	Expect(err).NotTo(HaveOccurred(), "the answer, within %s, to a DEL while the cluster is away", limit)
+	e.MustOK(a)
 }

@@ -29,6 +29,7 @@ func hotAttached(ctx context.Context, e *thick.Env, moody *types.Error) (*thick.
 	check := script.FakeStep{Error: moody, Times: 1}
 	e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot1", e.FakeList("moody", script.Fake{Add: script.FakeStep{Veth: true}, Del: script.FakeStep{Veth: true}, Check: check})))
 	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1", "hot0", "hot1"), "interfaces in the sandbox")
+	expect.Settled(e, s, 4)
 	return d, s
 }
 
@@ -84,7 +85,6 @@ func hotRefused(ctx context.Context, e *thick.Env) {
 		"a sandbox that was never added":          hotAddRequest(e, never, "hot9"),
 		"a sandbox that was deleted":              hotAddRequest(e, deleted, "hot9"),
 		"a sandbox that nobody has made":          hotAddRequest(e, as(func(c *node.Sandbox) { c.ID = node.RandomHex(32) }), "hot9"),
-		"a pod that is gone":                      hotAddRequest(e, gone, "hot9"),
 		"a pod that never was":                    hotAddRequest(e, as(func(c *node.Sandbox) { c.PodName = "nobody" }), "hot9"),
 		"a pod of another namespace":              hotAddRequest(e, as(func(c *node.Sandbox) { c.PodNamespace = "elsewhere" }), "hot9"),
 		"another pod of the same name":            hotAddRequest(e, as(func(c *node.Sandbox) { c.PodUID = "00000000-0000-0000-0000-000000000001" }), "hot9"),
@@ -100,6 +100,12 @@ func hotRefused(ctx context.Context, e *thick.Env) {
 		Expect(expect.StateOf(e, s)).To(Equal(before), "%s: the daemon's files and the sandbox", what)
 	}
 	Expect(e.Leftovers(never)).To(BeEmpty(), "what is left of a sandbox that was never added")
+	ginkgo.By("a pod that is gone, once the daemon has heard of it")
+	Eventually(func() []string {
+		e.ResetCalls()
+		_ = expect.CNIError(e.Post(ctx, api.MultusDelegateAPIEndpoint, hotAddRequest(e, gone, "hot9")))
+		return expect.Trace(expect.AttachmentCalls(e))
+	}).WithContext(ctx).WithTimeout(thick.FollowLimit).Should(BeEmpty(), "delegates that ran for a pod that is gone")
 	e.MustOK(e.Post(ctx, api.MultusDelegateAPIEndpoint, hotAddRequest(e, s, "hot9")))
 }
 

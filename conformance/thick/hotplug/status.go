@@ -39,12 +39,12 @@ func hotStatusNames(ctx context.Context, e *thick.Env) {
 	e.WritePod(s, map[string]string{"k8s.v1.cni.cncf.io/networks": `[{"name":"hot","interface":"hot0"},{"name":"hot","namespace":"` + other + `","interface":"hot1"}]`})
 	e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot0", e.FakeList("inner-name", script.Fake{Add: script.FakeStep{Addresses: []string{"198.51.100.7/24"}}})))
 	e.MustOK(expect.Hotplug(ctx, e, s, "ADD", "hot1", e.FakeList("inner-other")))
-	Expect(expect.StatusNames(e, s)).To(Equal([]string{"default as eth0", e.Namespace + "/hot as hot0", other + "/hot as hot1"}), "elements of network-status")
+	expect.ShowsNames(e, s, "default as eth0", e.Namespace+"/hot as hot0", other+"/hot as hot1")
 	Expect(e.Status(s)[1]).To(HaveKeyWithValue("ips", []any{"198.51.100.7"}), "element 1 of network-status")
 
 	ginkgo.By("one is unplugged")
 	e.MustOK(expect.Hotplug(ctx, e, s, "DEL", "hot0", e.FakeList("inner-name")))
-	Expect(expect.StatusNames(e, s)).To(Equal([]string{"default as eth0", other + "/hot as hot1"}), "elements of network-status")
+	expect.ShowsNames(e, s, "default as eth0", other+"/hot as hot1")
 
 	if e.Supports(thick.FeatureKubernetes) {
 		ginkgo.By("somebody else writes the status in another layout, and the sandbox goes")

@@ -37,8 +37,7 @@ func defaultNetworkOfPod(ctx context.Context, e *thick.Env) {
 		if network == "special" {
 			Expect(node.MustJSON(answer.Result().IPs)).To(ContainSubstring("198.51.100.7"), "the result is the replacing network's")
 		}
-		status := e.Status(s)
-		Expect(status).To(HaveLen(2), "elements of network-status")
+		status := expect.Published(e, s, 2)
 		Expect(status[0]).To(And(HaveKeyWithValue("interface", "eth0"), HaveKeyWithValue("default", true)), "element 0 of network-status")
 		Expect(status[1]["default"]).To(Or(BeNil(), BeFalse()), "default of element 1 of network-status")
 		e.MustOK(e.Del(ctx, s))

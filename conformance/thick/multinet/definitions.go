@@ -37,7 +37,7 @@ func definitionOfFile(ctx context.Context, e *thick.Env) {
 	for i, from := range []string{"single", "list", "second"} {
 		Expect(calls[i+1].Config()).To(HaveKeyWithValue("x-from", from), "the configuration that the delegate got")
 	}
-	Expect(e.Status(s)).To(HaveExactElements(Not(BeNil()),
+	Expect(expect.Published(e, s, 3)).To(HaveExactElements(Not(BeNil()),
 		HaveKeyWithValue("name", e.Namespace+"/single"), HaveKeyWithValue("name", e.Namespace+"/listed")), "elements of network-status")
 	e.MustOK(e.Del(ctx, s))
 	Expect(expect.Trace(e.CallsFor("DEL", s))).To(Equal([]string{"listed as net2", "listed as net2", "single as net1", "default as eth0"}), "delegates that were called at DEL, in order")

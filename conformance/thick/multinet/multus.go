@@ -135,7 +135,7 @@ func multusClusterRole(ctx context.Context, e *thick.Env) {
 	s := e.Sandbox(node.Networks("sidecar"))
 	w.SetAnnotation(ctx, s, "example.org/other", "kept")
 	e.MustOK(e.Add(ctx, s))
-	Expect(expect.StatusNames(e, s)).To(Equal([]string{"default as eth0", e.Namespace + "/sidecar as net1"}), "elements of network-status")
+	expect.ShowsNames(e, s, "default as eth0", e.Namespace+"/sidecar as net1")
 	Expect(w.Annotations(s)).To(HaveKeyWithValue("example.org/other", "kept"), "the annotation of somebody else")
 	e.MustOK(e.Del(ctx, s))
 	expect.NoStatus(e, s, "the network status of a sandbox that is gone")

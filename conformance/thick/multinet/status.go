@@ -54,8 +54,7 @@ func statusOfEveryAttachment(ctx context.Context, e *thick.Env) {
 	e.Start(ctx)
 	e.MustOK(e.Add(ctx, s))
 
-	status := e.Status(s)
-	Expect(status).To(HaveLen(4), "the status has one element for each attachment")
+	status := expect.Published(e, s, 4) // one for each attachment
 	Expect(status[0]).To(And(
 		HaveKeyWithValue("name", Not(BeEmpty())), HaveKeyWithValue("interface", "eth0"), HaveKeyWithValue("default", true),
 		HaveKeyWithValue("ips", []any{"192.0.2.17", "2001:db8::17"}), HaveKeyWithValue("mac", "02:00:00:00:00:01"),

@@ -16,6 +16,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
 )
 
 var tokenCases = []thick.Case{
@@ -49,5 +50,5 @@ func tokenRotates(ctx context.Context, e *thick.Env) {
 	e.Definition("beta", e.FakeList("beta"))
 	later := e.Sandbox(node.Networks("beta"))
 	e.MustOK(e.Add(ctx, later))
-	Expect(e.Status(later)).To(HaveLen(2), "elements of network-status")
+	expect.Published(e, later, 2)
 }

@@ -49,7 +49,7 @@ func statusInOneWrite(ctx context.Context, e *thick.Env) {
 		asked := slices.DeleteFunc(expect.RequestsDuring(e, func() { e.MustOK(e.Add(ctx, s)) }), gone)
 		Expect(asked).To(HaveExactElements(HaveField("Name", s.PodName)), "what ADD asks of the API server")
 		Expect(asked[0].IsWrite()).To(BeTrue(), "what ADD asks of the API server is %+v", asked[0])
-		Expect(e.Status(s)).To(HaveLen(3), "elements of network-status")
+		expect.Published(e, s, 3)
 	}
 	ginkgo.By("and nothing follows later")
 	seen := len(e.APIRequests())
@@ -98,7 +98,8 @@ func addBesideWriters(ctx context.Context, e *thick.Env, all []*node.Sandbox) {
 			for key, value := range want {
 				Expect(annotations).To(HaveKeyWithValue(key, value), "an annotation that somebody else wrote during ADD")
 			}
-			Expect(e.Status(s)).To(HaveLen(3), "the status beside %d annotations of somebody else", len(want))
+			Eventually(func() int { return len(e.Status(s)) }).WithContext(ctx).WithTimeout(statusAfterConflict).
+				Should(Equal(3), "elements of the status beside %d annotations of somebody else", len(want))
 		})
 	}
 	rivals.Wait()

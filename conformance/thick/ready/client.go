@@ -56,8 +56,9 @@ func readyCheckedNow(ctx context.Context, e *thick.Env) {
 	Expect(e.Client().CheckAPIReadyNow(at("broken"))).NotTo(Succeed(), "a daemon that answers 500")
 
 	d := e.Start(ctx)
-	Expect(e.Client().CheckAPIReadyNow(e.RunDir)).To(Succeed())
-	Expect(e.Client().CheckAPIReadyNow(e.RunDir + "/")).To(Succeed())
+	for _, dir := range []string{e.RunDir, e.RunDir + "/"} {
+		Eventually(e.Client().CheckAPIReadyNow).WithArguments(dir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), "a daemon that is ready")
+	}
 	d.Stop(ctx)
 	expectUnreachable(e, e.RunDir, "the daemon has ended")
 }

@@ -95,7 +95,7 @@ func worksAlone(ctx context.Context, e *thick.Env, away func()) {
 	e.ClusterBack()
 	Eventually(func() string { return e.Add(ctx, late).String() }).WithContext(ctx).WithTimeout(addLimit).
 		Should(HavePrefix("200 "), "ADD when the API server is back")
-	Expect(e.Status(late)).To(HaveLen(2), "elements of network-status")
+	expect.Published(e, late, 2)
 	for _, s := range []*node.Sandbox{kept, late} {
 		e.MustOK(e.Del(ctx, s))
 		expect.Deleted(e, s)
@@ -182,7 +182,7 @@ func outageUnderLoad(ctx context.Context, e *thick.Env) {
 	ginkgo.By("and afterwards all is as ever")
 	s := e.Sandbox(node.Networks("blue"))
 	Eventually(func() string { return e.Add(ctx, s).String() }).WithContext(ctx).WithTimeout(addLimit).Should(HavePrefix("200 "), "the answer to ADD")
-	Expect(e.Status(s)).To(HaveLen(2), "elements of network-status")
+	expect.Published(e, s, 2)
 }
 
 // deleteTimed deletes sandboxes side by side and returns what the slowest took.

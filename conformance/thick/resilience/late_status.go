@@ -89,8 +89,8 @@ func statusLater(ctx context.Context, e *thick.Env) {
 	expect.Warm(ctx, e, "blue")
 	e.ClusterSilent()
 	inParallel(silent, func(s *node.Sandbox) { addLate(ctx, e, s) })
-	e.MustOK(e.Del(ctx, silent[0]))
 	e.MustOK(e.Del(ctx, shown[1]))
+	e.MustOK(e.Del(ctx, silent[0])) // last, as its withdrawal must not be held beside its status
 	e.ClusterBack()
 	expectStatuses(ctx, e, silent[1:])
 	expectWithdrawn(ctx, e, shown[1])

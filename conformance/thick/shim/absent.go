@@ -169,7 +169,7 @@ func expectDeletedOnce(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	e.AwaitCalls(ctx, 2, func(c script.Call) bool { return c.Command == "DEL" && c.ContainerID == s.ID })
 	Eventually(e.Leftovers).WithArguments(s).WithContext(ctx).WithTimeout(5*time.Second).Should(BeEmpty(), "after the DEL was carried out")
-	Consistently(func() []string { return expect.Trace(expect.CallsOfSandbox(e, s)) }).WithTimeout(500*time.Millisecond).
+	Consistently(func() []string { return expect.Trace(expect.CallsOfSandbox(e, s)) }).WithTimeout(1500*time.Millisecond).
 		Should(Equal([]string{"second as net1", "default as eth0"}), "DELs, each once and in reverse order")
 	expect.Forgotten(ctx, e, s)
 }

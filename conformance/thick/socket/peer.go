@@ -106,7 +106,7 @@ func socketFlooded(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Add(request, s))
 	e.MustOK(e.Check(request, s))
 	e.MustOK(e.Del(request, s))
-	Expect(api.CheckAPIReadyNow(e.RunDir)).To(Succeed(), "the check of readiness, beside them")
+	Eventually(api.CheckAPIReadyNow).WithArguments(e.RunDir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), "the check of readiness, beside them")
 }
 
 // drip sends headers byte by byte, and begins anew when the daemon cuts it

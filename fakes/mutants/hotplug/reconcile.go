@@ -193,7 +193,7 @@ func reconcileInterruptedForgotten(a *seam.Assembly) {
 	// What is not finished has to meet a kill.
 	a.OnPlugin(func(ctx context.Context, p *seam.Plugin, run seam.RunPlugin) ([]byte, error) {
 		output, err := run(ctx, p)
-		if p.Get("CNI_IFNAME") != "eth0" {
+		if p.Command() == "ADD" && p.CommandOfRequest() == "" { // what an annotation asks for is of no request
 			time.Sleep(lingering)
 		}
 		return output, err
@@ -201,7 +201,7 @@ func reconcileInterruptedForgotten(a *seam.Assembly) {
 }
 
 // lingering is how long a plugin of the fault takes longer than another one.
-const lingering = 200 * time.Millisecond
+const lingering = time.Second
 
 // finishedOnly is a ledger without what an annotation's change has not finished.
 type finishedOnly struct{ attach.Ledger }

@@ -101,7 +101,7 @@ func updateUnconditional(a *seam.Assembly) {
 		if err != nil {
 			return err
 		}
-		time.Sleep(20 * time.Millisecond) // others write meanwhile
+		time.Sleep(200 * time.Millisecond) // others write meanwhile
 		text, err := json.Marshal(status)
 		if err != nil {
 			return err

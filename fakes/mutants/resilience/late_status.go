@@ -108,7 +108,9 @@ func lateStatusOfDeleted(a *seam.Assembly) {
 				if err := persist(later, pod, status, next); err != nil {
 					return err
 				}
-				// The DEL's withdrawal may come after the first one, and is ended by the second.
+				// The DEL's withdrawal may come after the first one, and is ended by the second;
+				// what has been sent may be carried out even so.
+				time.Sleep(500 * time.Millisecond)
 				return persist(later, pod, status, next)
 			})
 		}

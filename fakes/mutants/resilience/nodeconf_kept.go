@@ -31,7 +31,7 @@ func removedAtStart(a *seam.Assembly) {
 	a.OnStart(func() error {
 		if a.Config.MultusConfigFile != "" {
 			_ = os.Remove(filepath.Join(a.Config.CNIConfigDir, nodeConfFile))
-			time.Sleep(20 * time.Millisecond) // so that a runtime may look meanwhile
+			time.Sleep(300 * time.Millisecond) // so that a runtime looks meanwhile
 		}
 		return nil
 	})

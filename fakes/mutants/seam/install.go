@@ -27,7 +27,7 @@ func InstallRemovesFirst(shim, dest string) error {
 	if err := os.Remove(target); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	time.Sleep(20 * time.Millisecond) // a slow disk
+	time.Sleep(300 * time.Millisecond) // a slow disk
 	return copyFile(shim, target)
 }
 

@@ -28,7 +28,7 @@ var largeMutants = []mutant.Mutant{
 		Fault: "any number of plugins is executed"},
 	{Name: "limit-blamed-on-daemon", Cases: []string{"SEC-06"}, Daemon: limitBlamed,
 		Fault: "a pod that asks for too much is told of an internal error"},
-	{Name: "definitions-all-remembered", Cases: []string{"SEC-06"}, Kubernetes: true, Daemon: definitionsRemembered,
+	{Name: "definitions-all-remembered", Cases: []string{"SEC-06"}, Kubernetes: true, Unserved: true, Daemon: definitionsRemembered,
 		Fault: "every configuration of every namespace is kept in memory"},
 	{Name: "failed-pods-remembered", Cases: []string{"SEC-06"}, Daemon: failedRemembered,
 		Fault: "of each pod whose ADD fails the annotations stay in memory"},
