@@ -9,8 +9,10 @@ import (
 	"sync"
 )
 
-// sector is what a disk writes at once, in bytes.
-const sector = 512
+// sector is what a disk writes at once, in bytes: that of today's disks. One that tore
+// smaller writes would lose ext4's superblock, which has 1024 bytes and no second copy
+// that is looked for.
+const sector = 4096
 
 // Disk is a disk with a cache that forgets: what was written and not flushed may be
 // gone after a power cut, as a whole or in part, whatever was written later. Without

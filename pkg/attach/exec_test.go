@@ -213,11 +213,7 @@ func TestLockIsFirstComeFirstServed(t *testing.T) {
 				release()
 			}
 		}()
-		await(t, func() bool {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.m["c"].users == i+2
-		})
+		await(t, func() bool { return l.usersOf("c") == i+2 })
 	}
 	first()
 	if a, b := <-got, <-got; a > b {

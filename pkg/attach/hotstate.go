@@ -93,7 +93,11 @@ func (e *Engine) dropBegun(ctx context.Context, rec *ledger.Record, at int, netn
 // HotAnswered records that the client of a hot-plug has its answer. Without
 // that, the client's next request for the same is taken for its second attempt.
 func (e *Engine) HotAnswered(ctx context.Context, r *Request) {
-	rec, release, err := e.hold(ctx, r)
+	unlock, err := e.locks.acquireAside(ctx, r.ContainerID)
+	if err != nil {
+		return
+	}
+	rec, release, err := e.holding(ctx, r.ContainerID, unlock)
 	if err != nil {
 		return // it was deleted meanwhile
 	}

@@ -25,6 +25,8 @@ type sandboxLock struct {
 	// and the runtime serves them first come, first served.
 	token chan struct{}
 	users int
+	// requests are the users that somebody waits for.
+	requests int
 	// abort ends the ADD that holds the lock, of the interface adding; nil when
 	// none does.
 	abort  context.CancelCauseFunc
@@ -34,6 +36,16 @@ type sandboxLock struct {
 // acquire waits for the lock of a container until ctx ends. The function that
 // it returns gives the lock back and must be called exactly once.
 func (l *locks) acquire(ctx context.Context, containerID string) (release func(), err error) {
+	return l.take(ctx, containerID, 1)
+}
+
+// acquireAside is acquire for what follows an answer. It takes a moment, and nobody
+// waits for it: the container is not busy by it, so GC waits and does not leave it out.
+func (l *locks) acquireAside(ctx context.Context, containerID string) (release func(), err error) {
+	return l.take(ctx, containerID, 0)
+}
+
+func (l *locks) take(ctx context.Context, containerID string, requests int) (release func(), err error) {
 	l.mu.Lock()
 	if l.m == nil {
 		l.m = map[string]*sandboxLock{}
@@ -45,11 +57,13 @@ func (l *locks) acquire(ctx context.Context, containerID string) (release func()
 		l.m[containerID] = k
 	}
 	k.users++
+	k.requests += requests
 	l.mu.Unlock()
 
 	leave := func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		k.requests -= requests
 		if k.users--; k.users == 0 {
 			delete(l.m, containerID)
 		}
@@ -91,7 +105,8 @@ func (l *locks) supersede(containerID, ifName string) {
 func (l *locks) busy(containerID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.m[containerID] != nil
+	k := l.m[containerID]
+	return k != nil && k.requests > 0
 }
 
 // lock takes a container's lock; its error is CNI's.
@@ -111,11 +126,17 @@ func (e *Engine) hold(ctx context.Context, r *Request) (*ledger.Record, func(), 
 	if err != nil {
 		return nil, nil, err
 	}
+	return e.holding(ctx, r.ContainerID, unlock)
+}
+
+// holding is hold for a lock that is taken.
+func (e *Engine) holding(ctx context.Context, containerID string, unlock func()) (*ledger.Record, func(), error) {
 	ctx, done := e.turns.with(ctx)
 	release := func() { done(); unlock() }
-	if err = e.takeTurn(ctx, r.ContainerID); err == nil {
+	err := e.takeTurn(ctx, containerID)
+	if err == nil {
 		var rec *ledger.Record
-		if rec, err = e.attached(r.ContainerID, ""); err == nil {
+		if rec, err = e.attached(containerID, ""); err == nil {
 			return rec, release, nil
 		}
 	}

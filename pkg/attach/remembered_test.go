@@ -99,18 +99,14 @@ func TestDueStatusOfAGoneSandbox(t *testing.T) {
 		defer cancel()
 		ended := make(chan struct{})
 		go func() { defer close(ended); w.engine.KeepPublishing(ctx) }()
-		await(t, func() bool {
-			w.engine.locks.mu.Lock()
-			defer w.engine.locks.mu.Unlock()
-			return w.engine.locks.m["c1"].users == 2
-		})
+		await(t, func() bool { return w.engine.locks.usersOf("c1") == 2 })
 		if gone {
 			if err := w.ledger.Remove("c1"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		release()
-		await(t, func() bool { return !w.engine.locks.busy("c1") })
+		await(t, func() bool { return w.engine.locks.usersOf("c1") == 0 })
 		if !gone {
 			await(t, func() bool { now, err := w.ledger.Load("c1"); return err == nil && !now.StatusDue })
 		}

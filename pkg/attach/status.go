@@ -110,7 +110,7 @@ func (e *Engine) notePublished() {
 // served meanwhile: what is recorded may not be so any more, and the pod may have
 // another sandbox (RES-14).
 func (e *Engine) publishDue(ctx context.Context, containerID string) {
-	release, err := e.locks.acquire(ctx, containerID)
+	release, err := e.locks.acquireAside(ctx, containerID)
 	if err != nil {
 		return // the daemon stops; the next one publishes it
 	}
@@ -151,7 +151,7 @@ func (e *Engine) StatusesDue() int { return e.publisher.due() }
 // settle records that a status is published that was late, or that nobody wants
 // it any more.
 func (e *Engine) settle(ctx context.Context, p *publication) {
-	release, err := e.locks.acquire(ctx, p.containerID)
+	release, err := e.locks.acquireAside(ctx, p.containerID)
 	if err != nil {
 		return // there is another status by now, or none
 	}

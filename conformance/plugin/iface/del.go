@@ -66,10 +66,18 @@ func delOfNothing(ctx context.Context, e *plugin.Env) {
 }
 
 func delWithoutNamespace(ctx context.Context, e *plugin.Env) {
-	for what, option := range map[string]plugin.Option{"unset": plugin.NoVar("CNI_NETNS"), "empty": plugin.Var("CNI_NETNS", ""), "gone": nil} {
+	ways := map[string]plugin.Option{"unset": plugin.NoVar("CNI_NETNS"), "empty": plugin.Var("CNI_NETNS", ""), "gone": nil}
+	// No ADD follows a DEL: an address that is released may still be in use by the
+	// interface, which a DEL without a namespace cannot remove, and which the kernel
+	// removes some time after its namespace.
+	attached := map[string]*plugin.Attachment{}
+	for what := range ways {
+		attached[what] = e.Attach()
+		attached[what].MustAdd(ctx)
+	}
+	for what, option := range ways {
 		ginkgo.By("deleting with CNI_NETNS " + what)
-		a := e.Attach()
-		a.MustAdd(ctx)
+		a := attached[what]
 		if option == nil {
 			a.RemoveNetns()
 			a.MustDel(ctx)
@@ -85,17 +93,25 @@ func delWithFile(ctx context.Context, e *plugin.Env) {
 	if e.Target.HasVariant("masquerade") {
 		variants = []string{"masquerade"}
 	}
-	for _, what := range []string{"a plain file", "nothing"} {
-		ginkgo.By("deleting with " + what + " at CNI_NETNS")
-		a := e.Attach(variants...)
-		before := e.State()
-		a.MustAdd(ctx)
-		a.RemoveNetns()
-		if what == "a plain file" {
-			Expect(os.WriteFile(a.Netns, nil, 0o600)).To(Succeed())
-		}
-		a.MustDel(ctx)
-		Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held after a DEL with %s at CNI_NETNS", what)
-		e.ExpectRestored(before, "what a DEL with "+what+" at CNI_NETNS left on the host")
+	file, nothing := e.Attach(variants...), e.Attach(variants...)
+	before := e.State()
+	file.MustAdd(ctx)
+	beforeSecond := e.State()
+	nothing.MustAdd(ctx) // before the first DEL, as in PLUG-14
+	delWithout(ctx, e, nothing, "nothing", beforeSecond)
+	delWithout(ctx, e, file, "a plain file", before)
+}
+
+// delWithout deletes an attachment whose namespace is gone, and asserts that the host
+// is as before.
+func delWithout(ctx context.Context, e *plugin.Env, a *plugin.Attachment, what string, before plugin.State) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("deleting with " + what + " at CNI_NETNS")
+	a.RemoveNetns()
+	if what != "nothing" {
+		Expect(os.WriteFile(a.Netns, nil, 0o600)).To(Succeed())
 	}
+	a.MustDel(ctx)
+	Expect(e.LeasesOf(a)).To(BeEmpty(), "addresses that are held after a DEL with %s at CNI_NETNS", what)
+	e.ExpectRestored(before, "what a DEL with "+what+" at CNI_NETNS left on the host")
 }

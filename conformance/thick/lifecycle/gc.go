@@ -42,6 +42,10 @@ func gcInvalidOnly(ctx context.Context, e *thick.Env) {
 		expect.Untouched(ctx, e, kept, before)
 	}
 
+	if e.Supports(thick.FeatureHotplug) {
+		afterHotplug(ctx, e, kept)
+	}
+
 	ginkgo.By("another one is named, by a runtime that has the spec's key only")
 	another := e.Sandbox(node.Networks("blue"))
 	e.MustOK(e.Add(ctx, another))
@@ -53,6 +57,24 @@ func gcInvalidOnly(ctx context.Context, e *thick.Env) {
 	ginkgo.By("none is named")
 	expect.Served(expect.WaysOf(e)[0].Ask(ctx, expect.GcRequest(e)), "GC")
 	expect.Deleted(e, another)
+}
+
+// gcRounds are how often GC comes right after a hot-plug's answer.
+const gcRounds = 8
+
+// afterHotplug has GC come when a hot-plug of the sandbox to delete has just been
+// answered: what a daemon still does for that is no reason to leave the sandbox out.
+func afterHotplug(ctx context.Context, e *thick.Env, kept *node.Sandbox) {
+	ginkgo.GinkgoHelper()
+	ginkgo.By("a hot-plug has just been answered")
+	for range gcRounds {
+		s := e.Sandbox()
+		e.MustOK(e.Add(ctx, s))
+		collect := expect.GcRequest(e, kept)
+		hotplugged(ctx, e, s)
+		expect.Served(expect.WaysOf(e)[0].Ask(ctx, collect), "GC")
+		expect.Deleted(e, s)
+	}
 }
 
 // hotplugged attaches hot0 to a sandbox, where the target can do that.

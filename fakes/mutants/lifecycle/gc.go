@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/types"
@@ -38,6 +39,8 @@ var gcMutants = []mutant.Mutant{
 	{Name: "gc-old-key-only", Cases: []string{"GC-01"}, Daemon: onGCConfig(func(conf map[string]any) {
 		conf[seam.ValidKey] = conf["cni.dev/attachments"]
 	}), Fault: "GC reads cni.dev/attachments, the key of an older draft, only"},
+	{Name: "gc-leaves-out-just-plugged", Cases: []string{"GC-01"}, Daemon: gcLeavesOutJustPlugged,
+		Fault: "GC leaves a sandbox out, and succeeds, while the daemon records that a hot-plug of it was answered"},
 	{Name: "gc-keeps-status", Cases: []string{"ADD-18"}, Daemon: gcKeepsStatus,
 		Fault: "GC leaves the network status of what it deleted"},
 }
@@ -92,6 +95,26 @@ func withoutNetns(valid []types.GCAttachment, o attach.Options) []types.GCAttach
 		}
 	}
 	return valid
+}
+
+func gcLeavesOutJustPlugged(a *seam.Assembly) {
+	var plugged sync.Map // when, by container
+	a.OnRecords(func(r *seam.Records, next attach.Ledger) {
+		r.OnSave = func(rec *ledger.Record) error {
+			if slices.ContainsFunc(rec.Attachments, func(at ledger.Attachment) bool { return at.HotPlugged }) {
+				plugged.Store(rec.ContainerID, time.Now())
+			}
+			return next.Save(rec)
+		}
+	})
+	onValid(func(valid []types.GCAttachment, o attach.Options) []types.GCAttachment {
+		for _, rec := range seam.RecordsOf(o.Ledger) {
+			if at, ok := plugged.Load(rec.ContainerID); ok && time.Since(at.(time.Time)) < 2*time.Second {
+				valid = append(valid, asRuntime(rec))
+			}
+		}
+		return valid
+	})(a)
 }
 
 // listsOf are the configurations of all attachments, one per network.
