@@ -75,7 +75,7 @@ func judged(t *testing.T, name string, kinds []string, args ...string) {
 // What only a limit of cgroup v2 can show, and what a machine does that boots. RES-09
 // and RES-15 are asked after each power cut, too.
 func TestSuite(t *testing.T) {
-	t.Parallel() // with TestPlugins: a machine has one processor
+	t.Parallel() // a machine has one processor; the power cuts before have two
 	judged(t, "thicket", nil, "--target", vm.ProgramsAt+"/conformance/targets/thicket.yaml", "--only", "RES-02,RES-06,SEC-06")
 }
 
@@ -100,8 +100,8 @@ func TestPlugins(t *testing.T) {
 	}
 }
 
-// cut cuts the power of machines, of two at a time.
-func cut(t *testing.T, c vm.Cuts, cuts int, seed uint64) *vm.Outcome {
+// cut cuts the power of so many machines at a time.
+func cut(t *testing.T, c vm.Cuts, cuts, lanes int, seed uint64) *vm.Outcome {
 	t.Helper()
 	t.Logf("%d power cuts, seed %d", cuts, seed)
 	c.Dir = t.TempDir()
@@ -109,7 +109,7 @@ func cut(t *testing.T, c vm.Cuts, cuts int, seed uint64) *vm.Outcome {
 	if c.From, err = c.Freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	lanes := min(int(number(t, "THICKET_TEST_LANES", uint64(min(runtime.NumCPU(), 2)))), cuts)
+	lanes = min(lanes, cuts)
 	var all vm.Outcome
 	var mu sync.Mutex
 	var running sync.WaitGroup
@@ -140,7 +140,8 @@ func cut(t *testing.T, c vm.Cuts, cuts int, seed uint64) *vm.Outcome {
 // repeats the moments.
 func TestPowerCuts(t *testing.T) {
 	c := vm.Cuts{Parts: parts(t), Target: vm.ProgramsAt + "/conformance/targets/thicket.yaml"}
-	all := cut(t, c, int(number(t, "THICKET_TEST_CUTS", 50)), number(t, "THICKET_TEST_SEED", rand.Uint64N(1<<32-1)+1))
+	lanes := int(number(t, "THICKET_TEST_LANES", uint64(min(runtime.NumCPU(), 2))))
+	all := cut(t, c, int(number(t, "THICKET_TEST_CUTS", 50)), lanes, number(t, "THICKET_TEST_SEED", rand.Uint64N(1<<32-1)+1))
 	if len(all.Found) > 0 {
 		t.Errorf("%d things that must not be:\n%s", len(all.Found), strings.Join(all.Found, "\n"))
 	}
@@ -148,8 +149,9 @@ func TestPowerCuts(t *testing.T) {
 
 // TestPowerCutsCanFail: a daemon that makes nothing durable is found out.
 func TestPowerCutsCanFail(t *testing.T) {
+	t.Parallel()
 	c := vm.Cuts{Parts: parts(t), Target: vm.ProgramsAt + "/conformance/targets/power-nothing-synced.yaml"}
-	all := cut(t, c, 6, number(t, "THICKET_TEST_SEED", 1))
+	all := cut(t, c, 6, 1, number(t, "THICKET_TEST_SEED", 1))
 	if len(all.Found) == 0 {
 		t.Error("nothing was found")
 	}
