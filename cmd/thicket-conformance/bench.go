@@ -88,6 +88,9 @@ func (f *benchFlags) run(ctx context.Context, out, progress io.Writer) error {
 		if measured.Peer, err = conformance.LoadTarget(f.peer); err != nil {
 			return err
 		}
+		if measured.Peer.Name() == target.Name() {
+			return fmt.Errorf("--peer: %s is called %q, as the target is: give it another name there", f.peer, target.Name())
+		}
 	}
 	if conformance.IsChild() {
 		suite.RunChild(suite.Child{Settings: suite.Settings{Subject: target, Tasks: map[string]suite.Task{
