@@ -4,6 +4,7 @@ package attach
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/thicket-cni/thicket/pkg/ledger"
@@ -24,16 +25,16 @@ type difference struct {
 func owned(a *ledger.Attachment) bool { return a.Selected != "" && a.Of == "" }
 
 // differ compares the annotation's elements with a sandbox's attachments. Each
-// element has at most one attachment, and keeps it under whatever interface name
-// it has: places in the annotation mean nothing.
+// element has at most one attachment, and keeps it under whatever interface name it
+// has, unless it has to give that away: places in the annotation mean nothing.
 func differ(elements []network.Element, attachments []ledger.Attachment) difference {
 	m := matching{elements: elements, attachments: attachments, of: map[int]int{}, has: map[int]bool{}, blocked: map[int]bool{}}
 	named := func(e *network.Element) bool { return e.Interface != "" }
 	unnamed := func(e *network.Element) bool { return e.Interface == "" }
 	m.pair(named, func(e *network.Element, a *ledger.Attachment) bool { return e.Interface == a.Interface })
-	m.pair(unnamed, func(e *network.Element, a *ledger.Attachment) bool { return e.Digest == a.Selected })
+	m.pair(unnamed, func(e *network.Element, a *ledger.Attachment) bool { return e.Digest == a.Selected && !m.givenAway(a) })
 	m.pair(unnamed, func(_ *network.Element, a *ledger.Attachment) bool { return a.Selected == "" })
-	m.pair(unnamed, func(*network.Element, *ledger.Attachment) bool { return true })
+	m.pair(unnamed, func(_ *network.Element, a *ledger.Attachment) bool { return !m.givenAway(a) })
 
 	m.block()
 
@@ -87,6 +88,17 @@ func (m *matching) pair(kind func(*network.Element) bool, fits func(*network.Ele
 		}
 	}
 }
+
+// givenAway reports whether an attachment has to leave its interface name, which was
+// asked for, to an element of another network: kept, it would keep that one from being
+// attached for ever. A name that nobody asked for (net1) stays with what has it.
+func (m *matching) givenAway(a *ledger.Attachment) bool {
+	return owned(a) && a.DefaultRoute == nil && !automaticName.MatchString(a.Interface) &&
+		slices.ContainsFunc(m.elements, func(e network.Element) bool { return e.Interface == a.Interface })
+}
+
+// automaticName is the name of an interface for which the annotation has none.
+var automaticName = regexp.MustCompile(`^net[0-9]+$`)
 
 // block has elements wait for what is left of them: an attachment that could
 // neither be made nor be deleted. Attached under one more name each time, a

@@ -98,6 +98,14 @@ func (p *edited) comesAndGoes(ctx context.Context) {
 	p.edit("red,blue@hot1,green@hot0")
 	p.has(ctx, "eth0", "red", "blue as hot1", "green as hot0")
 	p.kept(before, "eth0", "hot0")
+	ginkgo.By("a name goes from one network to another, which keeps none")
+	p.edit("red@hot1,blue,green@hot0")
+	p.has(ctx, "eth0", "red as hot1", "blue", "green as hot0")
+	p.kept(before, "eth0", "hot0")
+	ginkgo.By("and back")
+	p.edit("red,blue@hot1,green@hot0")
+	p.has(ctx, "eth0", "red", "blue as hot1", "green as hot0")
+	p.kept(before, "eth0", "hot0")
 }
 
 // changes asks something else of what is attached, and one more network, which

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/thicket-cni/thicket/fakes/mutants/mutant"
@@ -51,6 +52,8 @@ var reconcileMutants = []mutant.Mutant{
 		Fault: "a network that can be neither attached nor deleted is attached under one more name each time"},
 	{Name: "reconcile-twice-is-once", Cases: []string{"HOT-09"}, Daemon: reconcileTwiceIsOnce,
 		Fault: "a network that a running pod selects twice is attached once"},
+	{Name: "reconcile-keeps-given-name", Cases: []string{"HOT-09"}, Daemon: reconcileKeepsGivenName,
+		Fault: "an interface name that goes from one network to another stays with the first, and the other is never attached"},
 	{Name: "reconcile-interrupted-forgotten", Cases: []string{"HOT-09"}, Daemon: reconcileInterruptedForgotten,
 		Fault: "what a killed daemon was attaching or detaching is forgotten, with its interface and lease"},
 }
@@ -184,6 +187,30 @@ func reconcileTwiceIsOnce(a *seam.Assembly) {
 		})
 		if text, err := json.Marshal(elements); err == nil {
 			annotations[network.NetworksAnnotation] = string(text)
+		}
+	})
+}
+
+func reconcileKeepsGivenName(a *seam.Assembly) {
+	var mu sync.Mutex
+	holders := map[string]string{} // the first network, by interface name
+	a.OnPod(func(annotations map[string]string) {
+		mu.Lock()
+		defer mu.Unlock()
+		all := strings.Split(annotations[network.NetworksAnnotation], ",")
+		kept := slices.DeleteFunc(slices.Clone(all), func(element string) bool {
+			asker, name, named := strings.Cut(element, "@")
+			if !named {
+				return false
+			}
+			holder, held := holders[name]
+			if !held {
+				holders[name] = asker
+			}
+			return held && holder != asker && slices.Contains(all, holder)
+		})
+		if len(kept) < len(all) {
+			annotations[network.NetworksAnnotation] = strings.Join(kept, ",")
 		}
 	})
 }
