@@ -105,7 +105,7 @@ func awaitSigned(ctx context.Context, client *rest.RESTClient, name string) (sig
 		signed = now.Status.Certificate
 		return len(signed) > 0, nil
 	})
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if wait.Interrupted(err) && last == nil {
