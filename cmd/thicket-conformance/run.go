@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -143,15 +142,12 @@ func factorOf(ctx context.Context, slow string) (float64, error) {
 	if slow == "auto" {
 		return suite.MeasureSlow(ctx, self)
 	}
-	factor, err := strconv.ParseFloat(slow, 64)
-	if err != nil || !(factor >= 1 && factor <= mostSlow) {
-		return 0, fmt.Errorf("--slow %q: want a factor from 1 to %d, or auto", slow, mostSlow)
+	factor, err := suite.ParseSlow(slow)
+	if err != nil {
+		return 0, fmt.Errorf("--slow %w, or auto", err)
 	}
 	return factor, nil
 }
-
-// mostSlow bounds --slow: a case that may take a minute may then take 100.
-const mostSlow = 100
 
 func (f *runFlags) once(ctx context.Context, out io.Writer, settings conformance.Settings, slow float64) error {
 	progress := watch(out)

@@ -166,8 +166,14 @@ func RandomHex(n int) string {
 
 // Await looks until a list is empty, for a while; see suite.Patience.
 func Await(list func() []string, limit time.Duration) bool {
+	return AwaitEvery(list, limit, PollInterval)
+}
+
+// AwaitEvery is Await that looks less often, because looking takes what the subject
+// needs.
+func AwaitEvery(list func() []string, limit, every time.Duration) bool {
 	deadline := time.After(suite.Patience(limit))
-	tick := time.NewTicker(PollInterval)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for len(list()) > 0 {
 		select {

@@ -76,10 +76,7 @@ func TestKillByClock(t *testing.T) {
 	}
 	for _, c := range clocked {
 		t.Run(c.name, func(t *testing.T) {
-			dir := os.Getenv("THICKET_TEST_DIR")
-			if !suite.IsChild() {
-				dir = t.TempDir()
-			}
+			dir := sharedDir(t)
 			target := hostileTarget(t, dir, fmt.Sprintf(behaved, c.script), "")
 			setup := plugin.Settings{Target: target, NoPreflight: true}
 			settings := suite.Settings{Subject: target, Setup: setup, WorkDir: dir}

@@ -64,10 +64,7 @@ func TestHostilePlugins(t *testing.T) {
 	}
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
-			dir := os.Getenv("THICKET_TEST_DIR")
-			if !suite.IsChild() {
-				dir = t.TempDir()
-			}
+			dir := sharedDir(t)
 			target := hostileTarget(t, dir, fmt.Sprintf(behaved, h.script), h.args)
 			settings := plugin.Settings{Target: target}
 			if suite.IsChild() {
@@ -90,6 +87,15 @@ func TestHostilePlugins(t *testing.T) {
 			expectSaid(t, r, err, h.failed, h.notSetUp)
 		})
 	}
+}
+
+// sharedDir is a test's directory, which its children are told.
+func sharedDir(t *testing.T) string {
+	t.Helper()
+	if suite.IsChild() {
+		return os.Getenv("THICKET_TEST_DIR")
+	}
+	return t.TempDir()
 }
 
 func expectSaid(t *testing.T, r *report.Report, err error, failed, notSetUp string) {

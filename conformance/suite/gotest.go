@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,9 +49,9 @@ func slowness(t *testing.T) float64 {
 	if text == "" {
 		return 0
 	}
-	factor, err := strconv.ParseFloat(text, 64)
-	if err != nil || factor < 1 {
-		t.Fatalf("SLOW is %q, and has to be a factor of deadlines, such as 3", text)
+	factor, err := ParseSlow(text)
+	if err != nil {
+		t.Fatalf("SLOW is %v", err)
 	}
 	return factor
 }

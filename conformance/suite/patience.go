@@ -35,10 +35,10 @@ var factor = sync.OnceValue(func() float64 {
 func Patience(d time.Duration) time.Duration { return scaled(d, factor()) }
 
 // Fewer returns how many of n things that a subject has to get done at once are asked
-// of it on this machine: n divided by Options.Slow, and least or more; all of them
-// where that is no more than a shared machine's. It is for where the subject has a
-// limit of its own, which is as long here as elsewhere. With least things a case still
-// has to show what it is there for.
+// of it on this machine: all of them if Options.Slow is 3 or less, or else n divided by
+// it, and never fewer than least. Use it where the subject has a limit of its own, which
+// a slow machine makes no longer. With least things a case still has to show what it is
+// there for.
 func Fewer(n, least int) int { return divided(n, least, factor()) }
 
 // sharedMachine is by how much deadlines are multiplied where other work runs beside
@@ -155,6 +155,18 @@ const (
 	// starts is how many are measured.
 	starts = 9
 )
+
+// mostSlow bounds Options.Slow: a case that may take a minute may then take 100.
+const mostSlow = 100
+
+// ParseSlow reads a factor for Options.Slow.
+func ParseSlow(text string) (float64, error) {
+	factor, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(factor >= 1 && factor <= mostSlow) {
+		return 0, fmt.Errorf("%q: want a factor from 1 to %d", text, mostSlow)
+	}
+	return factor, nil
+}
 
 // MeasureSlow measures how much slower this machine is than an ordinary one, now:
 // 1 when it is not. It starts this program as a child, several times, because

@@ -61,7 +61,7 @@ func perform(command string, s *script.FakeStep, conf *configuration, rec *recor
 		if err != nil {
 			return err
 		}
-		time.Sleep(d)
+		time.Sleep(d) // as the case's script has it
 	}
 	if s.WaitFor != "" {
 		awaitFile(s.WaitFor)
@@ -124,7 +124,8 @@ func noise(w io.Writer, n int64) error {
 }
 
 // awaitFile polls: the file's directory need not be there yet, and inotify(7) would
-// have to follow each of its parents.
+// have to follow each of its parents. It ends with the plugin, which the case kills if
+// nothing else does.
 func awaitFile(path string) {
 	for {
 		if _, err := os.Stat(path); err == nil {

@@ -12,7 +12,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
-	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/fakes/script"
@@ -139,10 +138,5 @@ func delWithoutCluster(ctx context.Context, e *thick.Env) {
 // before a runtime would give up.
 func delInTime(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
-	const limit = 20 * time.Second
-	limited, cancel := context.WithTimeout(ctx, suite.Patience(limit))
-	defer cancel()
-	a, err := e.TryPost(limited, api.MultusCNIAPIEndpoint, e.Request("DEL", s))
-	Expect(err).NotTo(HaveOccurred(), "the answer, within %s, to a DEL while the cluster is away", limit)
-	e.MustOK(a)
+	expect.InTime(ctx, e, e.Request("DEL", s), 20*time.Second, "a DEL while the cluster is away")
 }

@@ -3,6 +3,7 @@
 package expect
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/thicket-cni/thicket/conformance/node"
+	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/fakes/script"
+	"github.com/thicket-cni/thicket/pkg/api"
 )
 
 // What the ADD cases look at: the delegates' calls as a story that can be
@@ -80,6 +83,16 @@ func NothingLeft(e *thick.Env, s *node.Sandbox) {
 func NoStatus(e *thick.Env, s *node.Sandbox, what string) {
 	ginkgo.GinkgoHelper()
 	Eventually(func() []map[string]any { return e.Status(s) }).WithTimeout(withdrawLimit).WithPolling(node.PollInterval).Should(BeEmpty(), what)
+}
+
+// InTime asserts that a request succeeds, and that its answer comes within a limit.
+func InTime(ctx context.Context, e *thick.Env, r *api.Request, limit time.Duration, what string) {
+	ginkgo.GinkgoHelper()
+	limited, cancel := context.WithTimeout(ctx, suite.Patience(limit))
+	defer cancel()
+	a, err := e.TryPost(limited, api.MultusCNIAPIEndpoint, r)
+	Expect(err).NotTo(HaveOccurred(), "the answer, within %s, to %s", limit, what)
+	e.MustOK(a)
 }
 
 // AwaitAnswer waits for what Env.Async sent.

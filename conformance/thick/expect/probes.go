@@ -44,3 +44,10 @@ func AwaitUnready(ctx context.Context, e *thick.Env, d *thick.Daemon) {
 			return "/readyz must not be 200 from SIGTERM on; the daemon's log:\n" + spec.LastLines(d.Log(), 40)
 		})
 }
+
+// ReadyNow asserts that a daemon's client function, which asks once and for a second
+// at most, finds it ready. One that was put off by the machine is asked again.
+func ReadyNow(ctx context.Context, check func(runDir string) error, runDir, what string) {
+	ginkgo.GinkgoHelper()
+	Eventually(check).WithArguments(runDir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), what)
+}

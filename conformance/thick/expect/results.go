@@ -42,15 +42,16 @@ func ShowsNames(e *thick.Env, s *node.Sandbox, names ...string) {
 		Should(Equal(names), "elements of network-status")
 }
 
-// Settled gives a status of so many elements the time to come after the answer, before
-// what must not change is looked at. That it comes is NET-09's and HOT-07's.
-func Settled(e *thick.Env, s *node.Sandbox, elements int) {
+// Settled gives a status of so many elements the time to come after the answer, and
+// returns what there is. That it comes is NET-09's and HOT-07's.
+func Settled(e *thick.Env, s *node.Sandbox, elements int) (status []map[string]any) {
 	_ = node.Await(func() []string {
-		if len(e.Status(s)) < elements {
+		if status = e.Status(s); len(status) < elements {
 			return []string{"no status"}
 		}
 		return nil
 	}, 3*time.Second)
+	return status
 }
 
 // publishLimit is how long a status may be missing after the answer.

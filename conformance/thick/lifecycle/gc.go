@@ -62,8 +62,9 @@ func gcInvalidOnly(ctx context.Context, e *thick.Env) {
 // gcRounds are how often GC comes right after a hot-plug's answer.
 const gcRounds = 8
 
-// afterHotplug has GC come when a hot-plug of the sandbox to delete has just been
-// answered: what a daemon still does for that is no reason to leave the sandbox out.
+// afterHotplug asks for GC right after the answer to a hot-plug of the sandbox to
+// delete. A daemon may still be recording that answer. GC deletes the sandbox all the
+// same.
 func afterHotplug(ctx context.Context, e *thick.Env, kept *node.Sandbox) {
 	ginkgo.GinkgoHelper()
 	ginkgo.By("a hot-plug has just been answered")

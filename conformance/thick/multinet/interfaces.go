@@ -71,9 +71,7 @@ func statusOfInterfaces(ctx context.Context, e *thick.Env) {
 	}, []any{map[string]any{"address": "10.1.0.17/24"}, map[string]any{"address": "2001:db8:1::17/64"}}))
 	e.Start(ctx)
 	e.MustOK(e.Add(ctx, s))
-	expect.Settled(e, s, 3)
-
-	status := e.Status(s)
+	status := expect.Settled(e, s, 3)
 	renamed, unnumbered := elementsOf(status, e.Namespace+"/renamed"), elementsOf(status, e.Namespace+"/unnumbered")
 	primary := status[:len(status)-len(renamed)-len(unnumbered)]
 	Expect(primary).NotTo(BeEmpty(), "the default network in %v", status)
@@ -157,8 +155,7 @@ func statusOfSeveralInterfaces(ctx context.Context, e *thick.Env) {
 		}
 		e.DefaultNetwork(primaryWithTwo(e, s, gateways...))
 		e.MustOK(e.Add(ctx, s))
-		expect.Settled(e, s, 4)
-		status := e.Status(s)
+		status := expect.Settled(e, s, 4)
 		var interfaces []any
 		for _, element := range status {
 			interfaces = append(interfaces, element["interface"])
@@ -182,8 +179,7 @@ func statusOfOldResult(ctx context.Context, e *thick.Env) {
 	}}}), "0.2.0"))
 	s := e.Sandbox(node.Networks("old"))
 	e.MustOK(e.Add(ctx, s))
-	expect.Settled(e, s, 2)
-	elements := elementsOf(e.Status(s), e.Namespace+"/old")
+	elements := elementsOf(expect.Settled(e, s, 2), e.Namespace+"/old")
 	Expect(elements).To(HaveLen(1), "elements of a result of CNI 0.2.0")
 	Expect(elements[0]).To(HaveKeyWithValue("ips", []any{"192.0.2.9", "2001:db8::9"}), "the element of a result of CNI 0.2.0")
 }
@@ -205,8 +201,7 @@ func statusOfNoInterface(ctx context.Context, e *thick.Env) {
 	if e.Supports(thick.FeatureChain) {
 		Expect(node.NetworksOf(e.CallsFor("ADD", s))).To(ContainElement("the-chain"), "networks whose delegates ran")
 	}
-	expect.Settled(e, s, 1)
-	status := e.Status(s)
+	status := expect.Settled(e, s, 1)
 	Expect(elementsOf(status, "default")).To(HaveLen(1), "the default network in %v", status)
 	for _, element := range status {
 		name, _ := element["name"].(string)

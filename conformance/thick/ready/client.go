@@ -57,7 +57,7 @@ func readyCheckedNow(ctx context.Context, e *thick.Env) {
 
 	d := e.Start(ctx)
 	for _, dir := range []string{e.RunDir, e.RunDir + "/"} {
-		Eventually(e.Client().CheckAPIReadyNow).WithArguments(dir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), "a daemon that is ready")
+		expect.ReadyNow(ctx, e.Client().CheckAPIReadyNow, dir, "a daemon that is ready")
 	}
 	d.Stop(ctx)
 	expectUnreachable(e, e.RunDir, "the daemon has ended")

@@ -138,7 +138,7 @@ func readyDrains(ctx context.Context, e *thick.Env) {
 	Consistently(func() int { return expect.ProbeStatus(ctx, e, api.MultusHealthAPIEndpoint) }).
 		WithTimeout(time.Second).Should(Equal(http.StatusOK), "/healthz while requests are in flight (0 means no answer)")
 	e.MustOK(e.Del(ctx, e.Sandbox()))
-	Eventually(e.Client().CheckAPIReadyNow).WithArguments(e.RunDir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), "a shim's DEL asks this")
+	expect.ReadyNow(ctx, e.Client().CheckAPIReadyNow, e.RunDir, "a shim's DEL asks this")
 	Expect(d.Ended()).To(BeFalse(), "requests are in flight")
 	Expect(add).NotTo(Receive(), "the ADD's delegate still runs")
 

@@ -14,10 +14,8 @@ import (
 
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/spec"
-	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
 	"github.com/thicket-cni/thicket/conformance/thick/expect"
-	"github.com/thicket-cni/thicket/pkg/api"
 )
 
 var lateStatusCases = []thick.Case{
@@ -118,11 +116,7 @@ func longer(ctx context.Context, began time.Time) {
 // addLate asserts that an ADD succeeds without an API server.
 func addLate(ctx context.Context, e *thick.Env, s *node.Sandbox) {
 	ginkgo.GinkgoHelper()
-	limited, cancel := context.WithTimeout(ctx, suite.Patience(lateAdd))
-	defer cancel()
-	a, err := e.TryPost(limited, api.MultusCNIAPIEndpoint, e.Request("ADD", s))
-	Expect(err).NotTo(HaveOccurred(), "the answer, within %s, to an ADD of a pod that is known, while the API server is away", lateAdd)
-	e.MustOK(a)
+	expect.InTime(ctx, e, e.Request("ADD", s), lateAdd, "an ADD of a pod that is known, while the API server is away")
 	Expect(s.InterfaceNames()).To(ConsistOf("eth0", "net1"), "interfaces of an ADD while the API server is away")
 }
 

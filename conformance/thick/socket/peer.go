@@ -17,6 +17,7 @@ import (
 	"github.com/thicket-cni/thicket/conformance/node"
 	"github.com/thicket-cni/thicket/conformance/suite"
 	"github.com/thicket-cni/thicket/conformance/thick"
+	"github.com/thicket-cni/thicket/conformance/thick/expect"
 	"github.com/thicket-cni/thicket/pkg/api"
 )
 
@@ -106,7 +107,7 @@ func socketFlooded(ctx context.Context, e *thick.Env) {
 	e.MustOK(e.Add(request, s))
 	e.MustOK(e.Check(request, s))
 	e.MustOK(e.Del(request, s))
-	Eventually(api.CheckAPIReadyNow).WithArguments(e.RunDir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), "the check of readiness, beside them")
+	expect.ReadyNow(ctx, api.CheckAPIReadyNow, e.RunDir, "the check of readiness, beside them")
 }
 
 // drip sends headers byte by byte, and begins anew when the daemon cuts it

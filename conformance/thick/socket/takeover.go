@@ -39,7 +39,7 @@ func socketSecondRefused(ctx context.Context, e *thick.Env) {
 		ginkgo.By("a second daemon on " + runDir)
 		Expect(e.StartRefused(ctx, thick.RunDir(runDir))).To(ContainSubstring(runDir), "the daemon must say why it does not start")
 		Expect(expect.Stamps(e.Socket())).To(Equal(before), "the first daemon's socket")
-		Eventually(api.CheckAPIReadyNow).WithArguments(e.RunDir).WithContext(ctx).WithTimeout(5*time.Second).Should(Succeed(), "the first daemon, beside the second")
+		expect.ReadyNow(ctx, api.CheckAPIReadyNow, e.RunDir, "the first daemon, beside the second")
 	}
 
 	e.Touch(gate)

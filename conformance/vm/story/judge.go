@@ -27,14 +27,7 @@ const releaseLimit = 10 * time.Second
 // await looks for releaseLimit whether a list is empty. It looks seldom: an emulated
 // machine has one processor, which the daemon needs.
 func await(list func() []string) bool {
-	end := time.Now().Add(suite.Patience(releaseLimit))
-	for len(list()) > 0 {
-		if time.Now().After(end) {
-			return false
-		}
-		time.Sleep(suite.Patience(releaseLimit) / 50)
-	}
-	return true
+	return node.AwaitEvery(list, releaseLimit, suite.Patience(releaseLimit)/50)
 }
 
 // story is one boot.
