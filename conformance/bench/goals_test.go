@@ -20,7 +20,7 @@ func measured() *Report {
 				Unwaited: &Unwaited{ADD: p50(7.5), Noop: p50(2), Delegate: p50(3)},
 				Bursts:   []Burst{{Concurrency: 1, Seconds: 9}, {Concurrency: 50, Seconds: 1, Floor: .5}},
 				Real:     &Real{ADD: p50(40), Plugins: p50(29), StatusWrite: &Latency{P50: 5}},
-				Storm:    &Storm{Sandboxes: 150, Seconds: 3}, LargeStorm: &Storm{Sandboxes: 500, Seconds: 10}},
+				Storm:    &Storm{Sandboxes: 150, LimitMiB: 50, KernelMiB: 21, Seconds: 3}, LargeStorm: &Storm{Sandboxes: 500, LimitMiB: 99, Seconds: 10}},
 			{Name: "theirs", Latency: map[string]Latency{"ADD 1": p50(24), "ADD 3": p50(38), "DEL 1": p50(16.2)},
 				Bursts: []Burst{{Concurrency: 50, Seconds: 6}}, Real: &Real{ADD: p50(68), Plugins: p50(29)}},
 		},
@@ -92,5 +92,16 @@ func TestGoalsOfWhatWasNotMeasured(t *testing.T) {
 		if strings.HasPrefix(g.What, "storm: 500") {
 			t.Errorf("there was no storm of 500: %+v", g)
 		}
+	}
+}
+
+// TestLimitOfALargerStorm: the kernel's part grows with the number, and only that.
+func TestLimitOfALargerStorm(t *testing.T) {
+	s := &Storm{Sandboxes: 150, LimitMiB: 50, KernelMiB: 21}
+	if got, want := s.limitFor(500), int64(99<<20); got != want {
+		t.Errorf("500 sandboxes get %d bytes, want %d", got, want)
+	}
+	if got := (&Storm{Sandboxes: 150, LimitMiB: 50}).limitFor(500); got != 50<<20 {
+		t.Errorf("where the kernel does not say, 500 sandboxes get %d bytes", got)
 	}
 }

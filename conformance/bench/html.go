@@ -52,7 +52,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 func (r *Report) plots() []plot {
 	latency := plot{Title: "ADD of one network", X: "ms", Y: "% of requests"}
 	bursts := plot{Title: "150 ADDs of two networks", X: "at a time", Y: "ADDs per second"}
-	storm := plot{Title: "Memory in the storm (limit 50 MiB)", X: "s", Y: "MiB"}
+	storm := plot{Title: "Memory in the storm", X: "s", Y: "MiB"}
 	long := plot{Title: "The daemon's memory in the long run", X: "ADD/DEL pairs", Y: "MiB"}
 	latency.add("delegate alone", quantiles(r.Alone["ADD"]))
 	for _, s := range r.Sides {

@@ -132,7 +132,13 @@ type Footprint struct {
 
 // Storm is many ADDs at once with real plugins in a memory cgroup of 50 MiB.
 type Storm struct {
-	Sandboxes int     `json:"sandboxes"`
+	Sandboxes int `json:"sandboxes"`
+	// LimitMiB is the memory that the daemon and its delegates may have, and
+	// KernelMiB what the kernel had of it when all were answered, most of it for the
+	// interfaces: they are accounted to the cgroup that they were made from as long
+	// as they exist.
+	LimitMiB  float64 `json:"limitMiB,omitempty"`
+	KernelMiB float64 `json:"kernelMiB,omitempty"`
 	Seconds   float64 `json:"seconds"`
 	Failed    int     `json:"failed"`
 	Killed    int     `json:"killed"`
@@ -143,7 +149,9 @@ type Storm struct {
 	Memory []Sample `json:"memory"`
 }
 
-func (s *Storm) what() string { return fmt.Sprintf("storm: %d ADDs at once in 50 MiB", s.Sandboxes) }
+func (s *Storm) what() string {
+	return fmt.Sprintf("storm: %d ADDs at once in %.0f MiB", s.Sandboxes, s.LimitMiB)
+}
 
 // String says what became of the sandboxes.
 func (s *Storm) String() string {

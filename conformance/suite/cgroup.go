@@ -243,5 +243,27 @@ func (g *Cgroup) Usage() (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }
 
+// Kernel is what the kernel itself has in the cgroup now, in bytes: for the
+// interfaces that were made from it, among others, as long as they exist.
+func (g *Cgroup) Kernel() (int64, error) {
+	if !g.v2 {
+		text, err := os.ReadFile(filepath.Join(g.path, "memory.kmem.usage_in_bytes"))
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	}
+	text, err := os.ReadFile(filepath.Join(g.path, "memory.stat"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if bytes, found := strings.CutPrefix(line, "kernel "); found {
+			return strconv.ParseInt(strings.TrimSpace(bytes), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s/memory.stat does not say what the kernel has (before Linux 5.18): %w", g.path, fs.ErrNotExist)
+}
+
 // Remove removes the cgroup, which must not have a process any more.
 func (g *Cgroup) Remove() error { return os.Remove(g.path) }

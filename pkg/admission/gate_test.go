@@ -136,12 +136,23 @@ func TestCosts(t *testing.T) {
 }
 
 func TestBudgetOfACgroup(t *testing.T) {
-	for _, tt := range []struct{ limit, own, want int64 }{
-		{0, 30 << 20, 0}, {50 << 20, 10 << 20, 25 << 20}, {100 << 20, 40 << 20, 50 << 20}, {10 << 20, 0, 1},
+	for _, tt := range []struct{ limit, own, kernel, want int64 }{
+		{0, 30 << 20, 5 << 20, 0}, {50 << 20, 10 << 20, 0, 25 << 20}, {100 << 20, 40 << 20, 0, 50 << 20}, {10 << 20, 0, 0, 1},
+		{100 << 20, 40 << 20, 30 << 20, 23 << 20}, {50 << 20, 10 << 20, 40 << 20, 1},
 	} {
-		if got := budgetOf(tt.limit, tt.own); got != tt.want {
-			t.Errorf("limit %d, own %d: %d, want %d", tt.limit, tt.own, got, tt.want)
+		if got := budgetOf(tt.limit, tt.own, tt.kernel); got != tt.want {
+			t.Errorf("limit %d, own %d, kernel %d: %d, want %d", tt.limit, tt.own, tt.kernel, got, tt.want)
 		}
+	}
+}
+
+func TestKernelOf(t *testing.T) {
+	const stat = "anon 5242880\nfile 1048576\nkernel 20971520\nkernel_stack 65536\nslab_reclaimable 4194304\nslab_unreclaimable 15728640\n"
+	if got := kernelOf(stat); got != 16<<20 {
+		t.Errorf("the kernel has %d bytes, want 16 MiB", got)
+	}
+	if got := kernelOf("anon 5242880\nslab_reclaimable 4194304\n"); got != 0 {
+		t.Errorf("a kernel that does not say has %d bytes", got)
 	}
 }
 

@@ -9,32 +9,39 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"github.com/thicket-cni/thicket/pkg/cgroup"
 )
 
 const (
 	// refresh is how often the cgroup's limit is read again: an operator may
 	// raise it while the daemon runs.
 	refresh = 2 * time.Second
+	// budgetRefresh is the same for the plugins' budget: what the kernel needs for
+	// their interfaces grows by some MiB a second in a storm.
+	budgetRefresh = 250 * time.Millisecond
 	// heapShare is the part of the limit that the daemon's own heap may grow to
 	// before its garbage collector works harder; the plugins need the rest.
 	heapShare = 0.5
 	// ownLeast is what the daemon is expected to use at least, in bytes.
 	ownLeast = 20 << 20
-	// spareShare is left free for the kernel's own accounting: sockets, page
-	// tables and the plugins' files.
+	// spareShare of what the kernel does not have yet is left free, for what is not
+	// measured all the time: sockets, page tables and the plugins' files.
 	spareShare = 10
 )
 
-// FollowMemory sets the runtime's soft memory limit (GOMEMLIMIT) from the
-// cgroup's and follows its changes until ctx ends. A GOMEMLIMIT that is set in
-// the environment stays.
+// FollowMemory sets the runtime's soft memory limit (GOMEMLIMIT) from what of the
+// cgroup's limit the kernel does not have, and follows its changes until ctx ends. A
+// GOMEMLIMIT that is set in the environment stays.
 func FollowMemory(ctx context.Context, log *slog.Logger) error {
-	_, err := memlimit.Set(memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithRatio(heapShare),
+	_, err := memlimit.Set(memlimit.WithProvider(ofProcesses), memlimit.WithRatio(heapShare),
 		memlimit.WithMin(ownLeast), memlimit.WithRefreshInterval(ctx, refresh), memlimit.WithLogger(log))
 	if err != nil {
 		return fmt.Errorf("memory limit of the cgroup: %w", err)
@@ -42,9 +49,19 @@ func FollowMemory(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// ofProcesses is the cgroup's limit without what the kernel has of it, in bytes.
+func ofProcesses() (uint64, error) {
+	bytes, err := memlimit.FromCgroup()
+	if err != nil {
+		return 0, err
+	}
+	return bytes - min(bytes, uint64(kernel())), nil //nolint:gosec // it is not negative
+}
+
 // CgroupBudget returns what plugins may use together, in bytes, for
 // Options.Budget: the memory limit of this process' cgroup (version 1 or 2)
-// without what the daemon needs itself. It is 0 where there is no limit.
+// without what the daemon needs itself, and the kernel for what is attached. It is 0
+// where there is no limit.
 func CgroupBudget() func() int64 {
 	var mu sync.Mutex
 	var read time.Time
@@ -52,19 +69,20 @@ func CgroupBudget() func() int64 {
 	return func() int64 {
 		mu.Lock()
 		defer mu.Unlock()
-		if now := time.Now(); now.Sub(read) > refresh {
-			read, budget = now, budgetOf(limit(), resident())
+		if now := time.Now(); now.Sub(read) > budgetRefresh {
+			read, budget = now, budgetOf(limit(), resident(), kernel())
 		}
 		return budget
 	}
 }
 
 // budgetOf is never 0 for a limit that exists: that would mean no bound.
-func budgetOf(limit, own int64) int64 {
+func budgetOf(limit, own, kernel int64) int64 {
 	if limit <= 0 {
 		return 0
 	}
-	return max(1, limit-limit/spareShare-max(own, ownLeast))
+	free := limit - kernel
+	return max(1, free-free/spareShare-max(own, ownLeast))
 }
 
 func limit() int64 {
@@ -73,6 +91,40 @@ func limit() int64 {
 		return 0
 	}
 	return int64(bytes)
+}
+
+// kernel is what the kernel has of the cgroup's memory, in bytes, and would not give
+// back; 0 where it does not say. It accounts each interface to the cgroup that it was
+// made from, as long as it exists: some 75 KiB for one of the plugin bridge. Version 1
+// counts what could be given back, too.
+func kernel() int64 {
+	dir, v2, err := cgroup.Memory()
+	if err != nil {
+		return 0
+	}
+	if !v2 {
+		text, err := os.ReadFile(filepath.Join(dir, "memory.kmem.usage_in_bytes"))
+		if err != nil {
+			return 0
+		}
+		bytes, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		return bytes
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "memory.stat"))
+	if err != nil {
+		return 0
+	}
+	return kernelOf(string(text))
+}
+
+// kernelOf reads it from memory.stat of version 2.
+func kernelOf(stat string) int64 {
+	values := map[string]int64{}
+	for line := range strings.Lines(stat) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		values[key], _ = strconv.ParseInt(value, 10, 64)
+	}
+	return max(0, values["kernel"]-values["slab_reclaimable"])
 }
 
 // resident is this process' memory, in bytes, 0 when it cannot be read.

@@ -87,7 +87,7 @@ func (e *Engine) clearPath(ctx context.Context, r *Request) (*ledger.Record, err
 		return e.clearPart(ctx, rec, r)
 	}
 	e.log.Info("deleting what an interrupted request left", "sandbox", r.ContainerID, "state", rec.State)
-	return nil, e.detach(context.WithoutCancel(ctx), rec, r.Netns)
+	return nil, e.detach(context.WithoutCancel(ctx), rec, r.Netns, func() {})
 }
 
 // clearPart is clearPath for one interface name of a container that is attached.
@@ -271,12 +271,14 @@ func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Po
 func (e *Engine) rollback(ctx context.Context, rec *ledger.Record) {
 	ctx = context.WithoutCancel(ctx)
 	published := rec.State == ledger.StateAdded
+	noted := func() {}
 	if published {
-		e.noteWithdrawal(rec)
+		noted = e.noteWithdrawal(rec)
 	}
-	if err := e.detach(ctx, rec, rec.Netns); err != nil {
+	if err := e.detach(ctx, rec, rec.Netns, noted); err != nil {
 		e.log.Error("rollback is incomplete; DEL will try again", "sandbox", rec.ContainerID, "error", err)
 	}
+	noted()
 	if published {
 		e.unpublish(ctx, rec)
 	}

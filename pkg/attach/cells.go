@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/cgroup"
 )
 
 // cellsPrefix begins the names of the cgroups that hold a daemon's cells.
@@ -61,7 +62,7 @@ func NewCells(log *slog.Logger) *Cells { return &Cells{log: log} }
 // have left there. An older kernel, or a hierarchy that is mounted read-only,
 // has no place for cells.
 func (c *Cells) begin() {
-	own, err := ownCgroup()
+	own, err := cgroup.Own()
 	if err == nil {
 		sweepCells(own)
 		err = c.beginIn(own)
@@ -258,38 +259,6 @@ func (one *cell) close() {
 	if one.events != nil {
 		_ = one.events.Close()
 	}
-}
-
-// ownCgroup is the directory of this process' cgroup in the hierarchy of
-// version 2, which older systems mount beside those of version 1.
-func ownCgroup() (string, error) {
-	own, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return "", err
-	}
-	path := ""
-	for line := range strings.Lines(string(own)) {
-		if rest, found := strings.CutPrefix(strings.TrimSpace(line), "0::"); found {
-			path = rest
-		}
-	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(mounts)) {
-		before, after, _ := strings.Cut(line, " - ")
-		fields := strings.Fields(before)
-		if len(fields) < 5 || !strings.HasPrefix(after, "cgroup2 ") {
-			continue
-		}
-		// A container sees a part of the hierarchy, which begins at fields[3].
-		below, err := filepath.Rel(fields[3], path)
-		if path != "" && err == nil && below != ".." && !strings.HasPrefix(below, "../") {
-			return filepath.Join(fields[4], below), nil
-		}
-	}
-	return "", fmt.Errorf("no cgroup hierarchy of version 2 is mounted: %w", fs.ErrNotExist)
 }
 
 // sweepCells removes the cells of daemons that were killed.

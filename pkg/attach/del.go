@@ -50,10 +50,9 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 
 // forget deletes all that a record lists, and then what was published of it.
 func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) error {
-	// Noted before the record goes: a daemon that is killed meanwhile leaves one of
-	// the two.
-	e.noteWithdrawal(rec)
-	if err := e.detach(ctx, rec, netns); err != nil {
+	noted := e.noteWithdrawal(rec)
+	if err := e.detach(ctx, rec, netns, noted); err != nil {
+		noted()
 		e.forgetWithdrawal(rec.ContainerID)
 		return err
 	}
@@ -64,8 +63,9 @@ func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) e
 // detach runs DEL for every attachment of a record, last first. One that fails
 // does not stop the others; it stays in the record, so that a later DEL tries
 // it again, and the first such error is returned (DEL-06). When none is left,
-// the record is removed. netns is the path that is asked for.
-func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string) error {
+// the record is removed, after what noted waits for: a daemon that is killed
+// meanwhile leaves one of the two. netns is the path that is asked for.
+func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string, noted func()) error {
 	netns, err := e.netnsForDel(rec, netns)
 	if err != nil {
 		return err
@@ -89,6 +89,7 @@ func (e *Engine) detach(ctx context.Context, rec *ledger.Record, netns string) e
 		}
 	}
 	if first == nil {
+		noted()
 		e.deleted.add(rec.ContainerID)
 		return cniError(e.remove(ctx, rec.ContainerID), "ledger")
 	}

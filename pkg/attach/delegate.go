@@ -70,6 +70,9 @@ func (l *placedError) Unwrap() error { return l.err }
 
 // located makes a CNI error of what an attachment failed with; nil stays nil.
 func (c *delegateCall) located(err error) error {
+	if err == nil {
+		return nil
+	}
 	var own *types.Error
 	if errors.As(err, &own) {
 		return &placedError{c.where(), own}

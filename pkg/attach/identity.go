@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -54,16 +55,38 @@ func inodeOf(space ns.NetNS) uint64 {
 // cookieOf returns the number that the kernel gives to no other namespace of
 // the same boot (SO_NETNS_COOKIE), 0 where it has none (before Linux 5.14).
 func cookieOf(space ns.NetNS) (cookie uint64) {
-	_ = space.Do(func(ns.NetNS) error {
-		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer closeAll(fd)
-		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-		return err
-	})
+	fd, err := socketIn(int(space.Fd()))
+	if err != nil {
+		return 0
+	}
+	defer closeAll(fd)
+	cookie, _ = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	return cookie
+}
+
+// socketIn opens a socket that belongs to a namespace. It does so on the caller's
+// thread: to hand it to another, as ns.NetNS.Do does, takes several times as long
+// as all the rest, and every ADD and DEL waits for it. A thread that cannot
+// return stays locked to the goroutine, and ends with it.
+func socketIn(space int) (int, error) {
+	runtime.LockOSThread()
+	own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return -1, err
+	}
+	defer closeAll(own)
+	if err := unix.Setns(space, unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return -1, err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if back := unix.Setns(own, unix.CLONE_NEWNET); back != nil {
+		closeAll(fd)
+		return -1, back
+	}
+	runtime.UnlockOSThread()
+	return fd, err
 }
 
 // directoryOf returns where a namespace's path would be looked for, and what

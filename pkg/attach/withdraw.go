@@ -4,7 +4,9 @@ package attach
 
 import (
 	"errors"
+	"sync"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/cluster"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
@@ -26,21 +28,25 @@ func (e *Engine) withdraw(rec *ledger.Record, exact bool) {
 	e.cluster.WithdrawStatus(cluster.Withdrawal{Pod: podOfRecord(rec), Status: status, Exact: exact, Done: func() { e.forgetWithdrawal(id) }})
 }
 
-// noteWithdrawal records that the status of a sandbox has to be taken away. Most
-// DELs are of pods that are going, whose status goes with them: those write nothing.
-func (e *Engine) noteWithdrawal(rec *ledger.Record) {
+// noteWithdrawal begins to record that the status of a sandbox has to be taken
+// away, while its delegates run; noted returns when that is done. Most DELs are of
+// pods that are going, whose status goes with them: those write nothing.
+func (e *Engine) noteWithdrawal(rec *ledger.Record) (noted func()) {
 	if e.withdrawals == nil || rec.Pod.Name == "" {
-		return
+		return func() {}
 	}
 	if live, ok := e.cluster.(cluster.LiveCluster); ok && !live.MayShow(podOfRecord(rec)) {
-		return
+		return func() {}
 	}
-	noted := *rec // the record's own file is the ledger's
-	noted.State = ledger.StateDeleting
-	if err := e.withdrawals.Save(&noted); err != nil {
-		// A full disk keeps nothing from being deleted (RES-03).
-		e.log.Warn("a status that is to be taken away is not recorded; a restart may leave it", "sandbox", rec.ContainerID, "error", err)
-	}
+	withdrawal := rec.Afresh()
+	withdrawal.State = ledger.StateDeleting
+	saved := background.Start(e.log, "recording a status to be taken away", func() error { return e.withdrawals.Save(withdrawal) })
+	return sync.OnceFunc(func() {
+		if err := <-saved; err != nil {
+			// A full disk keeps nothing from being deleted (RES-03).
+			e.log.Warn("a status that is to be taken away is not recorded; a restart may leave it", "sandbox", rec.ContainerID, "error", err)
+		}
+	})
 }
 
 func (e *Engine) forgetWithdrawal(containerID string) {

@@ -61,11 +61,11 @@ func TestWithdrawalOfGoingPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.engine.noteWithdrawal(rec); len(w.noted(t)) != 0 {
+	if w.engine.noteWithdrawal(rec)(); len(w.noted(t)) != 0 {
 		t.Errorf("noted for a pod that is going: %v", w.noted(t))
 	}
 	w.engine.cluster = &behind{drawnWorld: w}
-	if w.engine.noteWithdrawal(rec); len(w.noted(t)) != 1 {
+	if w.engine.noteWithdrawal(rec)(); len(w.noted(t)) != 1 {
 		t.Errorf("noted for a pod that stays: %v", w.noted(t))
 	}
 }

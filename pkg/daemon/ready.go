@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/thicket-cni/thicket/pkg/admission"
 )
 
 const (
@@ -96,6 +98,9 @@ func (d *Daemon) sayReady(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+	if err := admission.ReleaseStart(); err != nil {
+		d.log.Debug("what the start has read of the executable stays mapped", "error", err)
 	}
 	if d.attachable.look(ctx, d) == "" {
 		d.log.Info("ready")

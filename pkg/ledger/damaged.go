@@ -156,6 +156,9 @@ func (s *Store) settle(containerID string) {
 	files := s.aside[containerID]
 	delete(s.aside, containerID)
 	s.mu.Unlock()
+	if len(files) == 0 {
+		return
+	}
 	var err error
 	for _, f := range files {
 		if renamed := s.root.Rename(f, f+settledSuffix); !errors.Is(renamed, fs.ErrNotExist) {

@@ -25,6 +25,9 @@ const (
 	// document.
 	maxAttachments = 4096
 	maxFields      = 128
+	// smallFile is the largest file whose documents are decoded at once, in bytes:
+	// most are, and "{}," costs less than 2 MiB there.
+	smallFile = 16 << 10
 	// maxField, maxArgs, maxCapabilityArgs and maxResult bound what is decoded.
 	maxField          = 256 << 10
 	maxArgs           = 128 << 10
@@ -64,18 +67,26 @@ type reader struct {
 	record  *Record
 	configs []string
 	steps   int
-	// known keeps equal configurations in memory once.
-	known map[string]string
+	// known keeps equal configurations in memory once; checked are those that passed
+	// validate.
+	known   map[string]string
+	checked map[string]bool
 	// base is where the last whole document ended.
 	base int64
+	// read reads the next document; io.EOF means that there is none.
+	read func() (*draft, error)
 }
 
-// decodeFile reads all documents. With an error it also returns what those
-// before the one at fault say, nil when there are none.
-func decodeFile(containerID string, f io.Reader) (*reader, error) {
-	r := &reader{containerID: containerID, parts: &parts{r: f}, known: map[string]string{}}
+// decodeFile reads all documents of a file that has size bytes. With an error it
+// also returns what those before the one at fault say, nil when there are none.
+func decodeFile(containerID string, f io.Reader, size int64) (*reader, error) {
+	r := &reader{containerID: containerID, parts: &parts{r: f}, known: map[string]string{}, checked: map[string]bool{}}
 	r.dec = json.NewDecoder(r.parts)
 	r.dec.UseNumber() // capability arguments keep their digits (ADD-16)
+	r.read = r.byParts
+	if size <= smallFile {
+		r.read = r.atOnce
+	}
 	for {
 		err := r.document()
 		switch {
@@ -96,10 +107,20 @@ func decodeFile(containerID string, f io.Reader) (*reader, error) {
 
 // draft is a document while it is read.
 type draft struct {
+	head
 	fields      map[string]json.RawMessage
 	attachments []attachmentDraft
 	configs     []string
 	keys        int
+}
+
+// head is a document without its attachments and configurations: a whole one's,
+// or a step's where Step is not 0.
+type head struct {
+	recordFields
+	Step    int           `json:"step"`
+	Record  *recordFields `json:"record"`
+	Removed []string      `json:"removed"`
 }
 
 // attachmentDraft is an attachment whose parts have not been decoded yet.
@@ -113,23 +134,57 @@ type attachmentDraft struct {
 
 // document reads one document and applies it. io.EOF means that there is none.
 func (r *reader) document() error {
-	token, err := r.token()
+	d, err := r.read()
 	if err != nil {
 		return err
 	}
+	return r.apply(d)
+}
+
+// atOnce reads a document of a small file.
+func (r *reader) atOnce() (*draft, error) {
+	var all struct {
+		head
+		Attachments []attachmentDraft `json:"attachments"`
+		Changed     []attachmentDraft `json:"changed"`
+		Configs     []string          `json:"configs"`
+	}
+	if err := r.decode(&all); err != nil {
+		return nil, err
+	}
+	d := &draft{head: all.head, attachments: append(all.Attachments, all.Changed...), configs: all.Configs}
+	for i := range d.attachments {
+		if err := r.settle(&d.attachments[i]); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// byParts reads a document part by part.
+func (r *reader) byParts() (*draft, error) {
+	token, err := r.token()
+	if err != nil {
+		return nil, err
+	}
 	if token != json.Delim('{') {
-		return fmt.Errorf("%w: %v stands where a record should begin", errUnusable, token)
+		return nil, fmt.Errorf("%w: %v stands where a record should begin", errUnusable, token)
 	}
 	d := &draft{fields: map[string]json.RawMessage{}}
 	for r.more() {
 		if err := r.field(d); err != nil {
-			return inside(err)
+			return nil, inside(err)
 		}
 	}
 	if _, err := r.token(); err != nil {
-		return inside(err)
+		return nil, inside(err)
 	}
-	return r.apply(d)
+	data, err := json.Marshal(d.fields)
+	if err != nil {
+		return nil, err
+	}
+	d.fields = nil
+	return d, decodeNumbers(data, &d.head)
 }
 
 // inside turns the end of a file within a document into what it means.
@@ -204,7 +259,16 @@ func (r *reader) attachment(d *draft) error {
 	if err := r.decode(&a); err != nil {
 		return err
 	}
-	if err := a.settle(); err != nil {
+	if err := r.settle(&a); err != nil {
+		return err
+	}
+	d.attachments = append(d.attachments, a)
+	return nil
+}
+
+// settle decodes an attachment's parts.
+func (r *reader) settle(a *attachmentDraft) error {
+	if err := a.decodeParts(); err != nil {
 		return err
 	}
 	if len(a.Config) > 0 && a.Config[0] == '"' { // schema 1
@@ -214,12 +278,11 @@ func (r *reader) attachment(d *draft) error {
 		}
 		a.attachmentFields.Config, a.Config = text, nil
 	}
-	d.attachments = append(d.attachments, a)
 	return nil
 }
 
-// settle decodes the parts of an attachment that are not too large.
-func (a *attachmentDraft) settle() error {
+// decodeParts decodes the parts of an attachment that are not too large.
+func (a *attachmentDraft) decodeParts() error {
 	if err := a.attachmentFields.plausible(); err != nil {
 		return err
 	}
@@ -286,65 +349,49 @@ func (r *reader) text(raw json.RawMessage) (string, error) {
 
 // apply brings the record to what a document says.
 func (r *reader) apply(d *draft) error {
-	var head struct {
-		Schema int
-		Step   int
+	if d.Schema < 1 || d.Schema > SchemaVersion {
+		return fmt.Errorf("%w: schema %d is not one that this version reads (1 to %d)", errUnusable, d.Schema, SchemaVersion)
 	}
-	data, err := json.Marshal(d.fields)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return err
-	}
-	if head.Schema < 1 || head.Schema > SchemaVersion {
-		return fmt.Errorf("%w: schema %d is not one that this version reads (1 to %d)", errUnusable, head.Schema, SchemaVersion)
-	}
-	now := &Record{}
-	if head.Step == 0 {
-		err = r.applyWhole(now, d, data)
+	var now *Record
+	var err error
+	if d.Step == 0 {
+		now, err = r.applyWhole(d)
 	} else {
-		now, err = r.applyStep(head.Step, d, data)
+		now, err = r.applyStep(d)
 	}
 	if err == nil {
-		err = now.validate(r.containerID)
+		err = now.validate(r.containerID, r.checked)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnusable, err)
 	}
-	r.record, r.steps = now, head.Step
+	r.record, r.steps = now, d.Step
 	return nil
 }
 
-func (r *reader) applyWhole(now *Record, d *draft, data []byte) error {
-	if err := decodeNumbers(data, (*recordFields)(now)); err != nil {
-		return err
-	}
+func (r *reader) applyWhole(d *draft) (*Record, error) {
+	now := Record(d.recordFields)
 	r.configs = d.configs
 	for i := range d.attachments {
 		a, err := r.resolve(&d.attachments[i])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		now.Attachments = append(now.Attachments, *a)
 	}
-	return nil
+	return &now, nil
 }
 
-func (r *reader) applyStep(number int, d *draft, data []byte) (*Record, error) {
-	if r.record == nil || number != r.steps+1 {
-		return nil, fmt.Errorf("step %d comes after %d", number, r.steps)
-	}
-	var s step
-	if err := decodeNumbers(data, &s); err != nil {
-		return nil, err
+func (r *reader) applyStep(d *draft) (*Record, error) {
+	if r.record == nil || d.Step != r.steps+1 {
+		return nil, fmt.Errorf("step %d comes after %d", d.Step, r.steps)
 	}
 	now := *r.record
-	if s.Record != nil {
-		now = Record(*s.Record)
+	if d.Record != nil {
+		now = Record(*d.Record)
 	}
-	now.ContainerID, now.State, now.Updated = s.ContainerID, s.State, s.Updated
-	now.Attachments = slices.DeleteFunc(slices.Clone(r.record.Attachments), func(a Attachment) bool { return slices.Contains(s.Removed, a.key()) })
+	now.ContainerID, now.State, now.Updated = d.ContainerID, d.State, d.Updated
+	now.Attachments = slices.DeleteFunc(slices.Clone(r.record.Attachments), func(a Attachment) bool { return slices.Contains(d.Removed, a.key()) })
 	configs := r.configs
 	r.configs = append(slices.Clip(configs), d.configs...)
 	for i := range d.attachments {
@@ -380,12 +427,13 @@ func (r *reader) resolve(a *attachmentDraft) (*Attachment, error) {
 	return &own, nil
 }
 
-// written returns what the file has, for the next step; nil for one of schema 1.
+// written returns what the file has, for the next step; nil for one of schema 1,
+// and for one that this package has not written.
 func (r *reader) written(size int64) *written {
 	if r.record.Schema != SchemaVersion {
 		return nil
 	}
-	_, w, err := (*written)(nil).next(r.record)
+	w, _, _, err := contents(r.record, nil)
 	if err != nil {
 		return nil
 	}
@@ -393,6 +441,12 @@ func (r *reader) written(size int64) *written {
 	w.configs = map[string]int{}
 	for number, config := range r.configs {
 		w.configs[config] = number
+		if !r.checked[config] {
+			return nil // no attachment has had it
+		}
+	}
+	if len(w.configs) < len(r.configs) {
+		return nil // one is there twice, and steps could not number the next one
 	}
 	return w
 }

@@ -3,10 +3,12 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -109,6 +111,37 @@ func TestAStepAppendsWhatChanged(t *testing.T) {
 	r.Attachments[0], r.Attachments[1] = r.Attachments[1], r.Attachments[0]
 	must(t, s.Save(r))
 	check("another order", 4<<10)
+}
+
+// TestSmallFilesAreReadAsLargeOnes decodes what is written of a sandbox that is
+// attached, plugged and deleted, and each beginning of it, both ways.
+func TestSmallFilesAreReadAsLargeOnes(t *testing.T) {
+	s, dir := open(t)
+	r := sample("c1")
+	must(t, s.Begin(r))
+	r.State = StateAdded
+	r.Attachments[0].CapabilityArgs = map[string]any{"vni": json.Number("9007199254740993")}
+	must(t, s.Save(r))
+	second := r.Attachments[0]
+	second.Interface, second.HotPlugged, second.Args = "net9", true, [][2]string{{"a", "b"}}
+	r.Attachments, r.StatusDue = append(r.Attachments, second), true
+	must(t, s.Save(r))
+	r.Attachments, r.State = r.Attachments[1:], StateDeleting
+	must(t, s.Save(r))
+	content, err := os.ReadFile(filepath.Join(dir, "c1.json"))
+	must(t, err)
+	for _, whole := range [][]byte{content, []byte(schema1)} {
+		for n := range len(whole) + 1 {
+			small, errSmall := decodeFile("c1", bytes.NewReader(whole[:n]), int64(n))
+			large, errLarge := decodeFile("c1", bytes.NewReader(whole[:n]), smallFile+1)
+			if (errSmall == nil) != (errLarge == nil) || small.steps != large.steps || small.base != large.base || !reflect.DeepEqual(small.record, large.record) {
+				t.Fatalf("the first %d bytes: at once %+v, %v; by parts %+v, %v", n, small.record, errSmall, large.record, errLarge)
+			}
+		}
+	}
+	if r, _ := decodeFile("c1", bytes.NewReader(content), int64(len(content))); r.steps != 3 || len(r.record.Attachments) != 1 {
+		t.Errorf("%d steps, and the record %+v", r.steps, r.record)
+	}
 }
 
 func cut(b []byte) string { return string(b[:min(len(b), 400)]) }

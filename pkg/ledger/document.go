@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"time"
 )
@@ -73,25 +74,30 @@ type written struct {
 	size, base int64
 }
 
-var seed = maphash.MakeSeed()
-
-// next returns the document that brings a file from w to r, and what the file
-// has then, but for the sizes. Without w, it is a whole one.
-func (w *written) next(r *Record) (document any, then *written, err error) {
-	then = &written{attachments: map[string]uint64{}, configs: map[string]int{}}
+// checked are the configurations of a file, which have passed validate.
+func (w *written) checked() map[string]bool {
+	passed := map[string]bool{}
 	if w != nil {
-		then.steps = w.steps + 1
-		for config, number := range w.configs {
-			then.configs[config] = number
+		for config := range w.configs {
+			passed[config] = true
 		}
 	}
+	return passed
+}
+
+var seed = maphash.MakeSeed()
+
+// contents returns what a file has that says what r says, but for the sizes, and
+// r's attachments as they stand there. Configurations keep their numbers; those
+// that have none get the next ones, and are returned.
+func contents(r *Record, numbers map[string]int) (then *written, all []attachmentDocument, configs []string, err error) {
+	then = &written{attachments: map[string]uint64{}, configs: map[string]int{}}
+	maps.Copy(then.configs, numbers)
 	fields := recordFields(*r)
 	fields.Attachments = nil
 	if then.fields, err = sum(withoutState(fields)); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	var all, changed []attachmentDocument
-	var configs []string
 	for i := range r.Attachments {
 		a := &r.Attachments[i]
 		number, known := then.configs[a.Config]
@@ -101,28 +107,44 @@ func (w *written) next(r *Record) (document any, then *written, err error) {
 			configs = append(configs, a.Config)
 		}
 		d := attachmentDocument{attachmentFields: attachmentFields(*a), Config: number}
-		if err := d.check(); err != nil {
-			return nil, nil, err
+		if then.attachments[a.key()], err = sum(d); err != nil {
+			return nil, nil, nil, err
 		}
-		now, err := sum(d)
-		if err != nil {
-			return nil, nil, err
-		}
-		key := a.key()
-		if _, twice := then.attachments[key]; twice {
-			w = nil // steps could not tell them apart
-		}
-		then.attachments[key] = now
-		then.keys = append(then.keys, key)
+		then.keys = append(then.keys, a.key())
 		all = append(all, d)
-		if w == nil || w.attachments[key] != now {
-			changed = append(changed, d)
+	}
+	return then, all, configs, nil
+}
+
+// next returns the document that brings a file from w to r, and what the file
+// has then, but for the sizes. Without w, it is a whole one.
+func (w *written) next(r *Record) (document any, then *written, err error) {
+	var numbers map[string]int
+	if w != nil {
+		numbers = w.configs
+	}
+	then, all, configs, err := contents(r, numbers)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(then.attachments) < len(all) {
+		w = nil // steps could not tell them apart
+	}
+	var changed []attachmentDocument
+	for i, key := range then.keys {
+		if w == nil || w.attachments[key] != then.attachments[key] {
+			if err := all[i].check(); err != nil {
+				return nil, nil, err
+			}
+			changed = append(changed, all[i])
 		}
 	}
+	fields := recordFields(*r)
+	fields.Attachments = nil
 	if w == nil || !w.leadsTo(then, changed) {
-		then.steps = 0
 		return &whole{recordFields: fields, Attachments: all, Configs: configs}, then, nil
 	}
+	then.steps = w.steps + 1
 	s := &step{Schema: SchemaVersion, Step: then.steps, ContainerID: r.ContainerID, State: r.State, Updated: r.Updated, Changed: changed, Configs: configs}
 	for _, key := range w.keys {
 		if _, still := then.attachments[key]; !still {

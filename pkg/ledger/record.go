@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/utils"
@@ -139,6 +140,14 @@ type Record struct {
 	file *written
 }
 
+// Afresh returns a copy for another Store, where it begins a file of its own.
+func (r *Record) Afresh() *Record {
+	fresh := *r
+	fresh.Attachments = slices.Clone(r.Attachments)
+	fresh.file = nil
+	return &fresh
+}
+
 // Find returns the index of the attachment with the given interface name, or
 // -1 when there is none. The auxiliary chain has no interface and is not found.
 func (r *Record) Find(ifName string) int {
@@ -150,7 +159,9 @@ func (r *Record) Find(ifName string) int {
 	return -1
 }
 
-func (r *Record) validate(containerID string) error {
+// validate refuses a record that nothing can be done with. Configurations that are
+// in checked have passed already; those that pass are added to it.
+func (r *Record) validate(containerID string, checked map[string]bool) error {
 	switch {
 	case r.ContainerID != containerID:
 		return fmt.Errorf("it is about container %q", r.ContainerID)
@@ -161,9 +172,13 @@ func (r *Record) validate(containerID string) error {
 		if err := utils.ValidateInterfaceName(a.Interface); err != nil {
 			return fmt.Errorf("interface %q of network %q: %w", a.Interface, a.Network, err)
 		}
+		if checked[a.Config] {
+			continue
+		}
 		if err := checkList(a.Config); err != nil {
 			return fmt.Errorf("the configuration of network %q: %w", a.Network, err)
 		}
+		checked[a.Config] = true
 	}
 	return nil
 }

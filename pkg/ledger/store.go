@@ -126,7 +126,7 @@ func (s *Store) write(r *Record, synced bool) error {
 	}
 	r.Schema = SchemaVersion
 	r.Updated = time.Now().UTC()
-	if err := r.validate(r.ContainerID); err != nil {
+	if err := r.validate(r.ContainerID, r.file.checked()); err != nil {
 		return fmt.Errorf("the record of container %s is not written, as it could not be read: %w", r.ContainerID, err)
 	}
 	added, err := s.appendStep(r, synced)
@@ -330,7 +330,7 @@ func (s *Store) read(containerID string) (*Record, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := decodeFile(containerID, f)
+	r, err := decodeFile(containerID, f, info.Size())
 	if err != nil {
 		return r.record, err
 	}
