@@ -138,7 +138,7 @@ func TestCosts(t *testing.T) {
 func TestBudgetOfACgroup(t *testing.T) {
 	for _, tt := range []struct{ limit, own, kernel, want int64 }{
 		{0, 30 << 20, 5 << 20, 0}, {50 << 20, 10 << 20, 0, 25 << 20}, {100 << 20, 40 << 20, 0, 50 << 20}, {10 << 20, 0, 0, 1},
-		{100 << 20, 40 << 20, 30 << 20, 23 << 20}, {50 << 20, 10 << 20, 40 << 20, 1},
+		{100 << 20, 40 << 20, 30 << 20, 23 << 20}, {50 << 20, 10 << 20, 40 << 20, 1}, {50 << 20, 10 << 20, 60 << 20, 1},
 	} {
 		if got := budgetOf(tt.limit, tt.own, tt.kernel); got != tt.want {
 			t.Errorf("limit %d, own %d, kernel %d: %d, want %d", tt.limit, tt.own, tt.kernel, got, tt.want)
@@ -151,8 +151,8 @@ func TestKernelOf(t *testing.T) {
 	if got := kernelOf(stat); got != 16<<20 {
 		t.Errorf("the kernel has %d bytes, want 16 MiB", got)
 	}
-	if got := kernelOf("anon 5242880\nslab_reclaimable 4194304\n"); got != 0 {
-		t.Errorf("a kernel that does not say has %d bytes", got)
+	if got := kernelOf("anon 5242880\nkernel_stack 1048576\nslab_reclaimable 4194304\nslab_unreclaimable 2097152\n"); got != 3<<20 {
+		t.Errorf("an older kernel has %d bytes, want 3 MiB", got)
 	}
 }
 

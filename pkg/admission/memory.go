@@ -49,13 +49,16 @@ func FollowMemory(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
-// ofProcesses is the cgroup's limit without what the kernel has of it, in bytes.
+// ofProcesses is the cgroup's limit without what the kernel has of it, in bytes, in
+// steps that are worth a line in the log.
 func ofProcesses() (uint64, error) {
+	const step = 4 << 20
 	bytes, err := memlimit.FromCgroup()
 	if err != nil {
 		return 0, err
 	}
-	return bytes - min(bytes, uint64(kernel())), nil //nolint:gosec // it is not negative
+	of := uint64(kernel()) / step * step //nolint:gosec // it is not negative
+	return bytes - min(bytes, of), nil
 }
 
 // CgroupBudget returns what plugins may use together, in bytes, for
@@ -64,13 +67,20 @@ func ofProcesses() (uint64, error) {
 // where there is no limit.
 func CgroupBudget() func() int64 {
 	var mu sync.Mutex
-	var read time.Time
-	var budget int64
+	var read, reckoned time.Time
+	var most, budget int64
 	return func() int64 {
 		mu.Lock()
 		defer mu.Unlock()
-		if now := time.Now(); now.Sub(read) > budgetRefresh {
-			read, budget = now, budgetOf(limit(), resident(), kernel())
+		now := time.Now()
+		if now.Sub(read) > refresh {
+			read, most = now, limit()
+		}
+		switch {
+		case most <= 0:
+			budget = 0
+		case now.Sub(reckoned) > budgetRefresh:
+			reckoned, budget = now, budgetOf(most, resident(), kernel())
 		}
 		return budget
 	}
@@ -93,38 +103,54 @@ func limit() int64 {
 	return int64(bytes)
 }
 
+// ownMemory finds the daemon's cgroup once: mountinfo is long on a node of many pods.
+var ownMemory = sync.OnceValues(func() (file string, v2 bool) {
+	dir, v2, err := cgroup.Memory()
+	switch {
+	case err != nil:
+		return "", false
+	case v2:
+		return filepath.Join(dir, "memory.stat"), true
+	}
+	return filepath.Join(dir, "memory.kmem.usage_in_bytes"), false
+})
+
 // kernel is what the kernel has of the cgroup's memory, in bytes, and would not give
 // back; 0 where it does not say. It accounts each interface to the cgroup that it was
 // made from, as long as it exists: some 75 KiB for one of the plugin bridge. Version 1
-// counts what could be given back, too.
+// counts what could be given back, too, so that a daemon that has run for long lets
+// fewer plugins run at a time there.
 func kernel() int64 {
-	dir, v2, err := cgroup.Memory()
-	if err != nil {
+	file, v2 := ownMemory()
+	if file == "" {
 		return 0
 	}
 	if !v2 {
-		text, err := os.ReadFile(filepath.Join(dir, "memory.kmem.usage_in_bytes"))
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return 0
 		}
 		bytes, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 		return bytes
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "memory.stat"))
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0
 	}
 	return kernelOf(string(text))
 }
 
-// kernelOf reads it from memory.stat of version 2.
+// kernelOf reads it from memory.stat of version 2, which has the sum since Linux 5.18.
 func kernelOf(stat string) int64 {
 	values := map[string]int64{}
 	for line := range strings.Lines(stat) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		values[key], _ = strconv.ParseInt(value, 10, 64)
 	}
-	return max(0, values["kernel"]-values["slab_reclaimable"])
+	if sum, said := values["kernel"]; said {
+		return max(0, sum-values["slab_reclaimable"])
+	}
+	return values["slab_unreclaimable"] + values["kernel_stack"] + values["pagetables"] + values["percpu"]
 }
 
 // resident is this process' memory, in bytes, 0 when it cannot be read.

@@ -55,7 +55,9 @@ func unwritten(smaps io.Reader, file string) []mapping {
 			if len(fields) == 6 && fields[5] == file && len(fields[1]) == 4 && fields[1][1] == '-' {
 				now = parseRange(fields[0])
 			}
-		case fields[0] == "Anonymous:" && fields[1] == "0" && now != nil:
+		case (fields[0] == "Anonymous:" || fields[0] == "Swap:") && fields[1] != "0":
+			now = nil
+		case fields[0] == "VmFlags:" && now != nil: // the last line of a mapping
 			all = append(all, *now)
 		}
 	}

@@ -51,6 +51,7 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 // forget deletes all that a record lists, and then what was published of it.
 func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) error {
 	noted := e.noteWithdrawal(rec)
+	defer noted()
 	if err := e.detach(ctx, rec, netns, noted); err != nil {
 		noted()
 		e.forgetWithdrawal(rec.ContainerID)

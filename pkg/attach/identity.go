@@ -15,6 +15,7 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 	"golang.org/x/sys/unix"
 
+	"github.com/thicket-cni/thicket/pkg/background"
 	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
@@ -55,8 +56,12 @@ func inodeOf(space ns.NetNS) uint64 {
 // cookieOf returns the number that the kernel gives to no other namespace of
 // the same boot (SO_NETNS_COOKIE), 0 where it has none (before Linux 5.14).
 func cookieOf(space ns.NetNS) (cookie uint64) {
-	fd, err := socketIn(int(space.Fd()))
-	if err != nil {
+	fd := -1
+	entered := background.Start(nil, "entering a namespace", func() (err error) {
+		fd, err = socketIn(int(space.Fd()))
+		return err
+	})
+	if <-entered != nil {
 		return 0
 	}
 	defer closeAll(fd)
@@ -64,10 +69,9 @@ func cookieOf(space ns.NetNS) (cookie uint64) {
 	return cookie
 }
 
-// socketIn opens a socket that belongs to a namespace. It does so on the caller's
-// thread: to hand it to another, as ns.NetNS.Do does, takes several times as long
-// as all the rest, and every ADD and DEL waits for it. A thread that cannot
-// return stays locked to the goroutine, and ends with it.
+// socketIn opens a socket that belongs to a namespace, in a third of the system
+// calls that ns.NetNS.Do takes: every ADD and DEL waits for it. Its goroutine must
+// do nothing else: a thread that cannot return stays locked to it, and ends with it.
 func socketIn(space int) (int, error) {
 	runtime.LockOSThread()
 	own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)

@@ -63,9 +63,10 @@ func find(own, mounts, controller string) (string, error) {
 		if len(fields) < 5 || !isHierarchy(strings.Fields(after), controller) {
 			continue
 		}
-		// What is mounted begins at fields[3].
+		// What is mounted begins at fields[3], outside this process' view where it
+		// begins with "/..".
 		below, err := filepath.Rel(fields[3], path)
-		if path != "" && err == nil && below != ".." && !strings.HasPrefix(below, "../") {
+		if path != "" && err == nil && !strings.HasPrefix(fields[3], "/..") && below != ".." && !strings.HasPrefix(below, "../") {
 			return filepath.Join(fields[4], below), nil
 		}
 	}

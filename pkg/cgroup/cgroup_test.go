@@ -29,6 +29,7 @@ func TestFind(t *testing.T) {
 		{"0::/\n", unified, "memory", ""},
 		{"0::/kubepods/x\n", other, "", ""},
 		{"", unified, "", ""},
+		{"0::/\n", "36 30 0:29 /../../.. /host/cgroup rw - cgroup2 cgroup2 rw\n" + unified, "", "/sys/fs/cgroup"},
 	} {
 		got, err := find(tt.own, tt.mounts, tt.controller)
 		if got != tt.want || (err == nil) != (tt.want != "") {

@@ -15,21 +15,22 @@ import (
 // plainly are the files that open paths without this package, and why they may.
 // Paths in /proc and /sys, written as such, need no entry: the kernel makes them.
 var plainly = map[string]string{
-	"api/pendingfs.go":   "imports the standard library only; it opens without waiting, and private files only",
-	"api/shimlog.go":     "imports the standard library only; it opens without waiting",
-	"attach/cells.go":    "cgroups, which the kernel makes",
-	"attach/exec.go":     "processes",
-	"attach/engine.go":   "the boot id",
-	"attach/orphans.go":  "processes",
-	"attach/restart.go":  "processes",
-	"attach/tree.go":     "processes",
-	"cluster/status.go":  "makes a new file",
-	"daemon/listen.go":   "a directory, opened as one",
-	"daemon/logfile.go":  "writes; it opens without waiting, and regular files only",
-	"foreign/foreign.go": "this package",
-	"ledger/store.go":    "directories that it has looked at",
-	"ledger/list.go":     "a person's command, which can be interrupted",
-	"nodeconf/file.go":   "directories, opened as such",
+	"api/pendingfs.go":    "imports the standard library only; it opens without waiting, and private files only",
+	"api/shimlog.go":      "imports the standard library only; it opens without waiting",
+	"admission/memory.go": "cgroups, which the kernel makes",
+	"attach/cells.go":     "cgroups, which the kernel makes",
+	"attach/exec.go":      "processes",
+	"attach/engine.go":    "the boot id",
+	"attach/orphans.go":   "processes",
+	"attach/restart.go":   "processes",
+	"attach/tree.go":      "processes",
+	"cluster/status.go":   "makes a new file",
+	"daemon/listen.go":    "a directory, opened as one",
+	"daemon/logfile.go":   "writes; it opens without waiting, and regular files only",
+	"foreign/foreign.go":  "this package",
+	"ledger/store.go":     "directories that it has looked at",
+	"ledger/list.go":      "a person's command, which can be interrupted",
+	"nodeconf/file.go":    "directories, opened as such",
 }
 
 // TestForeignFilesAreOpenedHere: what opens a file of any other kind has to come

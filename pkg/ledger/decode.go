@@ -26,7 +26,7 @@ const (
 	maxAttachments = 4096
 	maxFields      = 128
 	// smallFile is the largest file whose documents are decoded at once, in bytes:
-	// most are, and "{}," costs less than 2 MiB there.
+	// most are, and "{}," costs some MiB there.
 	smallFile = 16 << 10
 	// maxField, maxArgs, maxCapabilityArgs and maxResult bound what is decoded.
 	maxField          = 256 << 10
@@ -37,18 +37,18 @@ const (
 
 // parts reads a file and fails when one part of it is too long.
 type parts struct {
-	r    io.Reader
-	left int
+	r          io.Reader
+	most, left int
 	// err is what went wrong with the disk, as opposed to the content.
 	err error
 }
 
-func (p *parts) next() { p.left = maxPart }
+func (p *parts) next() { p.left = p.most }
 
 // Read implements io.Reader.
 func (p *parts) Read(b []byte) (int, error) {
 	if p.left <= 0 {
-		return 0, fmt.Errorf("%w: a part of it is longer than %d bytes", errUnusable, maxPart)
+		return 0, fmt.Errorf("%w: a part of it is longer than %d bytes", errUnusable, p.most)
 	}
 	n, err := p.r.Read(b[:min(len(b), p.left)])
 	p.left -= n
@@ -80,12 +80,12 @@ type reader struct {
 // decodeFile reads all documents of a file that has size bytes. With an error it
 // also returns what those before the one at fault say, nil when there are none.
 func decodeFile(containerID string, f io.Reader, size int64) (*reader, error) {
-	r := &reader{containerID: containerID, parts: &parts{r: f}, known: map[string]string{}, checked: map[string]bool{}}
+	r := &reader{containerID: containerID, parts: &parts{r: f, most: maxPart}, known: map[string]string{}, checked: map[string]bool{}}
 	r.dec = json.NewDecoder(r.parts)
 	r.dec.UseNumber() // capability arguments keep their digits (ADD-16)
 	r.read = r.byParts
 	if size <= smallFile {
-		r.read = r.atOnce
+		r.read, r.parts.most = r.atOnce, smallFile+1 // should it grow meanwhile
 	}
 	for {
 		err := r.document()
