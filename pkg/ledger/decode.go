@@ -43,6 +43,9 @@ type parts struct {
 	err error
 }
 
+// newParts reads a file whose parts have so many bytes at the most.
+func newParts(f io.Reader, most int) *parts { return &parts{r: f, most: most} }
+
 func (p *parts) next() { p.left = p.most }
 
 // Read implements io.Reader.
@@ -80,7 +83,7 @@ type reader struct {
 // decodeFile reads all documents of a file that has size bytes. With an error it
 // also returns what those before the one at fault say, nil when there are none.
 func decodeFile(containerID string, f io.Reader, size int64) (*reader, error) {
-	r := &reader{containerID: containerID, parts: &parts{r: f, most: maxPart}, known: map[string]string{}, checked: map[string]bool{}}
+	r := &reader{containerID: containerID, parts: newParts(f, maxPart), known: map[string]string{}, checked: map[string]bool{}}
 	r.dec = json.NewDecoder(r.parts)
 	r.dec.UseNumber() // capability arguments keep their digits (ADD-16)
 	r.read = r.byParts

@@ -113,6 +113,17 @@ func TestAStepAppendsWhatChanged(t *testing.T) {
 	check("another order", 4<<10)
 }
 
+// TestRecordsOfMultusAreRead reads what Multus keeps of a container (RES-05).
+func TestRecordsOfMultusAreRead(t *testing.T) {
+	s, dir := open(t)
+	const cached = `[{"Conf":{},"Bytes":"e30=","Name":"a","ifnameRequest":"","MasterPlugin":true},{"Bytes":"e30=","ifnameRequest":"net7"}]`
+	must(t, os.WriteFile(filepath.Join(filepath.Dir(dir), "c1"), []byte(cached), 0o600))
+	delegates, err := s.LoadMultus("c1")
+	if err != nil || len(delegates) != 2 || delegates[0].Name != "a" || string(delegates[1].Bytes) != "{}" {
+		t.Errorf("got %+v, %v", delegates, err)
+	}
+}
+
 // TestSmallFilesAreReadAsLargeOnes decodes what is written of a sandbox that is
 // attached, plugged and deleted, and each beginning of it, both ways.
 func TestSmallFilesAreReadAsLargeOnes(t *testing.T) {

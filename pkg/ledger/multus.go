@@ -65,7 +65,7 @@ func (s *Store) LoadMultus(containerID string) ([]MultusDelegate, error) {
 // decodeMultus reads a list of delegates one by one; see parts. What is wrong
 // with the disk is not what is wrong with the content.
 func decodeMultus(f io.Reader) (delegates []MultusDelegate, disk, damage error) {
-	r := &reader{parts: &parts{r: f}}
+	r := &reader{parts: newParts(f, maxPart)}
 	r.dec = json.NewDecoder(r.parts)
 	err := r.list(func() error {
 		var d MultusDelegate
