@@ -136,7 +136,7 @@ func (b *bench) storms(ctx context.Context) {
 
 // limitFor is the limit of a storm of more sandboxes, in bytes: the same, and what
 // the kernel has for the interfaces of those that are more, as this storm had it.
-// Who runs plugins in its own cgroup cannot do with less.
+// A daemon that runs plugins in its own cgroup cannot do with less.
 func (s *Storm) limitFor(sandboxes int) int64 {
 	more := s.KernelMiB * float64(sandboxes-s.Sandboxes) / float64(s.Sandboxes)
 	return int64((s.LimitMiB + more) * (1 << 20))

@@ -128,6 +128,15 @@ func (g *Cgroup) write(file string, value int64) error {
 	return os.WriteFile(filepath.Join(g.path, file), []byte(strconv.FormatInt(value, 10)), 0o600)
 }
 
+// number reads a file that has one number.
+func (g *Cgroup) number(file string) (int64, error) {
+	text, err := os.ReadFile(filepath.Join(g.path, file))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}
+
 // With has what f starts run in the cgroup, by being in it meanwhile.
 func (g *Cgroup) With(f func()) error {
 	if err := g.write("cgroup.procs", int64(os.Getpid())); err != nil {
@@ -150,11 +159,7 @@ func (g *Cgroup) Peak() (int64, error) {
 	if g.v2 {
 		file = "memory.peak"
 	}
-	text, err := os.ReadFile(filepath.Join(g.path, file))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return g.number(file)
 }
 
 // Killed is how many processes the kernel has killed for want of memory.
@@ -236,22 +241,14 @@ func (g *Cgroup) Usage() (int64, error) {
 	if g.v2 {
 		file = "memory.current"
 	}
-	text, err := os.ReadFile(filepath.Join(g.path, file))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return g.number(file)
 }
 
 // Kernel is what the kernel itself has in the cgroup now, in bytes: for the
 // interfaces that were made from it, among others, as long as they exist.
 func (g *Cgroup) Kernel() (int64, error) {
 	if !g.v2 {
-		text, err := os.ReadFile(filepath.Join(g.path, "memory.kmem.usage_in_bytes"))
-		if err != nil {
-			return 0, err
-		}
-		return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		return g.number("memory.kmem.usage_in_bytes")
 	}
 	text, err := os.ReadFile(filepath.Join(g.path, "memory.stat"))
 	if err != nil {

@@ -63,8 +63,8 @@ func ofProcesses() (uint64, error) {
 
 // CgroupBudget returns what plugins may use together, in bytes, for
 // Options.Budget: the memory limit of this process' cgroup (version 1 or 2)
-// without what the daemon needs itself, and the kernel for what is attached. It is 0
-// where there is no limit.
+// without what the daemon needs itself, and the kernel for what is attached. Without a
+// limit it is 0.
 func CgroupBudget() func() int64 {
 	var mu sync.Mutex
 	var read, reckoned time.Time
@@ -125,19 +125,15 @@ func kernel() int64 {
 	if file == "" {
 		return 0
 	}
-	if !v2 {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return 0
-		}
-		bytes, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		return bytes
-	}
 	text, err := os.ReadFile(file)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0
+	case v2:
+		return kernelOf(string(text))
 	}
-	return kernelOf(string(text))
+	bytes, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return bytes
 }
 
 // kernelOf reads it from memory.stat of version 2, which has the sum since Linux 5.18.

@@ -51,7 +51,7 @@ func (e *Engine) Del(ctx context.Context, r *Request) error {
 // forget deletes all that a record lists, and then what was published of it.
 func (e *Engine) forget(ctx context.Context, rec *ledger.Record, netns string) error {
 	noted := e.noteWithdrawal(rec)
-	defer noted()
+	defer noted() // also after a panic: what it does needs the container's lock
 	if err := e.detach(ctx, rec, netns, noted); err != nil {
 		noted()
 		e.forgetWithdrawal(rec.ContainerID)

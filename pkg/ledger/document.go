@@ -93,9 +93,7 @@ var seed = maphash.MakeSeed()
 func contents(r *Record, numbers map[string]int) (then *written, all []attachmentDocument, configs []string, err error) {
 	then = &written{attachments: map[string]uint64{}, configs: map[string]int{}}
 	maps.Copy(then.configs, numbers)
-	fields := recordFields(*r)
-	fields.Attachments = nil
-	if then.fields, err = sum(withoutState(fields)); err != nil {
+	if then.fields, err = sum(withoutState(fieldsOf(r))); err != nil {
 		return nil, nil, nil, err
 	}
 	for i := range r.Attachments {
@@ -139,8 +137,7 @@ func (w *written) next(r *Record) (document any, then *written, err error) {
 			changed = append(changed, all[i])
 		}
 	}
-	fields := recordFields(*r)
-	fields.Attachments = nil
+	fields := fieldsOf(r)
 	if w == nil || !w.leadsTo(then, changed) {
 		return &whole{recordFields: fields, Attachments: all, Configs: configs}, then, nil
 	}
@@ -173,6 +170,13 @@ func (w *written) leadsTo(then *written, changed []attachmentDocument) bool {
 		}
 	}
 	return slices.Equal(order, then.keys)
+}
+
+// fieldsOf are the record's own.
+func fieldsOf(r *Record) recordFields {
+	fields := recordFields(*r)
+	fields.Attachments = nil
+	return fields
 }
 
 // withoutState leaves out what every step has anyway.
