@@ -7,9 +7,6 @@ package main
 import (
 	"os"
 
-	"github.com/containernetworking/cni/pkg/skel"
-	cniversion "github.com/containernetworking/cni/pkg/version"
-
 	"github.com/thicket-cni/thicket/pkg/api"
 	"github.com/thicket-cni/thicket/pkg/buildinfo"
 )
@@ -28,11 +25,5 @@ func deepen() byte {
 
 func main() {
 	deepen()
-	skel.PluginMainFuncs(skel.CNIFuncs{
-		Add:    api.CmdAdd,
-		Del:    api.CmdDel,
-		Check:  api.CmdCheck,
-		GC:     api.CmdGC,
-		Status: api.CmdStatus,
-	}, cniversion.All, "CNI plugin thicket-shim "+buildinfo.Version(version))
+	api.Main("CNI plugin thicket-shim " + buildinfo.Version(version))
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	cniversion "github.com/containernetworking/cni/pkg/version"
+
+	"github.com/thicket-cni/thicket/pkg/api"
 )
 
 const result = `{"Result":{"cniVersion":"1.1.0","interfaces":[{"name":"eth0","sandbox":"/n"}],"ips":[{"interface":0,"address":"10.1.2.3/24"}]}}`
@@ -74,6 +76,46 @@ func TestAddInEveryVersion(t *testing.T) {
 				t.Errorf("posted %+v", posted[0])
 			}
 		})
+	}
+}
+
+// What a daemon of the same make answers is printed as it came; one that knows nothing of it is asked for the rest.
+func TestAddPrintsWhatTheDaemonHasMadeToBePrinted(t *testing.T) {
+	w := newWorld(t)
+	var accepted string
+	w.serve(func(rw http.ResponseWriter, r *http.Request) {
+		accepted = r.Header.Get("Accept")
+		rw.Header().Set("Content-Type", api.PrintedResult)
+		_, _ = rw.Write([]byte(`{"cniVersion":"0.3.1","as":"it came"}`))
+	})
+	got := w.exec("ADD", w.config("0.3.1"))
+	if got.exit != 0 || got.stdout != `{"cniVersion":"0.3.1","as":"it came"}` || got.stderr != "" {
+		t.Errorf("got %+v", got)
+	}
+	if accepted != api.PrintedResult+", application/json" {
+		t.Errorf("the shim accepts %q", accepted)
+	}
+}
+
+// The short way must not know another configuration than the CNI library does, which takes keys in any letters and the
+// last of two.
+func TestUnusualConfigurations(t *testing.T) {
+	for _, config := range []string{
+		`{"CNIVersion":"1.0.0","name":"n","type":"t","daemonSocketDir":%q}`,
+		`{"cniVersion":"1.0.0","NAME":"n","type":"t","DaemonSocketDir":%q}`,
+		`{"cniVersion":"9.9.9","cniVersion":"1.0.0","name":"n","type":"t","daemonSocketDir":%q}`,
+		`{"cniVersion":"1.0.0","name":"n","name":null,"type":"t","daemonSocketDir":%q}`,
+		`{"cniVersion":"1.0.0","name":"n","type":"t","logLevel":null,"daemonSocketDir":%q,"n":1e999}`,
+	} {
+		for _, command := range []string{"ADD", "DEL", "CHECK"} {
+			w := newWorld(t)
+			w.serve(answerWith(200, result))
+			config := fmt.Sprintf(config, w.run)
+			got := w.exec(command, config)
+			if posted := w.posted(); got.exit != 0 || len(posted) != 1 || string(posted[0].Config) != config || (command == "ADD") != strings.Contains(got.stdout, `"1.0.0"`) {
+				t.Errorf("%s %s: got %+v, %d requests", command, config, got, len(posted))
+			}
+		}
 	}
 }
 

@@ -33,25 +33,40 @@ const (
 // A non-200 answer that carries a CNI error is returned as that *types.Error, unchanged (EP-05, EP-10). Any other
 // failure is an error that names the socket.
 func DoCNI(url string, req interface{}, socketPath string) ([]byte, error) {
-	return do(patient(requestTimeout), url, req, socketPath)
-}
-
-// do is DoCNI with another patience.
-func do(p patience, url string, req any, socket string) ([]byte, error) {
-	a, err := post(p, url, req, socket)
+	a, err := do(patient(requestTimeout), message{url: url, req: req, accept: jsonType}, socketPath)
 	if err != nil {
 		return nil, err
 	}
-	if a.status != statusOK {
-		return nil, a.failure(socket)
-	}
 	return a.body, nil
+}
+
+// message is what is posted.
+type message struct {
+	url string
+	// req is sent as JSON.
+	req any
+	// accept are the media types of an answer that is understood.
+	accept string
+}
+
+// do is DoCNI with another patience, and for other kinds of answers.
+func do(p patience, m message, socket string) (*answer, error) {
+	a, err := post(p, m, socket)
+	if err == nil && a.status != statusOK {
+		err = a.failure(socket)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // answer is what came back, whatever its status.
 type answer struct {
 	status int
-	body   []byte
+	// mediaType is that of the body.
+	mediaType string
+	body      []byte
 }
 
 // failure is the error that a non-200 answer stands for.
@@ -93,12 +108,12 @@ func nobodyListens(err error) bool {
 }
 
 // post sends one request on a connection of its own and reads the answer: there is nothing to pool, redirect or retry.
-func post(p patience, url string, req any, socket string) (*answer, error) {
-	body, err := json.Marshal(req)
+func post(p patience, m message, socket string) (*answer, error) {
+	body, err := encode(m.req)
 	if err != nil {
-		return nil, fmt.Errorf("encode the request to %s: %w", url, err)
+		return nil, fmt.Errorf("encode the request to %s: %w", m.url, err)
 	}
-	request, err := wireRequest(url, body)
+	request, err := wireRequest(&m, body)
 	if err != nil {
 		return nil, err
 	}

@@ -202,7 +202,7 @@ func TestPostIsPatient(t *testing.T) {
 				doubts := 0
 				p := patience{until: time.Now().Add(100 * time.Millisecond), doubtAt: time.Now().Add(50 * time.Millisecond),
 					doubt: func() error { doubts++; return test.doubt }}
-				_, err := post(p, GetAPIEndpoint("/cni"), req, SocketPath(dir))
+				_, err := post(p, message{url: GetAPIEndpoint("/cni"), req: req}, SocketPath(dir))
 				var lost *noAnswer
 				if !errors.Is(err, test.want) || !errors.As(err, &lost) || !lost.sent || doubts != 1 {
 					t.Errorf("got %v after %d doubts", err, doubts)

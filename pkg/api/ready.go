@@ -88,5 +88,5 @@ func checkReady(socket string) error {
 
 // ask posts null to one of the readiness endpoints and returns whatever is answered within checkTimeout.
 func ask(endpoint, socket string) (*answer, error) {
-	return post(patient(checkTimeout), GetAPIEndpoint(endpoint), nil, socket)
+	return post(patient(checkTimeout), message{url: GetAPIEndpoint(endpoint), accept: jsonType}, socket)
 }

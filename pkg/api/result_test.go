@@ -17,13 +17,18 @@ import (
 // printed runs printResult with standard output in a pipe.
 func printed(t *testing.T, answer, version string) (string, error) {
 	t.Helper()
+	return printedAs(t, jsonType, answer, version)
+}
+
+func printedAs(t *testing.T, mediaType, body, version string) (string, error) {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	stdout := os.Stdout
 	os.Stdout = w
-	printErr := printResult([]byte(answer), version)
+	printErr := (&answer{mediaType: mediaType, body: []byte(body)}).printResult(version)
 	os.Stdout = stdout
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -99,6 +104,21 @@ func TestPrintResultRefusesAnswers(t *testing.T) {
 	}
 }
 
+// What the daemon has made to be printed is printed as it is.
+func TestPrintResultThatIsPrinted(t *testing.T) {
+	const document = `{"cniVersion":"0.4.0", "more":[1]}`
+	if out, err := printedAs(t, PrintedResult, document, "0.4.0"); err != nil || out != document {
+		t.Errorf("printed %q, %v", out, err)
+	}
+	for _, body := range []string{"", "{", document + document} {
+		out, err := printedAs(t, PrintedResult, body, "0.4.0")
+		var cniError *types.Error
+		if !errors.As(err, &cniError) || cniError.Code != types.ErrDecodingFailure || out != "" {
+			t.Errorf("%q: printed %q, %#v; want code 6 and no output", body, out, err)
+		}
+	}
+}
+
 func TestPrintResultToAClosedStdout(t *testing.T) {
 	file, err := os.Open(os.DevNull) // not writable
 	if err != nil {
@@ -107,7 +127,7 @@ func TestPrintResultToAClosedStdout(t *testing.T) {
 	defer func() { _ = file.Close() }()
 	stdout := os.Stdout
 	os.Stdout = file
-	err = printResult([]byte(withIPv4), "1.0.0")
+	err = (&answer{body: []byte(withIPv4)}).printResult("1.0.0")
 	os.Stdout = stdout
 	var cniError *types.Error
 	if !errors.As(err, &cniError) || cniError.Code != types.ErrIOFailure {

@@ -24,74 +24,24 @@ const doubtAfter = 700 * time.Millisecond
 // CmdAdd carries out ADD (CNI spec 1.1.0, section 2): it sends the request to the daemon and prints the result on
 // standard output in the configuration's cniVersion (SHIM-02). Without a daemon it waits as WaitUntilAPIReady does and
 // then fails with code 11 (SHIM-06, SHIM-14). Errors are *types.Error; a daemon's error is returned as it came.
-func CmdAdd(args *skel.CmdArgs) error {
-	return command(args, func(c *call) error {
-		if err := c.refuseOwnNetns(); err != nil {
-			return err
-		}
-		body, err := c.sendWaiting()
-		if err != nil {
-			return err
-		}
-		return printResult(body, c.conf.CNIVersion)
-	})
-}
+func CmdAdd(args *skel.CmdArgs) error { return command(args, (*call).add) }
 
 // CmdCheck carries out CHECK. It waits for the daemon as CmdAdd does (READY-09).
-func CmdCheck(args *skel.CmdArgs) error {
-	return command(args, func(c *call) error {
-		_, err := c.sendWaiting()
-		return err
-	})
-}
+func CmdCheck(args *skel.CmdArgs) error { return command(args, (*call).wait) }
 
 // CmdDel carries out DEL. It never waits for a daemon (READY-09): when there is none, when it dies before it has
 // answered or when it is hung, the DEL is recorded for its successor by RecordPending and succeeds; when that is not
 // possible it fails with code 11 and names the directory (SHIM-07). An error that the daemon answered is the DEL's, so
 // that the runtime tries again. A daemon that is merely slow is waited for.
-func CmdDel(args *skel.CmdArgs) error {
-	return command(args, func(c *call) error {
-		if c.inOwnNetns() {
-			// The path leads to the host's own namespace by now, in which nothing may be deleted; what lives outside
-			// the sandbox is to be released all the same (DEL-11), by a daemon of any kind.
-			c.req.Env["CNI_NETNS"] = ""
-		}
-		_, err := c.sendDoubting()
-		var lost *noAnswer
-		if !errors.As(err, &lost) {
-			return asCNIError(err)
-		}
-		if recordErr := RecordPending(c.conf.PendingDir, c.req); recordErr != nil {
-			return types.NewError(types.ErrTryAgainLater, fmt.Sprintf(
-				"no daemon at %s, and the DEL cannot be recorded for later in %s", c.socket, c.conf.PendingDir),
-				fmt.Sprintf("%v; %v", lost, recordErr))
-		}
-		c.log.Warn("DEL recorded for the next daemon", "pendingDir", c.conf.PendingDir, "cause", lost)
-		return nil
-	})
-}
+func CmdDel(args *skel.CmdArgs) error { return command(args, (*call).del) }
 
 // CmdGC carries out GC (CNI spec 1.1.0, section 2, "GC: Clean up any stale resources"). It waits for the daemon as
 // CmdAdd does.
-func CmdGC(args *skel.CmdArgs) error {
-	return command(args, func(c *call) error {
-		_, err := c.sendWaiting()
-		return err
-	})
-}
+func CmdGC(args *skel.CmdArgs) error { return command(args, (*call).wait) }
 
 // CmdStatus carries out STATUS (CNI spec 1.1.0, section 2, "STATUS: Check plugin status"). It never waits for a
 // daemon: without one, or with a hung one, it fails within two seconds with code 50 (SHIM-08).
-func CmdStatus(args *skel.CmdArgs) error {
-	return command(args, func(c *call) error {
-		_, err := c.sendDoubting()
-		var lost *noAnswer
-		if errors.As(err, &lost) {
-			return types.NewError(types.ErrPluginNotAvailable, "the daemon is not available", lost.Error())
-		}
-		return asCNIError(err)
-	})
-}
+func CmdStatus(args *skel.CmdArgs) error { return command(args, (*call).status) }
 
 // call is one execution of the shim.
 type call struct {
@@ -102,17 +52,22 @@ type call struct {
 	log    *shimLog
 }
 
-// command prepares a call, lets do carry it out and logs the outcome.
+// command reads the configuration and carries out a call.
 func command(args *skel.CmdArgs, do func(*call) error) error {
 	// Before anything of the configuration is heeded, paths of files among it.
 	if is, err := delegated(); is {
 		return err
 	}
-	start := time.Now()
 	conf, err := parseShimConf(args.StdinData)
 	if err != nil {
 		return err
 	}
+	return carryOut(args, conf, do)
+}
+
+// carryOut prepares a call, lets do carry it out and logs the outcome.
+func carryOut(args *skel.CmdArgs, conf *shimConf, do func(*call) error) (err error) {
+	start := time.Now()
 	log := openShimLog(&conf.ShimNetConf)
 	defer log.close()
 	c := &call{args: args, conf: conf, socket: SocketPath(conf.MultusSocketDir), log: log}
@@ -122,6 +77,52 @@ func command(args *skel.CmdArgs, do func(*call) error) error {
 	log.outcome(err, "command", os.Getenv("CNI_COMMAND"), "sandbox", args.ContainerID, "interface", args.IfName,
 		"netns", args.Netns, "args", args.Args, "duration", time.Since(start).Round(time.Millisecond))
 	return err
+}
+
+func (c *call) add() error {
+	if err := c.refuseOwnNetns(); err != nil {
+		return err
+	}
+	a, err := c.sendWaiting()
+	if err != nil {
+		return err
+	}
+	return a.printResult(c.conf.CNIVersion)
+}
+
+// wait is a call whose answer has nothing to be printed.
+func (c *call) wait() error {
+	_, err := c.sendWaiting()
+	return err
+}
+
+func (c *call) del() error {
+	if c.inOwnNetns() {
+		// The path leads to the host's own namespace by now, in which nothing may be deleted; what lives outside
+		// the sandbox is to be released all the same (DEL-11), by a daemon of any kind.
+		c.req.Env["CNI_NETNS"] = ""
+	}
+	err := c.sendDoubting()
+	var lost *noAnswer
+	if !errors.As(err, &lost) {
+		return asCNIError(err)
+	}
+	if recordErr := RecordPending(c.conf.PendingDir, c.req); recordErr != nil {
+		return types.NewError(types.ErrTryAgainLater, fmt.Sprintf(
+			"no daemon at %s, and the DEL cannot be recorded for later in %s", c.socket, c.conf.PendingDir),
+			fmt.Sprintf("%v; %v", lost, recordErr))
+	}
+	c.log.Warn("DEL recorded for the next daemon", "pendingDir", c.conf.PendingDir, "cause", lost)
+	return nil
+}
+
+func (c *call) status() error {
+	err := c.sendDoubting()
+	var lost *noAnswer
+	if errors.As(err, &lost) {
+		return types.NewError(types.ErrPluginNotAvailable, "the daemon is not available", lost.Error())
+	}
+	return asCNIError(err)
 }
 
 // traceVariables are those in which a runtime passes the trace context of what it does (SEC-05).
@@ -179,12 +180,12 @@ func sameFile(a, b string) bool {
 
 // sendWaiting posts the request. When nobody listens, and only then, it waits until the daemon is ready and posts
 // again, until APIReadyPollTimeout is over (READY-09, SHIM-06). A request that was sent is never repeated.
-func (c *call) sendWaiting() ([]byte, error) {
+func (c *call) sendWaiting() (*answer, error) {
 	until := time.Now().Add(APIReadyPollTimeout)
 	for {
-		body, err := DoCNI(GetAPIEndpoint(MultusCNIAPIEndpoint), c.req, c.socket)
+		a, err := do(patient(requestTimeout), c.message(), c.socket)
 		if !nobodyListens(err) {
-			return body, asCNIError(err)
+			return a, asCNIError(err)
 		}
 		c.log.Debug("waiting for the daemon", "cause", err)
 		if err := c.waitUntil(until); err != nil {
@@ -206,7 +207,7 @@ func (c *call) waitUntil(until time.Time) error {
 }
 
 // sendDoubting posts the request once and waits for the answer as long as the daemon gives any sign of life.
-func (c *call) sendDoubting() ([]byte, error) {
+func (c *call) sendDoubting() error {
 	p := patient(requestTimeout)
 	p.doubtAt = time.Now().Add(doubtAfter)
 	p.doubt = func() error {
@@ -218,7 +219,13 @@ func (c *call) sendDoubting() ([]byte, error) {
 		}
 		return fmt.Errorf("it accepts requests and does not answer, at %s either: %w", MultusHealthAPIEndpoint, err)
 	}
-	return do(p, GetAPIEndpoint(MultusCNIAPIEndpoint), c.req, c.socket)
+	_, err := do(p, c.message(), c.socket)
+	return err
+}
+
+// message is the request, to which a result may come as it is to be printed.
+func (c *call) message() message {
+	return message{url: GetAPIEndpoint(MultusCNIAPIEndpoint), req: c.req, accept: PrintedResult + ", " + jsonType}
 }
 
 // asCNIError gives every error the form that CNI wants on standard output; nil stays nil.

@@ -44,6 +44,14 @@ func parseShimConf(stdin []byte) (*shimConf, error) {
 	if err := json.Unmarshal(stdin, c); err != nil {
 		return nil, undecodable(err)
 	}
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// complete fills in the defaults. Its error has code 7 and names a key whose value cannot be used.
+func (c *shimConf) complete() error {
 	if c.MultusSocketDir == "" {
 		c.MultusSocketDir = defaultRunDir
 	}
@@ -59,14 +67,14 @@ func parseShimConf(stdin []byte) (*shimConf, error) {
 		{"pendingDir", c.PendingDir},
 	} {
 		if !filepath.IsAbs(dir.value) || strings.ContainsRune(dir.value, 0) {
-			return nil, unusable("%q must be an absolute path, not %q", dir.key, dir.value)
+			return unusable("%q must be an absolute path, not %q", dir.key, dir.value)
 		}
 	}
 	if n := len(SocketPath(c.MultusSocketDir)); n > maxSocketPath {
-		return nil, unusable("%q makes a socket path of %d bytes; a unix socket's path has at most %d",
+		return unusable("%q makes a socket path of %d bytes; a unix socket's path has at most %d",
 			"daemonSocketDir", n, maxSocketPath)
 	}
-	return c, nil
+	return nil
 }
 
 // undecodable names the JSON key at fault instead of the Go field.

@@ -56,10 +56,13 @@ var published = []string{
 	"type ShimNetConf: LogToStderr bool `json:\"logToStderr,omitempty\"`",
 }
 
-// additions are Thicket's own: what shim and daemon share about pending DELs (SHIM-07) and about delegates (SEC-09).
+// additions are Thicket's own: a shim's main function and what it may be answered (SHIM-13), and what shim and daemon share
+// about pending DELs (SHIM-07) and about delegates (SEC-09).
 var additions = []string{
 	`const DelegateVariable = "CNI_DELEGATE_OF"`,
+	`const PrintedResult = "application/vnd.thicket.printed-result+json"`,
 	"func Delegated(by, command string) (delegated bool, err error)",
+	"func Main(about string)",
 	"func PendingDir(cniDir string) string",
 	"func PendingFiles(dir string) ([]string, error)",
 	"func ReadPending(path string) (*Request, error)",

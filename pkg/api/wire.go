@@ -23,17 +23,17 @@ const (
 // wireRequest is a POST as it goes over the socket (RFC 9112). HTTP is written and read here and not by net/http,
 // whose initialisation, with TLS, takes a third of the time that a shim runs: it is started for every command of every
 // sandbox (SHIM-13).
-func wireRequest(address string, body []byte) ([]byte, error) {
-	u, err := url.Parse(address)
+func wireRequest(m *message, body []byte) ([]byte, error) {
+	u, err := url.Parse(m.url)
 	if err == nil && (u.Scheme != "http" || u.Host == "") {
 		err = errors.New("want http://host/path")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the daemon's address %q: %w", address, err)
+		return nil, fmt.Errorf("the daemon's address %q: %w", m.url, err)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: thicket-shim\r\nContent-Length: %d\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
-		u.RequestURI(), u.Host, len(body))
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: thicket-shim\r\nAccept: %s\r\nContent-Length: %d\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n",
+		u.RequestURI(), u.Host, m.accept, len(body))
 	b.Write(body)
 	return b.Bytes(), nil
 }
@@ -72,7 +72,7 @@ func readAnswer(in *textproto.Reader) (*answer, error) {
 		if err != nil {
 			return nil, unfinished(err)
 		}
-		return &answer{status: status, body: body}, nil
+		return &answer{status: status, mediaType: header.Get("Content-Type"), body: body}, nil
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // The library's reader is the judge of what is a request and an answer.
 func TestWireRequestIsHTTP(t *testing.T) {
-	data, err := wireRequest("http://dummy/cni?x=1", []byte(`{"a":1}`))
+	data, err := wireRequest(&message{url: "http://dummy/cni?x=1", accept: "a/b, c/d"}, []byte(`{"a":1}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,11 +24,11 @@ func TestWireRequestIsHTTP(t *testing.T) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil || string(body) != `{"a":1}` || r.Method != http.MethodPost || r.RequestURI != "/cni?x=1" || r.Host != "dummy" ||
-		r.Header.Get("Content-Type") != "application/json" || !r.Close {
+		r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Accept") != "a/b, c/d" || !r.Close {
 		t.Errorf("%v, %s, %+v", err, body, r)
 	}
 	for _, address := range []string{"/cni", "https://dummy/cni", "http:///cni", "http://dummy/%zz", "http://du mmy/"} {
-		if _, err := wireRequest(address, nil); err == nil || !strings.Contains(err.Error(), "address") {
+		if _, err := wireRequest(&message{url: address}, nil); err == nil || !strings.Contains(err.Error(), "address") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

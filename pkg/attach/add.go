@@ -218,7 +218,7 @@ func (e *Engine) attachAll(ctx context.Context, rec *ledger.Record, pod *cluster
 			return nil, err
 		}
 	}
-	first, err := recordedResult(rec.Attachments[0].Result) // with its routes as they were moved
+	first, err := resultOf(&rec.Attachments[0]) // with its routes as they were moved
 	return first, cniError(err, "the default network's result")
 }
 
@@ -246,6 +246,9 @@ func notRecorded(what string, err error) error {
 func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
 	rec.State = ledger.StateAdded
 	e.planned.Store(podKey(rec.Pod), pod.Stamp())
+	if e.publisher.wait == 0 {
+		return e.commitFirst(ctx, rec, pod)
+	}
 	saved := background.Start(e.log, "recording the attachments", func() error { return e.saveStep(ctx, rec) })
 	late := false
 	published := background.Try(e.log, "publishing the network status", func() (err error) {
@@ -262,6 +265,26 @@ func (e *Engine) commit(ctx context.Context, rec *ledger.Record, pod *cluster.Po
 		return cniError(context.Cause(ctx), "ADD was cancelled")
 	}
 	e.saveDue(ctx, rec, late)
+	return nil
+}
+
+// commitFirst is commit where no request waits for its status (statusWait is 0):
+// the record says in one write that it is due, and it is published while the
+// answer is on its way.
+func (e *Engine) commitFirst(ctx context.Context, rec *ledger.Record, pod *cluster.Pod) error {
+	status, err := networkStatus(rec)
+	if err != nil {
+		return cniError(err, "network status")
+	}
+	rec.StatusDue = true
+	if err := e.saveStep(ctx, rec); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return cniError(context.Cause(ctx), "ADD was cancelled")
+	}
+	e.published.Store(podKey(rec.Pod), rec.ContainerID)
+	e.publisher.later(ctx, &publication{containerID: rec.ContainerID, pod: pod, status: status}, func() bool { return true })
 	return nil
 }
 

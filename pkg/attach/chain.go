@@ -37,7 +37,7 @@ func (e *Engine) addPlugins(ctx context.Context, c *delegateCall) (latest *types
 		if err != nil {
 			return nil, err
 		}
-		if result, err = invoke.ExecPluginWithResult(ctx, path, stdin, e.arguments("ADD", c), answers{e.exec}); err != nil {
+		if result, err = invoke.ExecPluginWithResult(ofNetwork(ctx, c.list.Name), path, stdin, e.arguments("ADD", c), answers{e.exec}); err != nil {
 			return nil, fmt.Errorf("plugin %q: %w", p.Network.Type, err) // what it printed may be no result
 		}
 		if latest, err = current(result); err != nil {
@@ -76,13 +76,13 @@ func (e *Engine) execute(ctx context.Context, command string, c *delegateCall, p
 	if err != nil {
 		return err
 	}
-	return invoke.ExecPluginWithoutResult(ctx, path, stdin, e.arguments(command, c), e.exec)
+	return invoke.ExecPluginWithoutResult(ofNetwork(ctx, c.list.Name), path, stdin, e.arguments(command, c), e.exec)
 }
 
 // prepare finds a plugin and makes the configuration that it reads (CNI spec,
 // section 4, "Deriving execution configuration from plugin configuration").
 func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult types.Result) (path string, stdin []byte, err error) {
-	if path, err = e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
+	if path, err = e.find(c, p.Network.Type); err != nil {
 		return "", nil, err
 	}
 	var keys map[string]json.RawMessage
@@ -95,7 +95,7 @@ func (e *Engine) prepare(c *delegateCall, p *libcni.PluginConfig, prevResult typ
 	inject := map[string]any{"name": c.list.Name, "cniVersion": c.list.CNIVersion}
 	maps.Copy(inject, c.more)
 	if prevResult != nil {
-		inject["prevResult"] = prevResult
+		inject["prevResult"] = Encodable(prevResult)
 	}
 	wanted := map[string]any{}
 	for capability, supported := range p.Network.Capabilities {
@@ -159,9 +159,10 @@ func (c *delegateCall) prevResult() (types.Result, error) {
 	if err != nil || !known {
 		return nil, err
 	}
-	result, err := recordedResult(c.at.Result)
+	result, err := resultOf(c.at)
 	if err != nil {
 		return nil, fmt.Errorf("the recorded result: %w", err)
 	}
+	c.at.Parsed = result // each plugin gets it, and the status that is taken away has it
 	return result.GetAsVersion(c.list.CNIVersion)
 }

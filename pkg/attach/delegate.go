@@ -26,6 +26,24 @@ type delegateCall struct {
 	at   *ledger.Attachment
 	// more are further keys of what the plugins read.
 	more map[string]any
+	// paths are the executables of the plugins that have been looked for, by type.
+	paths map[string]string
+}
+
+// find looks for a plugin, once for each call: what it was found to be (SEC-09)
+// is what is executed.
+func (e *Engine) find(c *delegateCall, plugin string) (string, error) {
+	if path, found := c.paths[plugin]; found {
+		return path, nil
+	}
+	path, err := e.exec.FindInPath(plugin, e.binDirs)
+	if err == nil {
+		if c.paths == nil {
+			c.paths = map[string]string{}
+		}
+		c.paths[plugin] = path
+	}
+	return path, err
 }
 
 // call prepares the delegates of one attachment of a sandbox.
@@ -100,7 +118,7 @@ func (e *Engine) findPlugins(c *delegateCall) error {
 		return err
 	}
 	for _, p := range c.list.Plugins {
-		if _, err := e.exec.FindInPath(p.Network.Type, e.binDirs); err != nil {
+		if _, err := e.find(c, p.Network.Type); err != nil {
 			return c.located(err)
 		}
 		nested, err := network.PluginTypes(p.Bytes)
@@ -108,7 +126,7 @@ func (e *Engine) findPlugins(c *delegateCall) error {
 			return c.located(err)
 		}
 		for _, t := range nested {
-			if _, err := e.exec.FindInPath(t, e.binDirs); isShimError(err) {
+			if _, err := e.find(c, t); isShimError(err) {
 				return c.located(err)
 			}
 		}
@@ -121,7 +139,7 @@ func (e *Engine) findPlugins(c *delegateCall) error {
 // executed again.
 func (e *Engine) passOverShims(c *delegateCall) {
 	c.list.Plugins = slices.DeleteFunc(c.list.Plugins, func(p *libcni.PluginConfig) bool {
-		_, err := e.exec.FindInPath(p.Network.Type, e.binDirs)
+		_, err := e.find(c, p.Network.Type)
 		if isShimError(err) {
 			e.log.Warn("a shim is passed over at DEL", "sandbox", c.rt.ContainerID, "network", c.at.Network, "type", p.Network.Type)
 		}
@@ -141,9 +159,10 @@ func (e *Engine) add(ctx context.Context, c *delegateCall) (*types100.Result, er
 	if err != nil {
 		return nil, c.located(err)
 	}
-	if c.at.Result, err = json.Marshal(result); err != nil {
+	if c.at.Result, err = json.Marshal(Encodable(result)); err != nil {
 		return nil, c.located(err)
 	}
+	c.at.Parsed = result
 	e.readDeviceInfo(c.rt.ContainerID, c.at)
 	return result, nil
 }

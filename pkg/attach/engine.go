@@ -136,6 +136,8 @@ type Request struct {
 	Pod ledger.Pod
 	// Config is the network configuration that the runtime passed.
 	Config []byte
+	// Version is Config's cniVersion, empty when it has none.
+	Version string
 	// RuntimeConfig are the capability arguments of the runtime, from Config.
 	RuntimeConfig map[string]any
 }

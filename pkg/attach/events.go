@@ -39,7 +39,7 @@ func (e *Engine) event(pod *cluster.Pod, eventType, reason, format string, args 
 func (e *Engine) added(rec *ledger.Record, pod *cluster.Pod, attachments []ledger.Attachment) {
 	for i := range attachments {
 		a := &attachments[i]
-		result, err := recordedResult(a.Result)
+		result, err := resultOf(a)
 		if err != nil {
 			continue
 		}

@@ -99,7 +99,7 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	if e.Gate == nil {
 		return e.limited(ctx, run, environ)
 	}
-	owner := ownerOf(stdin, environ)
+	owner := ownerOf(ctx, stdin, environ)
 	waited := timed(ctx, PhaseQueue)
 	leave, err := e.Gate.Enter(admission.WithOwner(ctx, owner), variable(environ, "CNI_COMMAND"), filepath.Base(path))
 	waited()
@@ -114,10 +114,21 @@ func (e *Exec) ExecPlugin(ctx context.Context, path string, stdin []byte, enviro
 	return out, err
 }
 
+// ofNetwork is the context of the plugins of a network.
+func ofNetwork(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, pluginsNetwork{}, name)
+}
+
+type pluginsNetwork struct{}
+
 // ownerOf reads what a plugin runs for from what it is given, which libcni's
-// calls have too.
-func ownerOf(stdin []byte, environ []string) admission.Owner {
-	o := admission.Owner{Sandbox: variable(environ, "CNI_CONTAINERID"), Network: networkName(stdin)}
+// calls have too; those have no network in their context.
+func ownerOf(ctx context.Context, stdin []byte, environ []string) admission.Owner {
+	o := admission.Owner{Sandbox: variable(environ, "CNI_CONTAINERID")}
+	var known bool
+	if o.Network, known = ctx.Value(pluginsNetwork{}).(string); !known {
+		o.Network = networkName(stdin)
+	}
 	for pair := range strings.SplitSeq(variable(environ, "CNI_ARGS"), ";") {
 		if namespace, found := strings.CutPrefix(pair, "K8S_POD_NAMESPACE="); found {
 			o.Namespace = namespace

@@ -127,7 +127,7 @@ func (e *Engine) attachFurther(ctx context.Context, rec *ledger.Record, pod *clu
 	if err := e.saveStep(ctx, rec); err != nil {
 		return nil, err
 	}
-	result, err := recordedResult(rec.Attachments[first].Result)
+	result, err := resultOf(&rec.Attachments[first])
 	return result, cniError(err, "the default network's result")
 }
 

@@ -5,8 +5,11 @@ package attach
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/containernetworking/cni/libcni"
+
+	"github.com/thicket-cni/thicket/pkg/memo"
 )
 
 // readList reads a configuration list. libcni decodes the plugins'
@@ -15,6 +18,18 @@ import (
 // written would not do: libcni has looked at the sorted keys, and a plugin that
 // reads "type" and "Type" in another order could find another type (SEC-02).
 func readList(config []byte) (*libcni.NetworkConfigList, error) {
+	known, err := lists.Of(config, func() (*libcni.NetworkConfigList, error) { return readNew(config) })
+	if err != nil {
+		return nil, err
+	}
+	list := *known
+	list.Plugins = slices.Clone(known.Plugins) // a shim may be taken out
+	return &list, nil
+}
+
+var lists memo.Memo[*libcni.NetworkConfigList]
+
+func readNew(config []byte) (*libcni.NetworkConfigList, error) {
 	list, err := libcni.NetworkConfFromBytes(config)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/thicket-cni/thicket/pkg/ledger"
 )
 
 // A result is another program's word. It is judged where it comes in, from a
@@ -86,6 +88,35 @@ func current(answer types.Result) (*types100.Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// Encodable is a result in a form that is encoded as the result itself, in a third
+// of the time: its MarshalJSON encodes it twice to leave out a dns that is empty.
+// Of other versions than 1.x it is the result.
+func Encodable(result types.Result) any {
+	r, known := result.(*types100.Result)
+	if !known {
+		return result
+	}
+	var dns *types.DNS
+	if !r.DNS.IsEmpty() {
+		dns = &r.DNS
+	}
+	return &struct {
+		CNIVersion string                `json:"cniVersion,omitempty"`
+		DNS        *types.DNS            `json:"dns,omitempty"`
+		Interfaces []*types100.Interface `json:"interfaces,omitempty"`
+		IPs        []*types100.IPConfig  `json:"ips,omitempty"`
+		Routes     []*types.Route        `json:"routes,omitempty"`
+	}{r.CNIVersion, dns, r.Interfaces, r.IPs, r.Routes}
+}
+
+// resultOf is what an attachment's delegates have answered.
+func resultOf(a *ledger.Attachment) (*types100.Result, error) {
+	if a.Parsed != nil {
+		return a.Parsed, nil
+	}
+	return recordedResult(a.Result)
 }
 
 // errNoResult says that nothing was recorded of an attachment's ADD.

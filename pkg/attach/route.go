@@ -217,10 +217,10 @@ func (m *routeMove) rewrite(a *ledger.Attachment, family int, gateway net.IP) er
 		anywhere := net.IPNet{IP: make(net.IP, bits/8), Mask: net.CIDRMask(0, bits)}
 		result.Routes = append(result.Routes, &types.Route{Dst: anywhere, GW: gateway})
 	}
-	encoded, err := json.Marshal(result)
+	encoded, err := json.Marshal(Encodable(result))
 	if err != nil {
 		return err
 	}
-	a.Result = encoded
+	a.Result, a.Parsed = encoded, result
 	return nil
 }

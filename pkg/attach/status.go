@@ -24,7 +24,7 @@ func networkStatus(rec *ledger.Record) ([]cluster.NetworkStatus, error) {
 		if a.Auxiliary || a.State != "" || len(a.Result) == 0 { // of Multus' attachments libcni may have lost a result
 			continue
 		}
-		result, err := recordedResult(a.Result)
+		result, err := resultOf(a)
 		if err != nil {
 			return nil, fmt.Errorf("result of network %q: %w", a.Network, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
@@ -83,22 +84,48 @@ func shortened(e *types.Error) *types.Error {
 }
 
 // writeResult answers a success: the result of an ADD (EP-03), an empty
-// object for everything else (EP-04).
-func writeResult(w http.ResponseWriter, result *types100.Result) {
+// object for everything else (EP-04). A shim that would rather have the result
+// as it is to be printed, in the configuration's version, gets that.
+func writeResult(w http.ResponseWriter, r *http.Request, version string, result *types100.Result) {
 	if result == nil {
 		writeJSON(w, http.StatusOK, struct{}{})
 		return
 	}
+	if r.URL.Path == api.MultusCNIAPIEndpoint && accepts(r, api.PrintedResult) {
+		if printed, err := result.GetAsVersion(version); err == nil {
+			writeAs(w, http.StatusOK, api.PrintedResult, attach.Encodable(printed))
+			return
+		}
+		// The shim cannot express it either, and says why.
+	}
 	writeJSON(w, http.StatusOK, &api.Response{Result: result})
 }
 
+// accepts reports whether a client names a media type among those that it
+// understands (RFC 9110, section 12.5.1).
+func accepts(r *http.Request, mediaType string) bool {
+	for _, header := range r.Header.Values("Accept") {
+		for accepted := range strings.SplitSeq(header, ",") {
+			if strings.TrimSpace(accepted) == mediaType {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func writeJSON(w http.ResponseWriter, status int, v any) {
+	writeAs(w, status, "application/json", v)
+}
+
+// writeAs answers in JSON of a media type.
+func writeAs(w http.ResponseWriter, status int, mediaType string, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		status = http.StatusInternalServerError
+		status, mediaType = http.StatusInternalServerError, "application/json"
 		body, _ = json.Marshal(types.NewError(types.ErrInternal, "the answer cannot be encoded: "+err.Error(), ""))
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	// The client may be gone; there is nobody else to tell.

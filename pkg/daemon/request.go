@@ -213,11 +213,13 @@ func readConfig(r *attach.Request) error {
 		return nil
 	}
 	var conf struct {
+		CNIVersion    any            `json:"cniVersion"` // only what shims send is a string for certain
 		RuntimeConfig map[string]any `json:"runtimeConfig"`
 	}
 	if err := decodeExact(r.Config, &conf); err != nil {
 		return badRequest(types.ErrDecodingFailure, "config is not a valid network configuration: "+err.Error())
 	}
+	r.Version, _ = conf.CNIVersion.(string)
 	r.RuntimeConfig = conf.RuntimeConfig
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -120,6 +121,7 @@ func (d *Daemon) serve(do operation) http.Handler {
 		if !allow(w, r, http.MethodPost) {
 			return
 		}
+		deepen()
 		defer d.flight.enter()()
 		req, err := readRequest(w, r, d.config.RequestLimit)
 		if err != nil {
@@ -127,7 +129,7 @@ func (d *Daemon) serve(do operation) http.Handler {
 			return
 		}
 		if is, err := api.Delegated(req.Env[api.DelegateVariable], req.Env["CNI_COMMAND"]); is {
-			answerDelegate(w, err)
+			answerDelegate(w, r, err)
 			return
 		}
 		command, ar, err := validate(req)
@@ -147,15 +149,25 @@ func (d *Daemon) serve(do operation) http.Handler {
 			writeError(w, err)
 			return
 		}
-		writeResult(w, result)
+		writeResult(w, r, ar.Version, result)
 		if r.URL.Path == api.MultusDelegateAPIEndpoint && command == "ADD" && http.NewResponseController(w).Flush() == nil {
 			d.engine.HotAnswered(context.WithoutCancel(ctx), ar)
 		}
 	})
 }
 
+// deepen makes room on the goroutine's stack for all that a request calls while
+// the stack is nearly empty. Otherwise it is copied again and again, with more
+// frames each time, as JSON is decoded and plugins are executed.
+//
+//go:noinline
+func deepen() byte {
+	var room [24 << 10]byte
+	return room[len(os.Args)%len(room)]
+}
+
 // answerDelegate answers a request that comes from a delegate of a daemon (SEC-09).
-func answerDelegate(w http.ResponseWriter, err error) {
+func answerDelegate(w http.ResponseWriter, r *http.Request, err error) {
 	var refusal *types.Error
 	if errors.As(err, &refusal) {
 		err = &answer{http.StatusBadRequest, refusal}
@@ -164,7 +176,7 @@ func answerDelegate(w http.ResponseWriter, err error) {
 		writeError(w, err)
 		return
 	}
-	writeResult(w, nil)
+	writeResult(w, r, "", nil)
 }
 
 // requestContext ends with the client's connection, or when the grace period

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"time"
@@ -85,17 +84,13 @@ func (w *written) checked() map[string]bool {
 	return passed
 }
 
-var seed = maphash.MakeSeed()
-
 // contents returns what a file has that says what r says, but for the sizes, and
 // r's attachments as they stand there. Configurations keep their numbers; those
 // that have none get the next ones, and are returned.
 func contents(r *Record, numbers map[string]int) (then *written, all []attachmentDocument, configs []string, err error) {
 	then = &written{attachments: map[string]uint64{}, configs: map[string]int{}}
 	maps.Copy(then.configs, numbers)
-	if then.fields, err = sum(withoutState(fieldsOf(r))); err != nil {
-		return nil, nil, nil, err
-	}
+	then.fields = sumOfFields(r)
 	for i := range r.Attachments {
 		a := &r.Attachments[i]
 		number, known := then.configs[a.Config]
@@ -105,7 +100,7 @@ func contents(r *Record, numbers map[string]int) (then *written, all []attachmen
 			configs = append(configs, a.Config)
 		}
 		d := attachmentDocument{attachmentFields: attachmentFields(*a), Config: number}
-		if then.attachments[a.key()], err = sum(d); err != nil {
+		if then.attachments[a.key()], err = sumOf(&d); err != nil {
 			return nil, nil, nil, err
 		}
 		then.keys = append(then.keys, a.key())
@@ -177,17 +172,6 @@ func fieldsOf(r *Record) recordFields {
 	fields := recordFields(*r)
 	fields.Attachments = nil
 	return fields
-}
-
-// withoutState leaves out what every step has anyway.
-func withoutState(fields recordFields) recordFields {
-	fields.State, fields.Updated = "", time.Time{}
-	return fields
-}
-
-func sum(v any) (uint64, error) {
-	data, err := json.Marshal(v)
-	return maphash.Bytes(seed, data), err
 }
 
 // encode renders a document for a person: indented, <, > and & as they are.

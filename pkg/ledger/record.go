@@ -10,7 +10,10 @@ import (
 	"slices"
 	"time"
 
+	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/utils"
+
+	"github.com/thicket-cni/thicket/pkg/memo"
 )
 
 // SchemaVersion is the version of the file format that this package writes.
@@ -102,6 +105,9 @@ type Attachment struct {
 	DeviceInfo json.RawMessage `json:"deviceInfo,omitempty"`
 	// Result is what the delegates answered, absent until ADD succeeded.
 	Result json.RawMessage `json:"result,omitempty"`
+	// Parsed is Result as the daemon that attached it has it at hand, nil when
+	// Result was read of a file. It is not to be changed.
+	Parsed *types100.Result `json:"-"`
 }
 
 // Record is what the ledger knows of one sandbox.
@@ -186,6 +192,13 @@ func (r *Record) validate(containerID string, checked map[string]bool) error {
 // checkList refuses what is not a network's configuration list: its DEL could
 // never succeed (RES-16).
 func checkList(config string) error {
+	_, err := checkedLists.Of([]byte(config), func() (struct{}, error) { return struct{}{}, checkNew(config) })
+	return err
+}
+
+var checkedLists memo.Memo[struct{}]
+
+func checkNew(config string) error {
 	var list struct {
 		Plugins []struct {
 			Type string `json:"type"`

@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"reflect"
 	"slices"
 
 	"github.com/thicket-cni/thicket/pkg/cluster"
+	"github.com/thicket-cni/thicket/pkg/memo"
 )
 
 // Element is one of the networks that a pod selects, to be compared with what
@@ -107,7 +109,19 @@ func (p *Planner) Join(ctx context.Context, pod *cluster.Pod, e *Element, ifName
 func (s *Selection) digest() (string, error) {
 	asked := *s
 	asked.InterfaceRequest = ""
-	text, err := json.Marshal(asked)
+	more := asked
+	more.Name, more.Namespace = "", ""
+	if reflect.ValueOf(more).IsZero() {
+		return digests.Of([]byte(s.definition()), asked.newDigest)
+	}
+	return asked.newDigest()
+}
+
+// digests are those of selections that ask for nothing but a network.
+var digests memo.Memo[string]
+
+func (s *Selection) newDigest() (string, error) {
+	text, err := json.Marshal(s)
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/utils"
 	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/thicket-cni/thicket/pkg/memo"
 )
 
 // list is a network configuration list that is being edited. Values stay raw
@@ -93,8 +95,15 @@ func (l *list) encode() ([]byte, string, error) {
 	return out, name, err
 }
 
+// checkedNames are the names of networks whose lists check has passed.
+var checkedNames memo.Memo[string]
+
 // check looks at a list as libcni sees it and returns the network's name.
 func check(config []byte) (string, error) {
+	return checkedNames.Of(config, func() (string, error) { return checkNew(config) })
+}
+
+func checkNew(config []byte) (string, error) {
 	conf, err := libcni.NetworkConfFromBytes(config)
 	if err != nil {
 		return "", errors.New(shown(strings.TrimPrefix(err.Error(), "error parsing configuration list: ")))

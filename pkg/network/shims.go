@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
+
+	"github.com/thicket-cni/thicket/pkg/memo"
 )
 
 // shims are plugins that hand over to a daemon like this one. One that becomes
@@ -44,8 +46,14 @@ func refuseShims(config []byte) error {
 }
 
 // PluginTypes returns every value of a key "type" in a configuration, whatever
-// its depth. Some of them are not types of plugins.
+// its depth. Some of them are not types of plugins. The list is not to be changed.
 func PluginTypes(config []byte) ([]string, error) {
+	return pluginTypes.Of(config, func() ([]string, error) { return readTypes(config) })
+}
+
+var pluginTypes memo.Memo[[]string]
+
+func readTypes(config []byte) ([]string, error) {
 	var types []string
 	var inside []scope
 	dec := json.NewDecoder(bytes.NewReader(config))

@@ -91,10 +91,12 @@ type Answered struct {
 }
 
 // OnAnswer has f called with every answer, to change it. req is nil when the
-// request was no command.
+// request was no command. A result is always a Response: shims are not heard that
+// would rather have it as it is to be printed.
 func (a *Assembly) OnAnswer(f func(r *http.Request, req *api.Request, ans *Answered)) {
 	a.OnRequest(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		req := Decode(r)
+		r.Header.Del("Accept")
 		rec := httptest.NewRecorder()
 		next.ServeHTTP(rec, r)
 		ans := &Answered{rec.Code, rec.Header(), rec.Body.Bytes()}

@@ -29,6 +29,8 @@ var wireMutants = []mutant.Mutant{
 		Fault: "the result is always printed in CNI 1.0.0"},
 	{Name: "shim-version-relabelled", Cases: []string{"SHIM-02"}, Shim: versionRelabelled,
 		Fault: "the result is printed in the form of 1.0.0 under the version that was asked for"},
+	{Name: "printed-result-in-newest-version", Cases: []string{"SHIM-02"}, Daemon: printedInNewest,
+		Fault: "the daemon answers a shim of its own with a result in CNI 1.1.0, whatever is asked for"},
 	{Name: "shim-logs-to-stdout", Cases: []string{"SHIM-03"}, Shim: seam.Around(func(next seam.Command) seam.Command {
 		return func(args *skel.CmdArgs) error { seam.Say(os.Stdout, "msg=start"); return next(args) }
 	}), Fault: "log lines go to stdout"},
@@ -100,6 +102,18 @@ func versionNeedsDaemon() {
 		os.Exit(1)
 	}
 	seam.ShimWith(func(*skel.CNIFuncs) {})()
+}
+
+// printedInNewest has the daemon find 1.1.0 in each configuration.
+func printedInNewest(a *seam.Assembly) {
+	a.OnCommand(func(_ string, req *api.Request) {
+		var conf map[string]any
+		if json.Unmarshal(req.Config, &conf) != nil {
+			return
+		}
+		conf["cniVersion"] = "1.1.0"
+		req.Config, _ = json.Marshal(conf)
+	})
 }
 
 func versionRelabelled() {
