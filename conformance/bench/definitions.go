@@ -83,10 +83,20 @@ func (s *benchEnv) among(ctx context.Context, b *bench, count, large int) Among 
 	s.AwaitServing(ctx, s.d)
 	m.ResidentMiB = mib(statusOf(s.d.PID())["VmRSS"] << 10)
 	box := s.Sandbox(node.Networks("small"))
-	var times []time.Duration
-	for range max(b.settings.Rounds/2, 20) {
+	var times, writes []time.Duration
+	write := b.statusWrite(ctx)
+	for round := range max(b.settings.Rounds/2, 20) {
+		if write != nil {
+			atRest(ctx)
+			writes = append(writes, write(round))
+		}
+		atRest(ctx)
 		times = append(times, s.timeShim(ctx, "ADD", box))
 		s.timeShim(ctx, "DEL", box)
+	}
+	if write != nil {
+		l := latencyOf(writes)
+		m.StatusWrite = &l
 	}
 	m.ADD = latencyOf(times)
 	m.PeakMiB = mib(statusOf(s.d.PID())["VmHWM"] << 10)
@@ -119,6 +129,6 @@ func definitionGoals(t *Side, add func(what, goal string, met bool, format strin
 		return
 	}
 	add(fmt.Sprintf("daemon, %s", many.what()), "≤ 45 MiB", many.PeakMiB <= 45, "%.1f MiB, %.1f at the most", many.ResidentMiB, many.PeakMiB)
-	add("ADD of a small one among them", "≤ 1.1 × among few", many.ADD.P50 <= 1.1*few.ADD.P50, "%.2f × (%.1f : %.1f ms)",
-		many.ADD.P50/few.ADD.P50, many.ADD.P50, few.ADD.P50)
+	add("ADD of a small one among them, without the API server's own write", "≤ 1.1 × among few", many.own() <= 1.1*few.own(),
+		"%.2f × (%.1f : %.1f ms; with it %.1f : %.1f)", many.own()/few.own(), many.own(), few.own(), many.ADD.P50, few.ADD.P50)
 }

@@ -97,7 +97,9 @@ func firstByte(ctx context.Context, s *benchEnv, box *node.Sandbox) (time.Durati
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // singles measures ADD and DEL of one, two and three networks one at a time,
-// the sides and the delegate alone in turns.
+// the sides and the delegate alone in turns. Each begins when the machine is at
+// rest: what a DEL leaves to the API server, such as the status that is taken away,
+// is not the next request's, and least of all the peer's.
 func (b *bench) singles(ctx context.Context) {
 	ginkgo.GinkgoHelper()
 	times := map[string][]time.Duration{}
@@ -120,16 +122,20 @@ func (b *bench) singles(ctx context.Context) {
 				times[key] = append(times[key], took)
 			}
 		}
+		atRest(ctx)
 		noops = append(noops, b.noop(ctx))
 		for _, command := range []string{"ADD", "DEL"} {
+			atRest(ctx)
 			record("alone "+command, b.alone(ctx, command, boxes[b.sides[0]][0]))
 		}
 		if write != nil {
+			atRest(ctx)
 			writes = append(writes, write(round))
 		}
 		for n := range 3 {
 			for _, s := range b.sides {
 				for _, command := range []string{"ADD", "DEL"} {
+					atRest(ctx)
 					record(fmt.Sprintf("%s %s %d", s.side.Name, command, n+1), s.timeShim(ctx, command, boxes[s][n]))
 				}
 			}
@@ -188,8 +194,11 @@ func (b *bench) unwaited(ctx context.Context) {
 	}
 	var adds, noops, delegates []time.Duration
 	for _, box := range boxes {
+		atRest(ctx)
 		noops = append(noops, b.noop(ctx))
+		atRest(ctx)
 		delegates = append(delegates, b.alone(ctx, "ADD", box))
+		atRest(ctx)
 		adds = append(adds, s.timeShim(ctx, "ADD", box))
 		Eventually(func() []map[string]any { return s.Status(box) }).WithContext(ctx).WithPolling(time.Millisecond).ShouldNot(BeEmpty(), "the network status")
 		s.timeShim(ctx, "DEL", box)

@@ -181,6 +181,17 @@ type Among struct {
 	Ended bool `json:"ended,omitempty"`
 	// ADD is one of a small definition.
 	ADD Latency `json:"add"`
+	// StatusWrite is the API server's own write of a status among so many, which is
+	// a part of each ADD; nil where it was not measured.
+	StatusWrite *Latency `json:"statusWrite,omitempty"`
+}
+
+// own is the median of an ADD without the API server's write, in milliseconds.
+func (a *Among) own() float64 {
+	if a.StatusWrite == nil {
+		return a.ADD.P50
+	}
+	return a.ADD.P50 - a.StatusWrite.P50
 }
 
 func (a *Among) what() string {

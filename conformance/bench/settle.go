@@ -19,6 +19,12 @@ const (
 	settleLimit = 30 * time.Second
 	// calm is the share of its processors that a machine at rest uses.
 	calm = 0.1
+
+	// restLooks is how often in a row, restPause apart, nothing may be running for a
+	// machine to be at rest; restLimit is how long that is waited for.
+	restLooks = 5
+	restPause = time.Millisecond
+	restLimit = 200 * time.Millisecond
 )
 
 // settle waits until an API server that has just started has come to rest.
@@ -42,6 +48,32 @@ func (b *bench) settle(ctx context.Context) {
 		idle = idleTime()
 		if (idle - before).Seconds() > (1-calm)*settleWatch.Seconds()*float64(runtime.NumCPU()) {
 			return
+		}
+	}
+}
+
+// atRest returns when nothing but the benchmark itself is running, or after a while
+// on a machine that is never at rest.
+func atRest(ctx context.Context) {
+	ginkgo.GinkgoHelper()
+	fs, err := procfs.NewDefaultFS()
+	Expect(err).NotTo(HaveOccurred())
+	tick := time.NewTicker(restPause)
+	defer tick.Stop()
+	late := time.After(restLimit)
+	for quiet := 0; quiet < restLooks; {
+		select {
+		case <-tick.C:
+		case <-late:
+			return
+		case <-ctx.Done():
+			ginkgo.Fail(ctx.Err().Error())
+		}
+		stat, err := fs.Stat()
+		Expect(err).NotTo(HaveOccurred())
+		quiet++
+		if stat.ProcessesRunning > 1 {
+			quiet = 0
 		}
 	}
 }

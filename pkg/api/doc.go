@@ -13,7 +13,8 @@
 //
 //   - the client: DoCNI, GetAPIEndpoint, CreateDelegateRequest;
 //   - readiness: CheckAPIReadyNow and WaitUntilAPIReady;
-//   - the shim's commands: CmdAdd, CmdDel, CmdCheck, CmdGC, CmdStatus, to be given to skel.PluginMainFuncs;
+//   - the shim's commands: CmdAdd, CmdDel, CmdCheck, CmdGC, CmdStatus, to be given to skel.PluginMainFuncs, and Main,
+//     Thicket's addition, which is the whole of a shim;
 //   - pending DELs, Thicket's addition: PendingDir, RecordPending, PendingFiles, ReadPending. A DEL that arrives
 //     while no daemon runs is recorded in a directory which the daemon works off when it is back (SHIM-07).
 //

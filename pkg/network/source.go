@@ -58,8 +58,10 @@ func (p *Planner) network(ctx context.Context, name string) (*source, error) {
 		if err == nil || unknown && !cluster.IsOffline(ctx) {
 			return s, err
 		}
-		if _, missing := namedConfig(p.options.ConfDir, name); unknown && errors.Is(missing, errNoConfig) {
-			return nil, err
+		if unknown {
+			if _, missing := namedConfig(p.options.ConfDir, name); errors.Is(missing, errNoConfig) {
+				return nil, err
+			}
 		}
 	}
 	config, err := namedConfig(p.options.ConfDir, name)
