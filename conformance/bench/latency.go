@@ -226,8 +226,10 @@ func (b *bench) bursts(ctx context.Context) {
 	for repeat := range burstRepeats {
 		b.progress("bursts of %d: round %d of %d", burstSize, repeat+1, burstRepeats)
 		for _, n := range burstConcurrencies {
+			atRestWithin(ctx, burstRestLimit)
 			floors[n] = append(floors[n], b.burstFloor(ctx, boxes[b.sides[0]], n).Seconds())
 			for _, s := range b.sides {
+				atRestWithin(ctx, burstRestLimit)
 				took[s][n] = append(took[s][n], b.burst(ctx, s, boxes[s], n, "ADD").Seconds())
 				b.burst(ctx, s, boxes[s], 8, "DEL")
 			}

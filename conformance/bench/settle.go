@@ -21,10 +21,12 @@ const (
 	calm = 0.1
 
 	// restLooks is how often in a row, restPause apart, nothing may be running for a
-	// machine to be at rest; restLimit is how long that is waited for.
-	restLooks = 5
-	restPause = time.Millisecond
-	restLimit = 200 * time.Millisecond
+	// machine to be at rest; restLimit is how long that is waited for before a
+	// request, burstRestLimit before a burst, which leaves more behind.
+	restLooks      = 5
+	restPause      = time.Millisecond
+	restLimit      = 200 * time.Millisecond
+	burstRestLimit = 10 * time.Second
 )
 
 // settle waits until an API server that has just started has come to rest.
@@ -54,13 +56,15 @@ func (b *bench) settle(ctx context.Context) {
 
 // atRest returns when nothing but the benchmark itself is running, or after a while
 // on a machine that is never at rest.
-func atRest(ctx context.Context) {
+func atRest(ctx context.Context) { atRestWithin(ctx, restLimit) }
+
+func atRestWithin(ctx context.Context, limit time.Duration) {
 	ginkgo.GinkgoHelper()
 	fs, err := procfs.NewDefaultFS()
 	Expect(err).NotTo(HaveOccurred())
 	tick := time.NewTicker(restPause)
 	defer tick.Stop()
-	late := time.After(restLimit)
+	late := time.After(limit)
 	for quiet := 0; quiet < restLooks; {
 		select {
 		case <-tick.C:
