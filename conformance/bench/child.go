@@ -33,6 +33,9 @@ type bench struct {
 	settings Settings
 	report   *Report
 	sides    []*benchEnv
+	// begun is how many measurements were to begin on a machine at rest, busy how
+	// many began while something else was running all the same.
+	begun, busy int
 }
 
 // benchEnv is one implementation's world.
@@ -91,6 +94,9 @@ func (b *bench) run(ctx context.Context, t *suite.T) {
 		if b.settings.measures(Scenarios[i]) {
 			scenario(ctx)
 		}
+	}
+	if b.busy > 0 {
+		b.progress("%d of %d measurements began while something else was running", b.busy, b.begun)
 	}
 }
 

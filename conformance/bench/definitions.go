@@ -87,10 +87,10 @@ func (s *benchEnv) among(ctx context.Context, b *bench, count, large int) Among 
 	write := b.statusWrite(ctx)
 	for round := range max(b.settings.Rounds/2, 20) {
 		if write != nil {
-			atRest(ctx)
+			b.atRest(ctx)
 			writes = append(writes, write(round))
 		}
-		atRest(ctx)
+		b.atRest(ctx)
 		times = append(times, s.timeShim(ctx, "ADD", box))
 		s.timeShim(ctx, "DEL", box)
 	}

@@ -122,20 +122,20 @@ func (b *bench) singles(ctx context.Context) {
 				times[key] = append(times[key], took)
 			}
 		}
-		atRest(ctx)
+		b.atRest(ctx)
 		noops = append(noops, b.noop(ctx))
 		for _, command := range []string{"ADD", "DEL"} {
-			atRest(ctx)
+			b.atRest(ctx)
 			record("alone "+command, b.alone(ctx, command, boxes[b.sides[0]][0]))
 		}
 		if write != nil {
-			atRest(ctx)
+			b.atRest(ctx)
 			writes = append(writes, write(round))
 		}
 		for n := range 3 {
 			for _, s := range b.sides {
 				for _, command := range []string{"ADD", "DEL"} {
-					atRest(ctx)
+					b.atRest(ctx)
 					record(fmt.Sprintf("%s %s %d", s.side.Name, command, n+1), s.timeShim(ctx, command, boxes[s][n]))
 				}
 			}
@@ -194,11 +194,11 @@ func (b *bench) unwaited(ctx context.Context) {
 	}
 	var adds, noops, delegates []time.Duration
 	for _, box := range boxes {
-		atRest(ctx)
+		b.atRest(ctx)
 		noops = append(noops, b.noop(ctx))
-		atRest(ctx)
+		b.atRest(ctx)
 		delegates = append(delegates, b.alone(ctx, "ADD", box))
-		atRest(ctx)
+		b.atRest(ctx)
 		adds = append(adds, s.timeShim(ctx, "ADD", box))
 		Eventually(func() []map[string]any { return s.Status(box) }).WithContext(ctx).WithPolling(time.Millisecond).ShouldNot(BeEmpty(), "the network status")
 		s.timeShim(ctx, "DEL", box)
@@ -226,10 +226,10 @@ func (b *bench) bursts(ctx context.Context) {
 	for repeat := range burstRepeats {
 		b.progress("bursts of %d: round %d of %d", burstSize, repeat+1, burstRepeats)
 		for _, n := range burstConcurrencies {
-			atRestWithin(ctx, burstRestLimit)
+			b.atRestWithin(ctx, burstRestLimit)
 			floors[n] = append(floors[n], b.burstFloor(ctx, boxes[b.sides[0]], n).Seconds())
 			for _, s := range b.sides {
-				atRestWithin(ctx, burstRestLimit)
+				b.atRestWithin(ctx, burstRestLimit)
 				took[s][n] = append(took[s][n], b.burst(ctx, s, boxes[s], n, "ADD").Seconds())
 				b.burst(ctx, s, boxes[s], 8, "DEL")
 			}

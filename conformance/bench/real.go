@@ -37,16 +37,16 @@ func (b *bench) reals(ctx context.Context) {
 	var plugins, writes []time.Duration
 	adds := map[*benchEnv][]time.Duration{}
 	for round := range max(b.settings.Rounds/4, 20) {
-		atRest(ctx)
+		b.atRest(ctx)
 		took, _ := timeProcess(ctx, bridge, alone.Env("ADD"), config)
 		plugins = append(plugins, took)
 		timeProcess(ctx, bridge, alone.Env("DEL"), config)
 		if write != nil {
-			atRest(ctx)
+			b.atRest(ctx)
 			writes = append(writes, write(round))
 		}
 		for _, s := range b.sides {
-			atRest(ctx)
+			b.atRest(ctx)
 			adds[s] = append(adds[s], s.timeShim(ctx, "ADD", boxes[s]))
 			s.timeShim(ctx, "DEL", boxes[s])
 		}

@@ -188,7 +188,7 @@ type Among struct {
 
 // own is the median of an ADD without the API server's write, in milliseconds.
 func (a *Among) own() float64 {
-	if a.StatusWrite == nil {
+	if a.StatusWrite == nil || a.StatusWrite.P50 >= a.ADD.P50 { // or it is not waited for
 		return a.ADD.P50
 	}
 	return a.ADD.P50 - a.StatusWrite.P50

@@ -56,10 +56,11 @@ func (b *bench) settle(ctx context.Context) {
 
 // atRest returns when nothing but the benchmark itself is running, or after a while
 // on a machine that is never at rest.
-func atRest(ctx context.Context) { atRestWithin(ctx, restLimit) }
+func (b *bench) atRest(ctx context.Context) { b.atRestWithin(ctx, restLimit) }
 
-func atRestWithin(ctx context.Context, limit time.Duration) {
+func (b *bench) atRestWithin(ctx context.Context, limit time.Duration) {
 	ginkgo.GinkgoHelper()
+	b.begun++
 	fs, err := procfs.NewDefaultFS()
 	Expect(err).NotTo(HaveOccurred())
 	tick := time.NewTicker(restPause)
@@ -69,6 +70,7 @@ func atRestWithin(ctx context.Context, limit time.Duration) {
 		select {
 		case <-tick.C:
 		case <-late:
+			b.busy++
 			return
 		case <-ctx.Done():
 			ginkgo.Fail(ctx.Err().Error())

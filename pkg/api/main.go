@@ -3,6 +3,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -102,47 +103,58 @@ func isPlain(name string) bool {
 }
 
 // usualConf reads a configuration as parseShimConf does, and what skel asks of it. It is nil for one that is unusual:
-// that has no plain name, no version that the command knows, a key of the shim's in other letters, a value of another
-// type, or a mistake.
+// that has no plain name, no version that the command knows, a key twice, a key of the shim's in other letters, a value of
+// another type, or a mistake.
 func usualConf(stdin []byte, command string) *shimConf {
-	var keys map[string]any
-	var document any
-	if json.Unmarshal(stdin, &document) != nil {
-		return nil
-	}
-	keys, _ = document.(map[string]any)
 	conf, name := &shimConf{}, ""
 	texts := map[string]*string{
 		"cniVersion": &conf.CNIVersion, "name": &name, "daemonSocketDir": &conf.MultusSocketDir, "logFile": &conf.LogFile,
 		"logLevel": &conf.LogLevel, "cniDir": &conf.CNIDir, "pendingDir": &conf.PendingDir,
 	}
-	for key, value := range keys {
-		if usual := take(texts, &conf.LogToStderr, key, value); !usual {
-			return nil
+	usual := eachKey(stdin, func(key string, value json.RawMessage) bool {
+		text, known := texts[key]
+		switch {
+		case known:
+			return value[0] == '"' && json.Unmarshal(value, text) == nil
+		case key == "logToStderr":
+			conf.LogToStderr = string(value) == "true"
+			return conf.LogToStderr || string(value) == "false"
 		}
-	}
-	if !isPlain(name) || !slices.Contains(versionsOf(command), conf.CNIVersion) || conf.complete() != nil {
+		for known := range texts { // encoding/json takes a key in any letters
+			if strings.EqualFold(key, known) {
+				return false
+			}
+		}
+		return !strings.EqualFold(key, "logToStderr")
+	})
+	if !usual || !isPlain(name) || !slices.Contains(versionsOf(command), conf.CNIVersion) || conf.complete() != nil {
 		return nil
 	}
 	return conf
 }
 
-// take stores the value of one key where it belongs. encoding/json would take a key of the shim's in other letters, too.
-func take(texts map[string]*string, logToStderr *bool, key string, value any) (usual bool) {
-	if text, known := texts[key]; known {
-		*text, usual = value.(string)
-		return usual
+// eachKey calls take for each key of an object. It returns false when take does, and for what is no object alone, or has
+// a key twice: of two values encoding/json judges both.
+func eachKey(object []byte, take func(key string, value json.RawMessage) bool) bool {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {
+		return false
 	}
-	if key == "logToStderr" {
-		*logToStderr, usual = value.(bool)
-		return usual
-	}
-	for known := range texts {
-		if strings.EqualFold(key, known) {
+	seen := map[string]bool{}
+	for dec.More() {
+		token, err := dec.Token()
+		key, isText := token.(string)
+		var value json.RawMessage
+		if err != nil || !isText || seen[key] || dec.Decode(&value) != nil || !take(key, value) {
 			return false
 		}
+		seen[key] = true
 	}
-	return !strings.EqualFold(key, "logToStderr")
+	if _, err := dec.Token(); err != nil { // the end of the object
+		return false
+	}
+	_, err := dec.Token()
+	return errors.Is(err, io.EOF)
 }
 
 // versionsOf are the versions of a configuration with which skel lets a command through.

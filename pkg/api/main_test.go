@@ -64,6 +64,9 @@ func FuzzUsualConf(f *testing.F) {
 		`{"cniVersion":"1.0.0","name":"n","daemonSocketDir":"rel"}`,
 		`{"cniVersion":"1.0.0","name":"n","logToSTDERR":1}`,
 		`{"cniVerſion":"1.0.0","name":"n"}`,
+		`{"cniVersion":"1.0.0","name":7,"name":"n","type":"t"}`,
+		`{"cniVersion":"1.0.0","name":"n","logFile":5,"logFile":"/x"}`,
+		`{"cniVersion":"1.0.0","name":"n","x":1,"x":2} `,
 		`{"cniVersion":"1.0.0","name":"n"}{}`, `[]`, `null`, ``, `{"name":7}`,
 	} {
 		f.Add([]byte(conf))

@@ -276,7 +276,7 @@ func (e *Engine) commitFirst(ctx context.Context, rec *ledger.Record, pod *clust
 	if err != nil {
 		return cniError(err, "network status")
 	}
-	rec.StatusDue = true
+	rec.StatusDue = ctx.Err() == nil // of what is rolled back no status is due
 	if err := e.saveStep(ctx, rec); err != nil {
 		return err
 	}

@@ -30,10 +30,11 @@ type delegateCall struct {
 	paths map[string]string
 }
 
-// find looks for a plugin, once for each call: what it was found to be (SEC-09)
-// is what is executed.
+// find looks for a plugin, anew when the file that was found for this call is not
+// there any more, or not the same: another one may be a shim (SEC-09).
 func (e *Engine) find(c *delegateCall, plugin string) (string, error) {
-	if path, found := c.paths[plugin]; found {
+	still, _ := e.exec.(interface{ isStill(path string) bool })
+	if path, found := c.paths[plugin]; found && still != nil && still.isStill(path) {
 		return path, nil
 	}
 	path, err := e.exec.FindInPath(plugin, e.binDirs)

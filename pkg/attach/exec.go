@@ -90,6 +90,10 @@ func (e *Exec) FindInPath(plugin string, paths []string) (string, error) {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(found, filepath.Clean(e.Chroot)), "/"), nil
 }
 
+// isStill reports whether a path leads to an executable that FindInPath has looked
+// at, and that is no shim.
+func (e *Exec) isStill(path string) bool { return e.Chroot == "" && e.shims.cleared(path) }
+
 // ExecPlugin runs one plugin. Its error is the plugin's own CNI error when it
 // printed one (EP-10), and otherwise a CNI error that names plugin and network;
 // code 11 when the time limit or the request's end stopped it, or when the gate

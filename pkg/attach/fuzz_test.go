@@ -35,7 +35,9 @@ var cniVersions = []string{"0.1.0", "0.2.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
 // carried out, also by another daemon from its record, and DEL leaves nothing
 // (SEC-08).
 func FuzzResult(f *testing.F) {
+	const alone = 128
 	for i, printed := range []string{
+		`{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.2/24"}],"routes":[{"gw":"10.0.0.1"}]}`,
 		`{"cniVersion":"1.1.0","interfaces":[{"name":"net1","sandbox":"/proc/self/ns/net","mac":"02:00:00:00:00:01","mtu":9000,"socketPath":"/s","pciID":"0"},{"name":"br0"}],` +
 			`"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1","interface":0},{"address":"fd00::2/64"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.0.0.1","mtu":1,"table":5,"scope":0}],"dns":{"nameservers":["10.0.0.1"]}}`,
 		`{"cniVersion":"0.2.0","ip4":{"ip":"10.0.0.2/24","gateway":"10.0.0.1","routes":[{"dst":"0.0.0.0/0"}]},"ip6":{"ip":"fd00::2/64"},"dns":{}}`,
@@ -48,11 +50,18 @@ func FuzzResult(f *testing.F) {
 	} {
 		f.Add([]byte(printed), uint8(i), i%4 == 3, i%2 == 0)
 		f.Add([]byte(printed), uint8(4), false, true)
+		for version := range cniVersions {
+			f.Add([]byte(printed), uint8(alone+version), false, true)
+		}
 	}
 	f.Fuzz(func(t *testing.T, printed []byte, version uint8, fails, restarts bool) {
 		w := newWorld(t)
 		w.annotations[network.NetworksAnnotation] = "odd@net1"
-		w.definitions["odd"] = fmt.Sprintf(`{"cniVersion":%q,"name":"odd","plugins":[{"type":"a"},{"type":"b"}]}`, cniVersions[int(version)%len(cniVersions)])
+		plugins := `{"type":"a"},{"type":"b"}`
+		if version >= alone { // no other plugin reads what it prints
+			plugins = `{"type":"a"}`
+		}
+		w.definitions["odd"] = fmt.Sprintf(`{"cniVersion":%q,"name":"odd","plugins":[%s]}`, cniVersions[int(version%alone)%len(cniVersions)], plugins)
 		w.node.prints, w.node.fails = printed, fails
 		w.addPrinted(t, restarts)
 	})

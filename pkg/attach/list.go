@@ -45,6 +45,9 @@ func readNew(config []byte) (*libcni.NetworkConfigList, error) {
 		if p.Bytes, err = json.Marshal(plugins[i]); err != nil {
 			return nil, err
 		}
+		// What is not the network's to set (RT-06) is in Bytes, and decoded may be
+		// fifty times as large.
+		p.Network.RawPrevResult, p.Network.ValidAttachments = nil, nil
 	}
 	return list, nil
 }

@@ -73,7 +73,8 @@ func withoutNulls(raw []byte) error {
 }
 
 // current returns a plugin's result in the newest version. It refuses an
-// address without a value, and one of an interface that the result does not list.
+// address without a value, one of an interface that the result does not list, and
+// a route without a destination: they could be encoded, and not be read again.
 func current(answer types.Result) (*types100.Result, error) {
 	result, err := types100.NewResultFromResult(answer)
 	if err != nil {
@@ -85,6 +86,11 @@ func current(answer types.Result) (*types100.Result, error) {
 			return nil, fmt.Errorf("its result cannot be used: element %d of ips has no address", i)
 		case ip.Interface != nil && (*ip.Interface < 0 || *ip.Interface >= len(result.Interfaces)):
 			return nil, fmt.Errorf("its result cannot be used: address %s is of interface %d, and there are %d", ip.Address.String(), *ip.Interface, len(result.Interfaces))
+		}
+	}
+	for i, route := range result.Routes {
+		if route.Dst.IP == nil {
+			return nil, fmt.Errorf("its result cannot be used: element %d of routes has no dst", i)
 		}
 	}
 	return result, nil

@@ -51,21 +51,39 @@ type executable struct {
 // has reports whether the file at a path is a shim, by the name that its links
 // end at or by the program that it was built of.
 func (s *shims) has(file string) bool {
-	info, err := os.Stat(file)
-	if err != nil {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
+	now, ok := stateOf(file)
 	if !ok {
 		return false
 	}
-	now := executable{dev: stat.Dev, ino: stat.Ino, size: stat.Size, changed: time.Unix(stat.Ctim.Unix())}
 	if shim, known := s.known.Load(now); known {
 		return shim.(bool)
 	}
 	shim := builtAsShim(file)
 	s.known.Store(now, shim)
 	return shim
+}
+
+// cleared reports whether the file at a path was looked at as it is, and is no shim.
+func (s *shims) cleared(file string) bool {
+	now, ok := stateOf(file)
+	if !ok {
+		return false
+	}
+	shim, known := s.known.Load(now)
+	return known && !shim.(bool)
+}
+
+// stateOf is the state of a file, which is not ok when there is none.
+func stateOf(file string) (now executable, ok bool) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return executable{}, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return executable{}, false
+	}
+	return executable{dev: stat.Dev, ino: stat.Ino, size: stat.Size, changed: time.Unix(stat.Ctim.Unix())}, true
 }
 
 // builtAsShim reads what a Go program says of itself. What says nothing is

@@ -12,6 +12,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/thicket-cni/thicket/pkg/api"
+	"github.com/thicket-cni/thicket/pkg/attach"
 )
 
 // A shim that says so gets the document that it prints, in each version; every
@@ -51,6 +52,25 @@ func TestResultIsAnsweredAsTheClientLikesIt(t *testing.T) {
 		}
 		if printed, err := version.NewResult(row.version, w.Body.Bytes()); err != nil || printed.Version() != row.version {
 			t.Errorf("%+v: %s, %v", row, w.Body, err)
+		}
+	}
+}
+
+// What the shim takes for the version is what the daemon takes for it.
+func TestVersionOfAConfiguration(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"cniVersion":"1.0.0"}`:                       "1.0.0",
+		`{"cniVersion":"0.4.0","cniVersion":"1.0.0"}`:  "1.0.0",
+		`{"cniVersion":"1.0.0","CNIVersion":null}`:     "1.0.0",
+		`{"cniVersion":"1.0.0","cniVersion":null}`:     "1.0.0",
+		`{"CNIVERSION":"1.0.0"}`:                       "1.0.0",
+		`{"cniVersion":7,"runtimeConfig":{"mac":"a"}}`: "",
+		`{"cniVersion":{"a":[]},"name":"n"}`:           "",
+		`{"name":"n"}`:                                 "",
+	} {
+		r := &attach.Request{Config: []byte(config)}
+		if err := readConfig(r); err != nil || r.Version != want {
+			t.Errorf("%s: got %q, %v; want %q", config, r.Version, err, want)
 		}
 	}
 }

@@ -213,13 +213,25 @@ func readConfig(r *attach.Request) error {
 		return nil
 	}
 	var conf struct {
-		CNIVersion    any            `json:"cniVersion"` // only what shims send is a string for certain
+		CNIVersion    versionText    `json:"cniVersion"`
 		RuntimeConfig map[string]any `json:"runtimeConfig"`
 	}
 	if err := decodeExact(r.Config, &conf); err != nil {
 		return badRequest(types.ErrDecodingFailure, "config is not a valid network configuration: "+err.Error())
 	}
-	r.Version, _ = conf.CNIVersion.(string)
-	r.RuntimeConfig = conf.RuntimeConfig
+	r.Version, r.RuntimeConfig = string(conf.CNIVersion), conf.RuntimeConfig
+	return nil
+}
+
+// versionText is a cniVersion. Only that of a shim is text for certain, and matters
+// (SHIM-02): as in a text, null changes nothing.
+type versionText string
+
+// UnmarshalJSON implements json.Unmarshaler; what is no text is passed over.
+func (v *versionText) UnmarshalJSON(data []byte) error {
+	var text string
+	if string(data) != "null" && json.Unmarshal(data, &text) == nil {
+		*v = versionText(text)
+	}
 	return nil
 }

@@ -58,6 +58,7 @@ func sumOf(d *attachmentDocument) (uint64, error) {
 	s.flags(d.Default, d.HotPlugged, d.Unanswered, d.Cached, d.Auxiliary, d.DefaultRoute != nil)
 	s.number(uint64(d.Config)) //nolint:gosec // numbers of configurations begin at 0
 	s.args(d.Args)
+	s.number(uint64(len(d.DefaultRoute)))
 	for _, gateway := range d.DefaultRoute {
 		s.texts(string(gateway))
 	}

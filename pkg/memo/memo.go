@@ -10,8 +10,9 @@ const (
 	// longest is the longest text that is remembered, in bytes.
 	longest = 8 << 10
 	// most is how many bytes the texts of one Memo have together at most: what a
-	// tenant can write costs no more, and drives out what others have.
-	most = 128 << 10
+	// tenant can write costs no more than what is made of so much, and drives out
+	// what others have.
+	most = 64 << 10
 )
 
 // Memo remembers values by the texts that they were made of. The zero value is
