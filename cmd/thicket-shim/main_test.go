@@ -97,8 +97,8 @@ func TestAddPrintsWhatTheDaemonHasMadeToBePrinted(t *testing.T) {
 	}
 }
 
-// The short way must not know another configuration than the CNI library does, which takes keys in any letters and the
-// last of two.
+// The short way must read a configuration as the CNI library does, which takes keys in any letters, and of two equal keys
+// the last.
 func TestUnusualConfigurations(t *testing.T) {
 	for _, config := range []string{
 		`{"CNIVersion":"1.0.0","name":"n","type":"t","daemonSocketDir":%q}`,

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Without nft, tables that a plugin has made by netlink are no empty ruleset.
+// Without nft the ruleset must not look empty when a plugin has made tables by netlink.
 func TestTablesThatNobodySees(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("root is needed for a network namespace")

@@ -64,7 +64,7 @@ func do(p patience, m message, socket string) (*answer, error) {
 // answer is what came back, whatever its status.
 type answer struct {
 	status int
-	// mediaType is that of the body.
+	// mediaType is the answer's Content-Type.
 	mediaType string
 	body      []byte
 }

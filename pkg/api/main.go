@@ -45,15 +45,16 @@ func printError(err error) {
 
 // shortWay carries out ADD, CHECK and DEL, and returns false when it has not begun, with standard input as it was.
 func shortWay() (usual bool, err error) {
-	do := map[string]func(*call) error{"ADD": (*call).add, "CHECK": (*call).wait, "DEL": (*call).del}[os.Getenv("CNI_COMMAND")]
-	args, known := usualArgs()
+	command := os.Getenv("CNI_COMMAND")
+	do := map[string]func(*call) error{"ADD": (*call).add, "CHECK": (*call).wait, "DEL": (*call).del}[command]
+	args, known := usualArgs(command)
 	if do == nil || !known || os.Getenv(DelegateVariable) != "" {
 		return false, nil
 	}
 	if args.StdinData, err = io.ReadAll(os.Stdin); err != nil {
 		return false, nil //nolint:nilerr // skel meets the same error, and has a code for it
 	}
-	conf := usualConf(args.StdinData, os.Getenv("CNI_COMMAND"))
+	conf := usualConf(args.StdinData, command)
 	if conf == nil {
 		return false, giveBack(args.StdinData)
 	}
@@ -76,7 +77,7 @@ func giveBack(input []byte) error {
 }
 
 // usualArgs takes the variables that skel asks for, when each of them is one that skel would certainly accept.
-func usualArgs() (*skel.CmdArgs, bool) {
+func usualArgs(command string) (*skel.CmdArgs, bool) {
 	a := &skel.CmdArgs{
 		ContainerID:   os.Getenv("CNI_CONTAINERID"),
 		Netns:         os.Getenv("CNI_NETNS"),
@@ -87,7 +88,7 @@ func usualArgs() (*skel.CmdArgs, bool) {
 	}
 	const longestInterface = 15 // IFNAMSIZ without the final NUL
 	return a, isPlain(a.ContainerID) && isPlain(a.IfName) && len(a.IfName) <= longestInterface && a.Path != "" &&
-		(a.Netns != "" || os.Getenv("CNI_COMMAND") == "DEL")
+		(a.Netns != "" || command == "DEL")
 }
 
 // isPlain holds of letters, digits, '_', '.' and '-', of which the first is a letter or a digit: what CNI wants of the
@@ -133,8 +134,8 @@ func usualConf(stdin []byte, command string) *shimConf {
 	return conf
 }
 
-// eachKey calls take for each key of an object. It returns false when take does, and for what is no object alone, or has
-// a key twice: of two values encoding/json judges both.
+// eachKey calls take for each key of an object. It returns false when take does, when the text is anything but one object,
+// and when a key is there twice: encoding/json judges both values.
 func eachKey(object []byte, take func(key string, value json.RawMessage) bool) bool {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if begin, err := dec.Token(); err != nil || begin != json.Delim('{') {

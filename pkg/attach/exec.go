@@ -90,8 +90,8 @@ func (e *Exec) FindInPath(plugin string, paths []string) (string, error) {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(found, filepath.Clean(e.Chroot)), "/"), nil
 }
 
-// isStill reports whether a path leads to an executable that FindInPath has looked
-// at, and that is no shim.
+// isStill reports whether FindInPath has looked at the executable at a path, as it
+// is now, and found that it is not a shim.
 func (e *Exec) isStill(path string) bool { return e.Chroot == "" && e.shims.cleared(path) }
 
 // ExecPlugin runs one plugin. Its error is the plugin's own CNI error when it

@@ -63,7 +63,8 @@ func (s *shims) has(file string) bool {
 	return shim
 }
 
-// cleared reports whether the file at a path was looked at as it is, and is no shim.
+// cleared reports whether the file at a path has been looked at in its present state
+// and is not a shim.
 func (s *shims) cleared(file string) bool {
 	now, ok := stateOf(file)
 	if !ok {

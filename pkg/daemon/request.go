@@ -223,11 +223,12 @@ func readConfig(r *attach.Request) error {
 	return nil
 }
 
-// versionText is a cniVersion. Only that of a shim is text for certain, and matters
-// (SHIM-02): as in a text, null changes nothing.
+// versionText is a cniVersion. It matters for a shim only, which has checked that it
+// is a string (SHIM-02); another client's request must not fail by it.
 type versionText string
 
-// UnmarshalJSON implements json.Unmarshaler; what is no text is passed over.
+// UnmarshalJSON implements json.Unmarshaler. It passes over what is not a string,
+// and over null, as encoding/json does for a string.
 func (v *versionText) UnmarshalJSON(data []byte) error {
 	var text string
 	if string(data) != "null" && json.Unmarshal(data, &text) == nil {

@@ -43,7 +43,7 @@ func (m *Memo[V]) Of(text []byte, compute func() (V, error)) (V, error) {
 	return v, err
 }
 
-// keep forgets everything else when there is no room.
+// keep remembers a value. When there is no room, it forgets all others first.
 func (m *Memo[V]) keep(text string, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
