@@ -97,6 +97,38 @@ func TestAddPrintsWhatTheDaemonHasMadeToBePrinted(t *testing.T) {
 	}
 }
 
+// A usual command ends before the packages that it does not need are initialized (SHIM-13).
+func TestUsualCommandsNeverReachMain(t *testing.T) {
+	for command, answer := range map[string]string{"ADD": `{"cniVersion":"1.0.0"}`, "DEL": "{}", "CHECK": ""} {
+		for unusual, variable := range map[bool]string{false: "X=1", true: "CNI_X=ü"} {
+			w := newWorld(t)
+			w.serve(func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Content-Type", api.PrintedResult)
+				_, _ = rw.Write([]byte(answer))
+			})
+			got := w.exec(command, w.config("1.0.0"), "GODEBUG=inittrace=1", variable)
+			begun, all := strings.Contains(got.stderr, "init syscall @"), strings.Contains(got.stderr, "init time @")
+			if got.exit != 0 || !begun || all != unusual {
+				t.Errorf("%s %s: exit %d, and these are initialized:\n%s", command, variable, got.exit, got.stderr)
+			}
+			if posted := w.posted(); len(posted) != 1 {
+				t.Errorf("%s %s: %d requests", command, variable, len(posted))
+			}
+		}
+	}
+}
+
+// What package quick has read of standard input is given back, and what it has not.
+func TestLongConfigurations(t *testing.T) {
+	w := newWorld(t)
+	w.serve(answerWith(200, result))
+	config := w.config("1.0.0", fmt.Sprintf(`"delegate":{"long":%q}`, strings.Repeat("x", 300<<10)))
+	got := w.exec("ADD", config)
+	if posted := w.posted(); got.exit != 0 || len(posted) != 1 || string(posted[0].Config) != config {
+		t.Errorf("exit %d, %.200s, %d requests", got.exit, got.stdout, len(posted))
+	}
+}
+
 // The short way must read a configuration as the CNI library does, which takes keys in any letters, and of two equal keys
 // the last.
 func TestUnusualConfigurations(t *testing.T) {

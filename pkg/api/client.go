@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/thicket-cni/thicket/pkg/api/quick"
 )
 
 const (
@@ -47,6 +49,8 @@ type message struct {
 	req any
 	// accept are the media types of an answer that is understood.
 	accept string
+	// begun is the connection over which it has been posted, nil when it has not.
+	begun *quick.Begun
 }
 
 // do is DoCNI with another patience, and for other kinds of answers.
@@ -109,18 +113,9 @@ func nobodyListens(err error) bool {
 
 // post sends one request on a connection of its own and reads the answer: there is nothing to pool, redirect or retry.
 func post(p patience, m message, socket string) (*answer, error) {
-	body, err := encode(m.req)
-	if err != nil {
-		return nil, fmt.Errorf("encode the request to %s: %w", m.url, err)
-	}
-	request, err := wireRequest(&m, body)
+	conn, request, err := begin(p, m, socket)
 	if err != nil {
 		return nil, err
-	}
-
-	conn, err := dialSocket(socket, p)
-	if err != nil {
-		return nil, &noAnswer{socket: socket, err: err}
 	}
 	defer func() { _ = conn.Close() }()
 	a, err := exchange(conn, request)
@@ -128,6 +123,26 @@ func post(p patience, m message, socket string) (*answer, error) {
 		return nil, &noAnswer{socket: socket, sent: true, err: err}
 	}
 	return a, nil
+}
+
+// begin returns a connection to the socket and what is to be written to it.
+func begin(p patience, m message, socket string) (*socketConn, []byte, error) {
+	if b := m.begun; b != nil {
+		return &socketConn{fd: b.Conn, patience: p, received: b.Answer}, b.Unsent, nil
+	}
+	body, err := json.Marshal(m.req)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode the request to %s: %w", m.url, err)
+	}
+	request, err := wireRequest(&m, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := dialSocket(socket, p)
+	if err != nil {
+		return nil, nil, &noAnswer{socket: socket, err: err}
+	}
+	return conn, request, nil
 }
 
 // explain says why an answer could not be read. The end of file explains nothing by itself: it may be the limit, the

@@ -15,6 +15,8 @@ import (
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/thicket-cni/thicket/pkg/api/quick"
 )
 
 // A DEL or STATUS that is not answered after doubtAfter is given up only when the daemon, asked separately, stays
@@ -50,6 +52,8 @@ type call struct {
 	socket string
 	req    *Request
 	log    *shimLog
+	// begun is the request as package quick has sent it, nil when it has not.
+	begun *quick.Begun
 }
 
 // command reads the configuration and carries out a call.
@@ -62,15 +66,15 @@ func command(args *skel.CmdArgs, do func(*call) error) error {
 	if err != nil {
 		return err
 	}
-	return carryOut(args, conf, do)
+	return carryOut(args, conf, nil, do)
 }
 
-// carryOut prepares a call, lets do carry it out and logs the outcome.
-func carryOut(args *skel.CmdArgs, conf *shimConf, do func(*call) error) (err error) {
+// carryOut prepares a call, of which something may have begun, lets do carry it out and logs the outcome.
+func carryOut(args *skel.CmdArgs, conf *shimConf, begun *quick.Begun, do func(*call) error) (err error) {
 	start := time.Now()
 	log := openShimLog(&conf.ShimNetConf)
 	defer log.close()
-	c := &call{args: args, conf: conf, socket: SocketPath(conf.MultusSocketDir), log: log}
+	c := &call{args: args, conf: conf, socket: SocketPath(conf.MultusSocketDir), log: log, begun: begun}
 	if c.req, err = newRequest(args); err == nil {
 		err = do(c)
 	}
@@ -183,7 +187,7 @@ func sameFile(a, b string) bool {
 func (c *call) sendWaiting() (*answer, error) {
 	until := time.Now().Add(APIReadyPollTimeout)
 	for {
-		a, err := do(patient(requestTimeout), c.message(), c.socket)
+		a, err := do(c.since(patient(requestTimeout)), c.message(), c.socket)
 		if !nobodyListens(err) {
 			return a, asCNIError(err)
 		}
@@ -219,13 +223,22 @@ func (c *call) sendDoubting() error {
 		}
 		return fmt.Errorf("it accepts requests and does not answer, at %s either: %w", MultusHealthAPIEndpoint, err)
 	}
-	_, err := do(p, c.message(), c.socket)
+	_, err := do(c.since(p), c.message(), c.socket)
 	return err
+}
+
+// since is a patience that began when the request was sent.
+func (c *call) since(p patience) patience {
+	if c.begun != nil {
+		waited := time.Duration(c.begun.Waited) * time.Millisecond
+		p.until, p.doubtAt = p.until.Add(-waited), p.doubtAt.Add(-waited)
+	}
+	return p
 }
 
 // message is the request, to which a result may come as it is to be printed.
 func (c *call) message() message {
-	return message{url: GetAPIEndpoint(MultusCNIAPIEndpoint), req: c.req, accept: PrintedResult + ", " + jsonType}
+	return message{url: GetAPIEndpoint(MultusCNIAPIEndpoint), req: c.req, accept: PrintedResult + ", " + jsonType, begun: c.begun}
 }
 
 // asCNIError gives every error the form that CNI wants on standard output; nil stays nil.

@@ -50,6 +50,8 @@ func (p *patience) left() (time.Duration, error) {
 type socketConn struct {
 	fd int
 	patience
+	// received is what has been read of it before.
+	received []byte
 }
 
 // dialSocket connects to a unix socket. Reads and writes wait with patience.
@@ -72,6 +74,11 @@ func dialSocket(path string, p patience) (*socketConn, error) {
 
 // Read implements io.Reader.
 func (c *socketConn) Read(p []byte) (int, error) {
+	if len(c.received) > 0 {
+		n := copy(p, c.received)
+		c.received = c.received[n:]
+		return n, nil
+	}
 	n, err := c.wait("read", syscall.SO_RCVTIMEO, func() (int, error) { return syscall.Read(c.fd, p) })
 	if err == nil && n == 0 && len(p) > 0 {
 		return 0, io.EOF

@@ -62,7 +62,7 @@ var additions = []string{
 	`const DelegateVariable = "CNI_DELEGATE_OF"`,
 	`const PrintedResult = "application/vnd.thicket.printed-result+json"`,
 	"func Delegated(by, command string) (delegated bool, err error)",
-	"func Main(about string)",
+	"func Main(about string, begun *quick.Begun)",
 	"func PendingDir(cniDir string) string",
 	"func PendingFiles(dir string) ([]string, error)",
 	"func ReadPending(path string) (*Request, error)",
