@@ -30,6 +30,11 @@ var absent = map[string]func(*world){
 			panic(http.ErrAbortHandler)
 		})
 	},
+	"hung in the middle of its answer": func(w *world) { w.answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", time.Hour) },
+	"hung after an unusual header":     func(w *world) { w.answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", time.Hour) },
+	"hung, and sends a byte now and then": func(w *world) {
+		w.answering("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 100), 100*time.Millisecond)
+	},
 }
 
 // inTime is more than the 2 s of SHIM-07 and SHIM-08, which the suite judges, by what

@@ -118,6 +118,69 @@ func TestUsualCommandsNeverReachMain(t *testing.T) {
 	}
 }
 
+// With another variable that is not ASCII a command goes the other way; the requests are the same otherwise.
+func TestBothWaysSendTheSame(t *testing.T) {
+	var sent []*http.Request
+	for _, variable := range []string{"X=ü", "CNI_X=ü"} {
+		w := newWorld(t)
+		w.serve(func(rw http.ResponseWriter, r *http.Request) {
+			sent = append(sent, r)
+			_, _ = rw.Write([]byte("{}"))
+		})
+		if got := w.exec("DEL", w.config("1.0.0"), variable); got.exit != 0 {
+			t.Fatalf("%s: %+v", variable, got)
+		}
+		posted := w.posted()[0]
+		if delete(posted.Env, "CNI_X"); len(posted.Env) != 6 || posted.Env["CNI_COMMAND"] != "DEL" {
+			t.Errorf("%s: posted %q", variable, posted.Env)
+		}
+	}
+	for _, r := range sent {
+		r.Header.Del("Content-Length")
+	}
+	if a, b := sent[0], sent[1]; !reflect.DeepEqual(a.Header, b.Header) || a.RequestURI != b.RequestURI || a.Host != b.Host || a.Method != b.Method || a.Proto != b.Proto || !a.Close || !b.Close {
+		t.Errorf("the short way sends %+v, the other %+v", a, b)
+	}
+}
+
+// Standard input that cannot be read is skel's to refuse, as without package quick.
+func TestStandardInputThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	cmd := w.command("ADD", "")
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	cmd.Stdin = dir
+	out, err := cmd.Output()
+	if err == nil || !strings.Contains(string(out), `"code": 5`) || !strings.Contains(string(out), "is a directory") {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
+// A result that cannot be printed is told as skel tells it, and never printed in part with success.
+func TestStandardOutputThatIsFull(t *testing.T) {
+	w := newWorld(t)
+	w.serve(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", api.PrintedResult)
+		_, _ = rw.Write([]byte("{}"))
+	})
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	cmd := w.command("ADD", w.config("1.0.0"))
+	cmd.Stdout = full
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("exit %v", err)
+	}
+	if n := len(w.posted()); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 // What package quick has read of standard input is given back, and what it has not.
 func TestLongConfigurations(t *testing.T) {
 	w := newWorld(t)
@@ -129,7 +192,7 @@ func TestLongConfigurations(t *testing.T) {
 	}
 }
 
-// The short way must read a configuration as the CNI library does, which takes keys in any letters, and of two equal keys
+// Package quick must read a configuration as the CNI library does, which takes keys in any letters, and of two equal keys
 // the last.
 func TestUnusualConfigurations(t *testing.T) {
 	for _, config := range []string{

@@ -29,7 +29,8 @@ var shim string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
-// buildAndRun builds the shim as a release does.
+// buildAndRun builds the shim as a release does. This test's own process has package first in it, too, which does nothing
+// without CNI_COMMAND in its environment.
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "thicket-shim-")
 	if err != nil {
@@ -115,6 +116,37 @@ func (w *world) silent() {
 			w.t.Cleanup(func() { _ = conn.Close() })
 		}
 	}()
+}
+
+// answering starts a peer that answers byte by byte, the last one after a pause each time, and nothing to a second question.
+func (w *world) answering(answer string, pause time.Duration) {
+	listener, ended := w.listen(), make(chan struct{})
+	w.t.Cleanup(func() { close(ended) })
+	go func() {
+		for first := true; ; first = false {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			w.t.Cleanup(func() { _ = conn.Close() })
+			if !first {
+				continue
+			}
+			_, _ = io.WriteString(conn, answer[:len(answer)/2])
+			go trickle(conn, answer[len(answer)/2:], pause, ended)
+		}
+	}()
+}
+
+func trickle(conn io.Writer, text string, pause time.Duration, ended <-chan struct{}) {
+	for i := range len(text) {
+		select {
+		case <-ended:
+			return
+		case <-time.After(pause):
+		}
+		_, _ = io.WriteString(conn, text[i:i+1])
+	}
 }
 
 // stale leaves the socket of a daemon that was killed.

@@ -128,7 +128,7 @@ func post(p patience, m message, socket string) (*answer, error) {
 // begin returns a connection to the socket and what is to be written to it.
 func begin(p patience, m message, socket string) (*socketConn, []byte, error) {
 	if b := m.begun; b != nil {
-		return &socketConn{fd: b.Conn, patience: p, received: b.Answer}, b.Unsent, nil
+		return &socketConn{fd: b.Conn, patience: p, received: b.Answer, ended: b.Err}, b.Unsent, nil
 	}
 	body, err := json.Marshal(m.req)
 	if err != nil {

@@ -14,13 +14,13 @@
 //   - the client: DoCNI, GetAPIEndpoint, CreateDelegateRequest;
 //   - readiness: CheckAPIReadyNow and WaitUntilAPIReady;
 //   - the shim's commands: CmdAdd, CmdDel, CmdCheck, CmdGC, CmdStatus, to be given to skel.PluginMainFuncs, and Main,
-//     Thicket's addition, which is the whole of a shim;
+//     Thicket's addition, which is the main function of a shim, with package quick before it;
 //   - pending DELs, Thicket's addition: PendingDir, RecordPending, PendingFiles, ReadPending. A DEL that arrives
 //     while no daemon runs is recorded in a directory which the daemon works off when it is back (SHIM-07).
 //
 // It is one of the two stable packages of this module, beside the facade conformance: what they export changes with a
 // major version only. The daemon's other packages may change with any release.
 //
-// The package imports the standard library and github.com/containernetworking/cni and nothing else, because all of it
-// is linked into the shim, which is started for every pod on the node (SHIM-13).
+// The package imports the standard library, github.com/containernetworking/cni and its own package quick, and nothing
+// else, because all of it is linked into the shim, which is started for every pod on the node (SHIM-13).
 package api

@@ -9,7 +9,7 @@ import (
 )
 
 // The package is linked into the shim, and the suite that judges foreign daemons imports it (SHIM-13).
-func TestImportsOnlyTheStandardLibraryAndCNI(t *testing.T) {
+func TestImportsOnlyTheStandardLibraryCNIAndQuick(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, ".").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +21,7 @@ func TestImportsOnlyTheStandardLibraryAndCNI(t *testing.T) {
 	for _, path := range imports {
 		first, _, _ := strings.Cut(path, "/")
 		standard := !strings.Contains(first, ".")
-		if !standard && !strings.HasPrefix(path, "github.com/containernetworking/cni/") && !strings.HasSuffix(path, "/pkg/api/quick") {
+		if !standard && !strings.HasPrefix(path, "github.com/containernetworking/cni/") && path != "github.com/thicket-cni/thicket/pkg/api/quick" {
 			t.Errorf("imports %s", path)
 		}
 	}

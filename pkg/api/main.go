@@ -3,7 +3,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -17,8 +16,7 @@ import (
 
 // Main is the main function of a shim. It carries out the command that the environment names (CNI spec 1.1.0, section 2,
 // "Execution Protocol"), prints the result or the error, and ends the process with status 1 after an error. Without a
-// command it prints about on standard error. begun is what package quick has done of the command, nil when it was not
-// asked.
+// command it prints about on standard error. begun is what package quick has done of the command, nil when that is nothing.
 func Main(about string, begun *quick.Begun) {
 	switch {
 	case begun != nil && begun.Conn >= 0:
@@ -28,10 +26,7 @@ func Main(about string, begun *quick.Begun) {
 		}
 		return
 	case begun != nil:
-		if err := giveBack(begun.Input); err != nil {
-			printError(err)
-			os.Exit(1)
-		}
+		giveBack(begun)
 	}
 	skel.PluginMainFuncs(skel.CNIFuncs{Add: CmdAdd, Del: CmdDel, Check: CmdCheck, GC: CmdGC, Status: CmdStatus}, cniversion.All, about)
 }
@@ -63,17 +58,24 @@ func resume(begun *quick.Begun) error {
 	return carryOut(args, conf, begun, do)
 }
 
-// giveBack makes standard input what has been read of it, and what is left.
-func giveBack(input []byte) error {
+// giveBack makes standard input what has been read of it, and what is left. Where that cannot be read, skel meets the same
+// error.
+func giveBack(begun *quick.Begun) {
+	input := begun.Input
+	if begun.More {
+		rest, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return
+		}
+		input = append(input, rest...)
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return types.NewError(types.ErrIOFailure, "standard input cannot be read", err.Error())
+		return // skel finds nothing to read, which it refuses
 	}
-	rest := os.Stdin
 	os.Stdin = r
 	go func() {
-		_, _ = io.Copy(w, io.MultiReader(bytes.NewReader(input), rest))
+		_, _ = w.Write(input)
 		_ = w.Close()
 	}()
-	return nil
 }

@@ -84,8 +84,10 @@ func carryOut(args *skel.CmdArgs, conf *shimConf, begun *quick.Begun, do func(*c
 }
 
 func (c *call) add() error {
-	if err := c.refuseOwnNetns(); err != nil {
-		return err
+	if c.begun == nil { // else it was asked before
+		if err := c.refuseOwnNetns(); err != nil {
+			return err
+		}
 	}
 	a, err := c.sendWaiting()
 	if err != nil {

@@ -50,8 +50,9 @@ func (p *patience) left() (time.Duration, error) {
 type socketConn struct {
 	fd int
 	patience
-	// received is what has been read of it before.
+	// received is what has been read of it before, and ended the error that came then, or 0.
 	received []byte
+	ended    syscall.Errno
 }
 
 // dialSocket connects to a unix socket. Reads and writes wait with patience.
@@ -78,6 +79,9 @@ func (c *socketConn) Read(p []byte) (int, error) {
 		n := copy(p, c.received)
 		c.received = c.received[n:]
 		return n, nil
+	}
+	if c.ended != 0 {
+		return 0, os.NewSyscallError("read", c.ended)
 	}
 	n, err := c.wait("read", syscall.SO_RCVTIMEO, func() (int, error) { return syscall.Read(c.fd, p) })
 	if err == nil && n == 0 && len(p) > 0 {

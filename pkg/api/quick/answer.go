@@ -4,7 +4,7 @@ package quick
 
 import "syscall"
 
-// body returns the body of the answer when all of it is there. There is more to come, or the answer is none that is usual:
+// body returns the body of the answer. more tells that bytes are missing, usual that the answer is, as far as it has come,
 // a success whose length the header tells and which, if it is to be printed, is a printedResult.
 func (b *Begun) body(toPrint bool) (body []byte, more, usual bool) {
 	const success = "HTTP/1.1 200 OK\r\n"
@@ -12,12 +12,13 @@ func (b *Begun) body(toPrint bool) (body []byte, more, usual bool) {
 	if string(b.Answer[:begin]) != success[:begin] {
 		return nil, false, false
 	}
-	length, mediaType := -1, ""
+	length, mediaType, typed := -1, "", false
 	for rest := b.Answer[begin:]; ; {
 		line, after, found := cutLine(rest)
 		switch {
 		case !found:
-			return nil, true, true
+			more = !contains(rest, '\n') // others take an LF alone for the end of a line
+			return nil, more, more
 		case line == "":
 			usual = length >= 0 && (!toPrint || mediaType == printedResult)
 			return after[:min(len(after), max(length, 0))], usual && len(after) < length, usual
@@ -33,7 +34,10 @@ func (b *Begun) body(toPrint bool) (body []byte, more, usual bool) {
 			}
 			length = number(value)
 		case equalFold(name, "Content-Type"):
-			mediaType = value
+			if typed {
+				return nil, false, false
+			}
+			mediaType, typed = value, true
 		}
 		rest = after
 	}
@@ -49,15 +53,24 @@ func cutLine(text []byte) (line string, after []byte, found bool) {
 	return "", nil, false
 }
 
-// isField holds of printable ASCII that begins with the name of a field and a colon.
+func contains(text []byte, c byte) bool {
+	for i := range text {
+		if text[i] == c {
+			return true
+		}
+	}
+	return false
+}
+
+// isField holds of printable ASCII that begins with a plain name and a colon.
 func isField(line string) bool {
-	name, _ := cut(line, ':')
 	for i := range len(line) {
-		if c := line[i]; c < ' ' || c > '~' || c == ' ' && i < len(name) {
+		if line[i] < ' ' || line[i] > '~' {
 			return false
 		}
 	}
-	return name != "" && len(name) < len(line)
+	name, _ := cut(line, ':')
+	return isPlain(name) && len(name) < len(line)
 }
 
 func trimSpace(s string) string {
@@ -87,18 +100,20 @@ func number(digits string) int {
 	return n
 }
 
-// print writes the result to standard output. One that cannot be written ends the process with status 1, as skel's: part
-// of it may have been.
-func print(stdout int, result []byte) bool {
-	for len(result) > 0 {
+// printTo writes the result to standard output. It is false when nothing could be written: package api tries again, and says
+// what is wrong. A process that cannot write the rest of it ends with status 1.
+func printTo(stdout int, result []byte) bool {
+	for begun := false; len(result) > 0; {
 		n, err := syscall.Write(stdout, result)
-		if err == syscall.EINTR { //nolint:errorlint // see readInput
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			begun, result = true, result[n:]
+		case isInterrupt(err):
+		case !begun:
+			return false
+		case !isTimeout(err) || syscall.SetNonblock(stdout, false) != nil: // it is full, and does not block
 			syscall.Exit(1)
 		}
-		result = result[n:]
 	}
 	return true
 }

@@ -87,7 +87,7 @@ func acceptedBySkel(t *testing.T, stdin []byte, command string) {
 	}
 }
 
-// What the daemon writes for a runtime (package nodeconf) must be usual.
+// Configurations like those that the daemon writes for a runtime must be usual.
 func TestUsualConfs(t *testing.T) {
 	for conf, want := range map[string]string{
 		`{"cniVersion":"1.1.0","name":"multus-cni-network","type":"thicket-shim","capabilities":{"portMappings":true}}`: "/run/multus/multus.sock",

@@ -40,7 +40,7 @@ func usualEnv(environ []string) *env {
 				continue
 			}
 		}
-		if !isText(variable) || len(variable) > maxInput/4 {
+		if len(name) == len(variable) || !isText(variable) || len(variable) > maxInput/4 {
 			return nil
 		}
 		e.pass(variable)

@@ -16,7 +16,6 @@ const (
 	MaxInput      = maxInput
 	MaxAnswer     = maxAnswer
 	MaxDepth      = maxDepth
-	DelPatience   = delPatience
 )
 
 var (

@@ -11,17 +11,21 @@ package quick
 
 import "syscall"
 
-// Begun is what has been done of a command that is left to api.Main. Nothing is lost of it, and nothing is to be done
-// twice. It is nil when nothing was.
+// Begun is what has been done of a command that is left to api.Main, which goes on from there: no byte is read or sent
+// twice. A nil *Begun means that nothing has been done; standard input has not been read either.
 type Begun struct {
-	// Input is what has been read of standard input: all of it, unless it is longer than maxInput bytes.
+	// Input is what has been read of standard input.
 	Input []byte
+	// More says that there may be more of it: it is longer than maxInput bytes, or cannot be read.
+	More bool
 	// Conn is the connection over which the daemon got the request, -1 when nothing has been sent.
 	Conn int
 	// Unsent is the end of the request that the connection has not taken.
 	Unsent []byte
 	// Answer is what has been received.
 	Answer []byte
+	// Err is the error that reading the connection has ended with, 0 when it has not.
+	Err syscall.Errno
 	// Waited is for how many milliseconds the daemon has been waited for.
 	Waited int64
 }
@@ -31,10 +35,10 @@ const (
 	maxInput = 64 << 10
 	// maxAnswer bounds the answer, header included.
 	maxAnswer = 256 << 10
-	// patience is how long an answer is waited for here, in milliseconds, and delPatience that to a DEL, whose daemon is
-	// asked for a sign of life after api's doubtAfter.
-	patience    = 240_000
-	delPatience = 600
+	// Patience is how long the answer to a request is waited for here, in milliseconds.
+	Patience = 240_000
+	// DelPatience is Patience for a DEL, whose daemon is asked for a sign of life soon after (SHIM-07).
+	DelPatience = 600
 )
 
 // Attempt carries out the command that the environment names and ends the process with status 0. It returns when the
@@ -54,12 +58,9 @@ func attempt(environ []string, stdin, stdout int) (begun *Begun, done bool) {
 		return nil, false
 	}
 	input, whole := readInput(stdin)
-	begun = &Begun{Input: input, Conn: -1}
-	if !whole {
-		return begun, false
-	}
+	begun = &Begun{Input: input, More: !whole, Conn: -1}
 	socket, usual := usualConf(input, env.command)
-	if !usual {
+	if !whole || !usual {
 		return begun, false
 	}
 	if begun.Conn = connect(socket); begun.Conn < 0 {
@@ -75,7 +76,7 @@ func readInput(fd int) (input []byte, whole bool) {
 	for len(input) <= maxInput {
 		n, err := syscall.Read(fd, buffer)
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // system calls return nothing else, and package errors is not there yet
+		case isInterrupt(err):
 		case err != nil:
 			return input, false
 		case n == 0:
@@ -88,9 +89,19 @@ func readInput(fd int) (input []byte, whole bool) {
 }
 
 // inNetns reports whether a path leads to the namespace that the shim is asked to work in: that is the host's then
-// (SHIM-15).
+// (SHIM-15). It may be where a signal kept it from being looked at.
 func (e *env) inNetns(own string) bool {
 	var its, other syscall.Stat_t
-	return e.netns != "" && syscall.Stat(e.netns, &its) == nil && syscall.Stat(own, &other) == nil &&
-		its.Dev == other.Dev && its.Ino == other.Ino
+	if e.netns == "" {
+		return false
+	}
+	itsErr, otherErr := syscall.Stat(e.netns, &its), syscall.Stat(own, &other)
+	return isInterrupt(itsErr) || isInterrupt(otherErr) ||
+		itsErr == nil && otherErr == nil && its.Dev == other.Dev && its.Ino == other.Ino
 }
+
+// isInterrupt and isTimeout tell errors of system calls apart. Package errors has not been initialized.
+
+func isInterrupt(err error) bool { return err == syscall.EINTR } //nolint:errorlint // see above
+
+func isTimeout(err error) bool { return err == syscall.EAGAIN } //nolint:errorlint // see above

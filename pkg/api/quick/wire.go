@@ -69,13 +69,12 @@ func appendBase64(b, data []byte) []byte {
 // exchange sends the request and waits for the answer. It is done when that is a success which leaves nothing to do but to
 // print it.
 func (b *Begun) exchange(e *env, stdout int) (done bool) {
-	limit := int64(patience)
+	limit, start := int64(Patience), now()
 	if e.command == "DEL" {
-		limit = delPatience
+		limit = DelPatience
 	}
-	timeout := syscall.NsecToTimeval(limit * 1_000_000)
-	if syscall.SetsockoptTimeval(b.Conn, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &timeout) != nil ||
-		syscall.SetsockoptTimeval(b.Conn, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout) != nil {
+	defer func() { b.Waited = max(now()-start, 0) }()
+	if !b.wait(syscall.SO_SNDTIMEO, limit) || !b.wait(syscall.SO_RCVTIMEO, limit) {
 		return false
 	}
 	n, err := syscall.Write(b.Conn, b.Unsent)
@@ -83,20 +82,45 @@ func (b *Begun) exchange(e *env, stdout int) (done bool) {
 	if err != nil || len(b.Unsent) > 0 {
 		return false
 	}
-	buffer := make([]byte, 4096)
-	for len(b.Answer) <= maxAnswer {
+	toPrint := e.command == "ADD"
+	for buffer := make([]byte, 4096); len(b.Answer) <= maxAnswer; {
 		n, err := syscall.Read(b.Conn, buffer)
-		if err != nil || n == 0 {
-			if err == syscall.EAGAIN { //nolint:errorlint // see readInput
-				b.Waited = limit
-			}
+		if n <= 0 && !isInterrupt(err) {
+			b.ended(err)
 			return false
 		}
-		b.Answer = append(b.Answer, buffer[:n]...)
-		body, more, usual := b.body(e.command == "ADD")
+		b.Answer = append(b.Answer, buffer[:max(n, 0)]...)
+		body, more, usual := b.body(toPrint)
 		if !more {
-			return usual && (e.command != "ADD" || isJSON(body) && print(stdout, body))
+			return usual && (!toPrint || isJSON(body) && printTo(stdout, body))
+		}
+		// A daemon that sends byte by byte, and a signal, must not begin the time anew.
+		if !b.wait(syscall.SO_RCVTIMEO, limit-(now()-start)) {
+			return false
 		}
 	}
 	return false
+}
+
+// wait bounds how long a system call may wait, in milliseconds. It is false when there is no time left.
+func (b *Begun) wait(option int, limit int64) bool {
+	timeout := syscall.NsecToTimeval(limit * 1_000_000)
+	return limit > 0 && syscall.SetsockoptTimeval(b.Conn, syscall.SOL_SOCKET, option, &timeout) == nil
+}
+
+// ended keeps the error that the connection has ended with, which it tells once.
+func (b *Begun) ended(err error) {
+	if errno, is := err.(syscall.Errno); is && !isTimeout(err) { //nolint:errorlint // see isTimeout
+		b.Err = errno
+	}
+}
+
+// now is a number of milliseconds that only grows. The kernel counts them in hundredths of a second.
+func now() int64 {
+	var t syscall.Tms
+	ticks, err := syscall.Times(&t)
+	if err != nil {
+		return 0
+	}
+	return int64(ticks) * 10 //nolint:gosec // of a node that has been up for less than three billion years
 }
