@@ -5,6 +5,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,7 +29,8 @@ func (r *Report) Publishable() error {
 
 // Abridge returns the report as it is published: without what only those need who
 // mend a failure (logs, calls, steps, the command that repeats it), and with
-// reasons of bounded length.
+// reasons of bounded length that do not tell where the machine that judged keeps
+// its programs.
 func (r *Report) Abridge() *Report {
 	short := *r
 	short.Cases = make([]CaseResult, 0, len(r.Cases))
@@ -46,8 +48,12 @@ func (r *Report) Abridge() *Report {
 	return &short
 }
 
+// searchPath finds PATH in what a reason shows of a plugin's environment.
+var searchPath = regexp.MustCompile(`(^|[^A-Za-z_])PATH=[^\s"',;\]}]*`)
+
 // abridged is a text's beginning, cut at the end of a line where there is one.
 func abridged(text string) string {
+	text = searchPath.ReplaceAllString(text, "${1}PATH=…")
 	if len(text) <= publishedReason {
 		return text
 	}
