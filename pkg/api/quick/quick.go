@@ -44,11 +44,25 @@ const (
 // Attempt carries out the command that the environment names and ends the process with status 0. It returns when the
 // command is not usual, or went another way than usual.
 func Attempt() *Begun {
-	begun, done := attempt(syscall.Environ(), 0, 1)
+	environ := syscall.Environ()
+	deepen(len(environ))
+	begun, done := attempt(environ, 0, 1)
 	if done {
 		syscall.Exit(0)
 	}
 	return begun
+}
+
+// deepen makes room on the stack for all that follows, once, while it is nearly empty: the frame is as large, though the
+// array in it is never made. Otherwise the stack is copied to one of twice its size again and again.
+//
+//go:noinline
+func deepen(i int) byte {
+	if i < 0 {
+		var room [24 << 10]byte
+		return room[-i%len(room)]
+	}
+	return 0
 }
 
 // attempt is Attempt with an environment, standard input and standard output.
