@@ -16,7 +16,7 @@ import (
 
 // Main is the main function of a shim. It carries out the command that the environment names (CNI spec 1.1.0, section 2,
 // "Execution Protocol"), prints the result or the error, and ends the process with status 1 after an error. Without a
-// command it prints about on standard error. begun is what package quick has done of the command, nil when that is nothing.
+// command it prints about on standard error. begun is what package quick has done of the command, nil if it has done nothing.
 func Main(about string, begun *quick.Begun) {
 	switch {
 	case begun != nil && begun.Conn >= 0:

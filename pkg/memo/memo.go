@@ -43,7 +43,7 @@ func (m *Memo[V]) Of(text []byte, compute func() (V, error)) (V, error) {
 	return v, err
 }
 
-// keep remembers a value. When there is no room, it forgets all others first.
+// keep stores a value. If there is no room for it, all the others are dropped first.
 func (m *Memo[V]) keep(text string, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,8 +9,12 @@ type env struct {
 	passed []string
 }
 
-// longestInterface is IFNAMSIZ without the final NUL.
-const longestInterface = 15
+const (
+	// longestInterface is IFNAMSIZ without the final NUL.
+	longestInterface = 15
+	// longestVariable bounds a variable with its name, in bytes: package api leaves out a trace context that is longer.
+	longestVariable = 16 << 10
+)
 
 // usualEnv takes the variables that skel asks for. It is nil when one of them is not certainly one that skel accepts, or
 // cannot be written as it is between the quotes of a JSON string.
@@ -40,7 +44,7 @@ func usualEnv(environ []string) *env {
 				continue
 			}
 		}
-		if len(name) == len(variable) || !isText(variable) || len(variable) > maxInput/4 {
+		if len(name) == len(variable) || !isText(variable) || len(variable) > longestVariable {
 			return nil
 		}
 		e.pass(variable)

@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	cniversion "github.com/containernetworking/cni/pkg/version"
@@ -246,6 +247,38 @@ func TestUsualCommandsAreDone(t *testing.T) {
 		if err := json.Unmarshal([]byte(request()), &posted); !done || stdout != want || err != nil || string(posted.Config) != config || posted.Env["CNI_COMMAND"] != command {
 			t.Errorf("%s: done %v, printed %q, posted %+v, %v", command, done, stdout, posted, err)
 		}
+	}
+}
+
+// A pipe that is full and does not block is waited for: half a document is none.
+func TestAStandardOutputThatDoesNotBlock(t *testing.T) {
+	result := `"` + strings.Repeat("x", 200<<10) + `"` // a pipe takes 64 KiB
+	dir, request := daemon(t, answered(quick.PrintedResult, result))
+	var out [2]int
+	if err := syscall.Pipe2(out[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	printed := make(chan string, 1)
+	go func() {
+		r := os.NewFile(uintptr(out[0]), "stdout")
+		defer r.Close()
+		text, _ := io.ReadAll(r)
+		printed <- string(text)
+	}()
+	inR, inW, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inR.Close()
+	if _, err := fmt.Fprintf(inW, `{"cniVersion":"1.0.0","name":"n","daemonSocketDir":%q}`, dir); err != nil {
+		t.Fatal(err)
+	}
+	_ = inW.Close()
+	_, done := quick.TryIn(usual, int(inR.Fd()), out[1])
+	_ = syscall.Close(out[1])
+	request()
+	if text := <-printed; !done || text != result {
+		t.Errorf("done %v, %d of %d bytes are printed", done, len(text), len(result))
 	}
 }
 

@@ -74,7 +74,7 @@ func (b *Begun) exchange(e *env, stdout int) (done bool) {
 		limit = DelPatience
 	}
 	defer func() { b.Waited = max(now()-start, 0) }()
-	if !b.wait(syscall.SO_SNDTIMEO, limit) || !b.wait(syscall.SO_RCVTIMEO, limit) {
+	if !b.setTimeout(syscall.SO_SNDTIMEO, limit) || !b.setTimeout(syscall.SO_RCVTIMEO, limit) {
 		return false
 	}
 	n, err := syscall.Write(b.Conn, b.Unsent)
@@ -95,15 +95,16 @@ func (b *Begun) exchange(e *env, stdout int) (done bool) {
 			return usual && (!toPrint || isJSON(body) && printTo(stdout, body))
 		}
 		// A daemon that sends byte by byte, and a signal, must not begin the time anew.
-		if !b.wait(syscall.SO_RCVTIMEO, limit-(now()-start)) {
+		if !b.setTimeout(syscall.SO_RCVTIMEO, limit-(now()-start)) {
 			return false
 		}
 	}
 	return false
 }
 
-// wait bounds how long a system call may wait, in milliseconds. It is false when there is no time left.
-func (b *Begun) wait(option int, limit int64) bool {
+// setTimeout sets after how many milliseconds reading or writing the connection gives up. It returns false when none are
+// left.
+func (b *Begun) setTimeout(option int, limit int64) bool {
 	timeout := syscall.NsecToTimeval(limit * 1_000_000)
 	return limit > 0 && syscall.SetsockoptTimeval(b.Conn, syscall.SOL_SOCKET, option, &timeout) == nil
 }
