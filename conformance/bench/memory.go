@@ -32,6 +32,9 @@ const (
 	stormSample = 20 * time.Millisecond
 	// largeStorm is how many sandboxes the larger storm has.
 	largeStorm = 500
+	// aloneAtATime is for how many sandboxes plugins are executed at a time where no
+	// thick plugin decides that.
+	aloneAtATime = 8
 )
 
 // idle measures daemons that have nothing to do: one that knows nothing, one
@@ -204,6 +207,9 @@ func (s *benchEnv) storm(ctx context.Context, group *suite.Cgroup, number, sandb
 		result.Left += len(s.Leftovers(box))
 	}
 	s.stop(ctx)
+	if number == 0 {
+		result.Alone = s.stormAlone(ctx, boxes).Seconds()
+	}
 	return result
 }
 

@@ -24,7 +24,7 @@ import (
 func (b *bench) reals(ctx context.Context) {
 	ginkgo.GinkgoHelper()
 	b.progress("ADD of bridge and host-local")
-	config := b.sides[0].bareBridge()
+	config := b.sides[0].bareBridge("alone", "br-alone", "10.69.0.0/16")
 	boxes := map[*benchEnv]*node.Sandbox{}
 	for i, s := range b.sides {
 		s.linkReal(i)
@@ -65,15 +65,42 @@ func (b *bench) reals(ctx context.Context) {
 }
 
 // bareBridge is what the bridge plugin reads of a network of its own.
-func (s *benchEnv) bareBridge() []byte {
+func (s *benchEnv) bareBridge(network, bridge, subnet string) []byte {
 	ginkgo.GinkgoHelper()
 	var list struct {
 		Plugins []map[string]any `json:"plugins"`
 	}
-	Expect(json.Unmarshal([]byte(expect.RealBridge(s.Env, "alone", "br-alone", "10.69.0.0/16")), &list)).To(Succeed())
+	Expect(json.Unmarshal([]byte(expect.RealBridge(s.Env, network, bridge, subnet)), &list)).To(Succeed())
 	conf := list.Plugins[0]
-	conf["cniVersion"], conf["name"] = "1.0.0", "alone"
+	conf["cniVersion"], conf["name"] = "1.0.0", network
 	return node.MustJSON(conf)
+}
+
+// stormAlone executes what a storm executes without a thick plugin and without a
+// limit. A bridge takes longer to enter the more ports it has, and an address to
+// find the more there are, so that it grows faster than the number of sandboxes.
+func (s *benchEnv) stormAlone(ctx context.Context, boxes []*node.Sandbox) time.Duration {
+	ginkgo.GinkgoHelper()
+	networks := []struct {
+		ifName string
+		config []byte
+	}{
+		{"eth0", s.bareBridge("alone0", "br-alone0", "10.72.0.0/16")},
+		{"net1", s.bareBridge("alone1", "br-alone1", "10.82.0.0/16")},
+	}
+	bridge := filepath.Join(s.BinDir, "bridge")
+	run := func(command string) time.Duration {
+		return atATime(boxes, aloneAtATime, func(box *node.Sandbox) {
+			for _, n := range networks {
+				env := box.Env(command)
+				env["CNI_IFNAME"] = n.ifName
+				timeProcess(ctx, bridge, env, n.config)
+			}
+		})
+	}
+	took := run("ADD")
+	run("DEL")
+	return took
 }
 
 // linkReal puts the real plugins into a side's directory, once. Those of the

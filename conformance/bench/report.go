@@ -140,8 +140,11 @@ type Storm struct {
 	LimitMiB  float64 `json:"limitMiB,omitempty"`
 	KernelMiB float64 `json:"kernelMiB,omitempty"`
 	Seconds   float64 `json:"seconds"`
-	Failed    int     `json:"failed"`
-	Killed    int     `json:"killed"`
+	// Alone is how long the same plugins take without a thick plugin and without a
+	// limit, 0 where that was not measured.
+	Alone  float64 `json:"alone,omitempty"`
+	Failed int     `json:"failed"`
+	Killed int     `json:"killed"`
 	// Left is how many files and interfaces are left after the DELs, which a
 	// daemon without the limit has served.
 	Left int `json:"left"`

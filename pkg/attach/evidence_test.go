@@ -99,6 +99,10 @@ func TestIdentityOutlivesTheInode(t *testing.T) {
 	if rec.NetnsCookie == 0 {
 		t.Skip("this kernel has no SO_NETNS_COOKIE")
 	}
+	another := mountedNetns(t, filepath.Join(t.TempDir(), "cni-2"))
+	if cookie := socketCookie(another); cookie != cookieOf(another) || cookie == rec.NetnsCookie {
+		t.Errorf("a socket has cookie %d, the namespace %d, the one before it %d", cookie, cookieOf(another), rec.NetnsCookie)
+	}
 	if err := e.findOwn(rec, path); err != nil {
 		t.Fatal(err)
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/containernetworking/plugins/pkg/ns"
@@ -55,7 +57,44 @@ func inodeOf(space ns.NetNS) uint64 {
 
 // cookieOf returns the number that the kernel gives to no other namespace of
 // the same boot (SO_NETNS_COOKIE), 0 where it has none (before Linux 5.14).
-func cookieOf(space ns.NetNS) (cookie uint64) {
+func cookieOf(space ns.NetNS) uint64 {
+	if idIsCookie(space) {
+		return idOf(space)
+	}
+	return socketCookie(space)
+}
+
+var (
+	compareIDs sync.Once
+	idsEqual   bool
+)
+
+// idIsCookie reports whether a namespace's id is its cookie, which the kernel
+// does not promise: the first namespace that is looked at shows it. Where it is so
+// (Linux 6.18), every ADD and DEL is spared the visit to the namespace.
+func idIsCookie(space ns.NetNS) bool {
+	compareIDs.Do(func() {
+		id := idOf(space)
+		idsEqual = id != 0 && id == socketCookie(space)
+	})
+	return idsEqual
+}
+
+// idOf returns the number that the kernel gives to no other namespace of any
+// kind (NS_GET_ID), 0 where it has none.
+func idOf(space ns.NetNS) uint64 {
+	if math.MaxInt == math.MaxInt32 {
+		return 0 // the kernel would write more than IoctlGetInt makes room for
+	}
+	id, err := unix.IoctlGetInt(int(space.Fd()), unix.NS_GET_ID)
+	if err != nil {
+		return 0
+	}
+	return uint64(id) //nolint:gosec // the same 64 bits
+}
+
+// socketCookie asks a socket in a namespace for the namespace's cookie.
+func socketCookie(space ns.NetNS) (cookie uint64) {
 	fd := -1
 	entered := background.Start(nil, "entering a namespace", func() (err error) {
 		fd, err = socketIn(int(space.Fd()))
@@ -70,7 +109,8 @@ func cookieOf(space ns.NetNS) (cookie uint64) {
 }
 
 // socketIn opens a socket that belongs to a namespace, in a third of the system
-// calls that ns.NetNS.Do takes: every ADD and DEL waits for it. Its goroutine must
+// calls that ns.NetNS.Do takes: every ADD and DEL waits for it where ids are no
+// cookies. Its goroutine must
 // do nothing else: a thread that cannot return stays locked to it, and ends with it.
 func socketIn(space int) (int, error) {
 	runtime.LockOSThread()

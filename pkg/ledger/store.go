@@ -44,9 +44,10 @@ type Store struct {
 	path string
 	root *os.Root
 	// cni is the directory above, where Multus keeps its own records.
-	cni *os.Root
-	dir *dirSync
-	log *slog.Logger
+	cni  *os.Root
+	dir  *dirSync
+	log  *slog.Logger
+	kept *keeper
 	// limit is the largest file that is written, in bytes; see Bound.
 	limit int64
 
@@ -74,7 +75,7 @@ func Open(cniDir string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	s := &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log, limit: DefaultLimit}
+	s := &Store{path: path, root: root, cni: cni, dir: &dirSync{root: root, sync: (*os.File).Sync}, log: log, kept: &keeper{}, limit: DefaultLimit}
 	if s.aside, err = damagedFiles(root); err != nil {
 		return nil, fmt.Errorf("the damaged records in %s cannot be listed: %w", path, err)
 	}
@@ -179,9 +180,10 @@ func (s *Store) appendStep(r *Record, synced bool) (added bool, err error) {
 	then.size, then.base = size, r.file.base
 	r.file = then
 	if synced {
-		return true, f.Sync()
+		err = f.Sync()
 	}
-	return true, nil
+	s.kept.keep(r, f)
+	return true, err
 }
 
 // begin makes a record's file, in place of the one that may lie there, of a
@@ -210,13 +212,14 @@ func (s *Store) begin(r *Record, synced bool) error {
 	if err == nil {
 		err = s.place(f, tmp, r.ContainerID+suffix, synced)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		_ = s.root.Remove(tmp)
-		return err
+		return errors.Join(err, f.Close())
 	}
 	then.size, then.base = int64(len(data)), int64(len(data))
 	r.file = then
-	return nil
+	s.kept.keep(r, f)
+	return f.Close()
 }
 
 // size is the length of a container's file, 0 when there is none.
@@ -325,6 +328,9 @@ func (s *Store) read(containerID string) (*Record, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: it is a %s", errUnusable, info.Mode().Type())
 	}
+	if r := s.kept.find(containerID, info); r != nil {
+		return r, nil
+	}
 	if info.Size() > maxFile {
 		return nil, fmt.Errorf("%w: larger than %d bytes", errUnusable, maxFile)
 	}
@@ -350,6 +356,7 @@ func (s *Store) Remove(containerID string) error {
 	if err := s.unlink(containerID + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the record of container %s cannot be removed: %w", containerID, err)
 	}
+	s.kept.forget(containerID)
 	s.settle(containerID)
 	return s.removeMultus(containerID)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 )
 
+// open returns a Store that reads all records from their files.
 func open(t *testing.T) (*Store, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -19,6 +20,7 @@ func open(t *testing.T) (*Store, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.kept = nil
 	return s, filepath.Join(dir, directory)
 }
 

@@ -4,7 +4,10 @@
 // that only the rest needs: a usual command never gets as far as main. No other program may import it.
 package first
 
-import "github.com/thicket-cni/thicket/pkg/api/quick"
+import (
+	_ "github.com/thicket-cni/thicket/cmd/thicket-shim/first/room" // on the stack, for all that follows
+	"github.com/thicket-cni/thicket/pkg/api/quick"
+)
 
 // Begun is what is left to main.
 var Begun = quick.Attempt()

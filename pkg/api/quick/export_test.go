@@ -8,6 +8,8 @@ var (
 	IsPlain   = isPlain
 	IsJSON    = isJSON
 	TryIn     = attempt
+
+	StatOwnNetns = statOwnNetns
 )
 
 const (

@@ -44,31 +44,17 @@ const (
 // Attempt carries out the command that the environment names and ends the process with status 0. It returns when the
 // command is not usual, or went another way than usual.
 func Attempt() *Begun {
-	environ := syscall.Environ()
-	deepen(len(environ))
-	begun, done := attempt(environ, 0, 1)
+	begun, done := attempt(syscall.Environ(), 0, 1)
 	if done {
 		syscall.Exit(0)
 	}
 	return begun
 }
 
-// deepen makes room on the stack for all that follows, once, while it is nearly empty: the frame is as large, though the
-// array in it is never made. Otherwise the stack is copied to one of twice its size again and again.
-//
-//go:noinline
-func deepen(i int) byte {
-	if i < 0 {
-		var room [24 << 10]byte
-		return room[-i%len(room)]
-	}
-	return 0
-}
-
 // attempt is Attempt with an environment, standard input and standard output.
 func attempt(environ []string, stdin, stdout int) (begun *Begun, done bool) {
 	env := usualEnv(environ)
-	if env == nil || env.inNetns("/proc/thread-self/ns/net") {
+	if env == nil || env.inOwnNetns() {
 		return nil, false
 	}
 	input, whole := readInput(stdin)
@@ -100,18 +86,6 @@ func readInput(fd int) (input []byte, whole bool) {
 		}
 	}
 	return input, false
-}
-
-// inNetns reports whether a path leads to the namespace that the shim is asked to work in: that is the host's then
-// (SHIM-15). It may be where a signal kept it from being looked at.
-func (e *env) inNetns(own string) bool {
-	var its, other syscall.Stat_t
-	if e.netns == "" {
-		return false
-	}
-	itsErr, otherErr := syscall.Stat(e.netns, &its), syscall.Stat(own, &other)
-	return isInterrupt(itsErr) || isInterrupt(otherErr) ||
-		itsErr == nil && otherErr == nil && its.Dev == other.Dev && its.Ino == other.Ino
 }
 
 // isInterrupt and isTimeout tell errors of system calls apart. Package errors has not been initialized.

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// mostKept is how many bytes the files of the records in memory have together at
+// most: those of a full node many times over.
+const mostKept = 1 << 20
+
+// keeper has in memory what was written last, by container, so that the DEL of a
+// sandbox reads nothing. What lies in the directory counts: a record in memory is
+// used only while its file is the one that was written, unchanged. A nil *keeper
+// keeps nothing.
+type keeper struct {
+	mu      sync.Mutex
+	records map[string]keptRecord
+	bytes   int64
+}
+
+type keptRecord struct {
+	record *Record
+	file   fileIdentity
+}
+
+// fileIdentity tells a file from every other, and from what it was before its last
+// change.
+type fileIdentity struct {
+	device, inode   uint64
+	size            int64
+	content, status syscall.Timespec
+}
+
+// identityOf returns the zero identity for what has none.
+func identityOf(info os.FileInfo) fileIdentity {
+	st, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return fileIdentity{}
+	}
+	return fileIdentity{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim} //nolint:unconvert // not everywhere the same type
+}
+
+// keep remembers a record that f has been written from, if it is what a DEL finds: one
+// that is being added or deleted is written again, which takes longer when somebody
+// has asked for the file's times. The caller goes on changing the record. If there is
+// no room, all others are forgotten first.
+func (k *keeper) keep(r *Record, f *os.File) {
+	if k == nil {
+		return
+	}
+	k.forget(r.ContainerID)
+	if r.State != StateAdded || !r.readsBack() {
+		return
+	}
+	info, err := f.Stat()
+	if err != nil || info.Size() > smallFile {
+		return
+	}
+	one := keptRecord{r.copied(), identityOf(info)}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.records == nil || k.bytes+one.file.size > mostKept {
+		k.records, k.bytes = map[string]keptRecord{}, 0
+	}
+	k.records[r.ContainerID] = one
+	k.bytes += one.file.size
+}
+
+// forget drops what is remembered of a container.
+func (k *keeper) forget(containerID string) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one, known := k.records[containerID]; known {
+		k.bytes -= one.file.size
+		delete(k.records, containerID)
+	}
+}
+
+// find returns the record whose file has this info, nil when it is not in memory.
+func (k *keeper) find(containerID string, info os.FileInfo) *Record {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	one, known := k.records[containerID]
+	k.mu.Unlock()
+	if !known || one.file != identityOf(info) {
+		return nil
+	}
+	return one.record.copied()
+}
+
+// copied returns a record whose attachments can be changed without changing r's.
+func (r *Record) copied() *Record {
+	own := *r
+	own.Attachments = slices.Clone(r.Attachments)
+	return &own
+}
+
+// readsBack reports whether a record is the same when it is read from its file:
+// capability arguments are not, whose types depend on where they are from, and
+// addresses, which have two forms.
+func (r *Record) readsBack() bool {
+	return !slices.ContainsFunc(r.Attachments, func(a Attachment) bool {
+		return len(a.CapabilityArgs) > 0 || a.DefaultRoute != nil
+	})
+}

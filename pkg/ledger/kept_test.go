@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// keeping returns a Store that keeps records in memory, its directory, and a Store
+// of the same directory that does not.
+func keeping(t *testing.T) (s *Store, dir string, fresh *Store) {
+	t.Helper()
+	fresh, dir = open(t)
+	s, err := Open(filepath.Dir(dir), slog.New(slog.DiscardHandler))
+	must(t, err)
+	return s, dir, fresh
+}
+
+// added is a record that a DEL will find.
+func added(id string) *Record {
+	r := sample(id)
+	r.State = StateAdded
+	return r
+}
+
+// inMemory reports whether Load would read no file.
+func inMemory(t *testing.T, s *Store, id string) bool {
+	t.Helper()
+	info, err := s.root.Lstat(id + suffix)
+	must(t, err)
+	return s.kept.find(id, info) != nil
+}
+
+func loaded(t *testing.T, s *Store, id string) *Record {
+	t.Helper()
+	r, err := s.Load(id)
+	must(t, err)
+	return r
+}
+
+func TestWhatIsKeptIsWhatTheFileSays(t *testing.T) {
+	s, _, fresh := keeping(t)
+	r := sample("c1")
+	same := func(when string, kept bool) {
+		t.Helper()
+		if inMemory(t, s, "c1") != kept {
+			t.Errorf("%s: in memory: %v", when, !kept)
+		}
+		got, want := loaded(t, s, "c1"), loaded(t, fresh, "c1")
+		if !got.Created.Equal(want.Created) || !got.Updated.Equal(want.Updated) {
+			t.Errorf("%s: times differ: %v and %v, %v and %v", when, got.Created, want.Created, got.Updated, want.Updated)
+		}
+		for _, one := range []*Record{got, want} {
+			one.Created, one.Updated, one.file = time.Time{}, time.Time{}, nil
+			if raw := &one.Attachments[0].Result; *raw != nil {
+				var b bytes.Buffer
+				must(t, json.Compact(&b, *raw)) // it is indented in the file
+				*raw = b.Bytes()
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: in memory %+v, in the file %+v", when, got, want)
+		}
+	}
+	must(t, s.Begin(r))
+	same("begun", false)
+	r.State, r.Attachments[0].Result = StateAdded, json.RawMessage(`{"cniVersion":"1.0.0"}`)
+	must(t, s.Save(r))
+	same("added", true)
+	r = loaded(t, s, "c1")
+	r.State = StateDeleting
+	must(t, s.Save(r))
+	same("deleting", false)
+	r.State = StateAdded
+	must(t, s.Save(r))
+	same("added again", true)
+	must(t, s.Remove("c1"))
+	if _, err := s.Load("c1"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("removed: %v", err)
+	}
+	if len(s.kept.records) != 0 || s.kept.bytes != 0 {
+		t.Errorf("removed: %d records, %d bytes are in memory", len(s.kept.records), s.kept.bytes)
+	}
+}
+
+func TestWhatIsKeptIsNobodyElses(t *testing.T) {
+	s, _, _ := keeping(t)
+	r := added("c1")
+	must(t, s.Begin(r))
+	r.State, r.Attachments[0].Network = StateDeleting, "changed"
+	first := loaded(t, s, "c1")
+	first.Attachments[0].Network = "changed too"
+	if got := loaded(t, s, "c1"); got.State != StateAdded || got.Attachments[0].Network != "default" {
+		t.Errorf("what was not saved is there: %+v", got)
+	}
+}
+
+// TestTheFileCounts changes a file of the same length in its place, and replaces it.
+func TestTheFileCounts(t *testing.T) {
+	s, dir, fresh := keeping(t)
+	for id, change := range map[string]func(path string, data []byte) error{
+		"c1": func(path string, data []byte) error { return os.WriteFile(path, data, 0o600) },
+		"c2": func(path string, data []byte) error {
+			return errors.Join(os.WriteFile(path+".new", data, 0o600), os.Rename(path+".new", path))
+		},
+	} {
+		must(t, s.Begin(added(id)))
+		path := filepath.Join(dir, id+suffix)
+		data, err := os.ReadFile(path)
+		must(t, err)
+		must(t, change(path, []byte(strings.Replace(string(data), "/var/run/netns/x", "/var/run/netns/y", 1))))
+		if got := loaded(t, s, id); got.Netns != "/var/run/netns/y" {
+			t.Errorf("%s: the file is not read: %s", id, got.Netns)
+		}
+		other := loaded(t, fresh, id) // as a daemon that takes over would
+		other.Netns = "/var/run/netns/z"
+		must(t, fresh.Save(other))
+		if got := loaded(t, s, id); got.Netns != "/var/run/netns/z" {
+			t.Errorf("%s: what another Store has added is not read: %s", id, got.Netns)
+		}
+		must(t, os.WriteFile(path, []byte("{"), 0o600))
+		if _, err := s.Load(id); err == nil {
+			t.Errorf("%s: damage is not seen", id)
+		}
+	}
+}
+
+func TestWhatReadsBackDifferentlyIsNotKept(t *testing.T) {
+	s, _, _ := keeping(t)
+	r := added("c1")
+	r.Attachments[0].CapabilityArgs = map[string]any{"bandwidth": 1}
+	must(t, s.Begin(r))
+	if inMemory(t, s, "c1") {
+		t.Error("a number is kept that the file has as another type")
+	}
+}
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	s, _, _ := keeping(t)
+	large := added("large")
+	large.Attachments[0].Config = `{"name":"` + strings.Repeat("x", smallFile) + `","plugins":[{"type":"a"}]}`
+	must(t, s.Save(large))
+	if inMemory(t, s, "large") {
+		t.Error("a large record is kept")
+	}
+	for i := range 2 * mostKept / smallFile {
+		r := added("c" + strconv.Itoa(i))
+		r.Attachments[0].Config = `{"name":"` + strings.Repeat("x", smallFile*9/10) + `","plugins":[{"type":"a"}]}`
+		must(t, s.Save(r))
+		if !inMemory(t, s, r.ContainerID) || s.kept.bytes > mostKept {
+			t.Fatalf("after %d records: in memory %v, %d bytes of %d", i+1, inMemory(t, s, r.ContainerID), s.kept.bytes, mostKept)
+		}
+	}
+	var sum int64
+	for _, one := range s.kept.records {
+		sum += one.file.size
+	}
+	if sum != s.kept.bytes {
+		t.Errorf("it counts %d bytes and has %d", s.kept.bytes, sum)
+	}
+}
