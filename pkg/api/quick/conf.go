@@ -16,10 +16,10 @@ const (
 // keys are those that the shim reads. encoding/json takes a key in any letters.
 var keys = [...]string{"cniVersion", "name", "daemonSocketDir", "cniDir", "pendingDir", "logFile", "logLevel", "logToStderr"}
 
-// usualConf reads a configuration as package api does, and asks of it what skel does. It returns the daemon's socket, and
+// UsualConf reads a configuration as package api does, and asks of it what skel does. It returns the daemon's socket, and
 // false for one that is unusual: that has no plain name, no version that the command knows, one of the keys twice or in
 // other letters, a value of another type, a log, a path that is not as short as it could be, or a mistake.
-func usualConf(input []byte, command string) (socket string, usual bool) {
+func UsualConf(input []byte, command string) (socket string, usual bool) {
 	var values [len(keys)]string
 	var seen [len(keys)]bool
 	s := scanner{text: input}

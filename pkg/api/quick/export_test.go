@@ -4,10 +4,9 @@ package quick
 
 // What the tests compare with package api, which imports this one.
 var (
-	UsualConf = usualConf
-	IsPlain   = isPlain
-	IsJSON    = isJSON
-	TryIn     = attempt
+	IsPlain = isPlain
+	IsJSON  = isJSON
+	TryIn   = attempt
 
 	StatOwnNetns = statOwnNetns
 )

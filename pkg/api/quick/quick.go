@@ -59,7 +59,7 @@ func attempt(environ []string, stdin, stdout int) (begun *Begun, done bool) {
 	}
 	input, whole := readInput(stdin)
 	begun = &Begun{Input: input, More: !whole, Conn: -1}
-	socket, usual := usualConf(input, env.command)
+	socket, usual := UsualConf(input, env.command)
 	if !whole || !usual {
 		return begun, false
 	}
