@@ -32,8 +32,8 @@ const (
 	stormSample = 20 * time.Millisecond
 	// largeStorm is how many sandboxes the larger storm has.
 	largeStorm = 500
-	// aloneAtATime is for how many sandboxes plugins are executed at a time where no
-	// thick plugin decides that.
+	// aloneAtATime is how many sandboxes have plugins executed at a time when no thick
+	// plugin decides it.
 	aloneAtATime = 8
 )
 
@@ -207,7 +207,7 @@ func (s *benchEnv) storm(ctx context.Context, group *suite.Cgroup, number, sandb
 		result.Left += len(s.Leftovers(box))
 	}
 	s.stop(ctx)
-	if number == 0 {
+	if number == 0 && result.survived() {
 		result.Alone = s.stormAlone(ctx, boxes).Seconds()
 	}
 	return result

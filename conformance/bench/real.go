@@ -76,9 +76,10 @@ func (s *benchEnv) bareBridge(network, bridge, subnet string) []byte {
 	return node.MustJSON(conf)
 }
 
-// stormAlone executes what a storm executes without a thick plugin and without a
-// limit. A bridge takes longer to enter the more ports it has, and an address to
-// find the more there are, so that it grows faster than the number of sandboxes.
+// stormAlone executes the plugins of a storm by themselves, without a limit, and
+// deletes what they have attached. It returns how long the ADDs took. The more ports a
+// bridge has, and the more addresses are taken, the longer a plugin looks: the time
+// grows faster than the number of sandboxes.
 func (s *benchEnv) stormAlone(ctx context.Context, boxes []*node.Sandbox) time.Duration {
 	ginkgo.GinkgoHelper()
 	networks := []struct {

@@ -140,8 +140,8 @@ type Storm struct {
 	LimitMiB  float64 `json:"limitMiB,omitempty"`
 	KernelMiB float64 `json:"kernelMiB,omitempty"`
 	Seconds   float64 `json:"seconds"`
-	// Alone is how long the same plugins take without a thick plugin and without a
-	// limit, 0 where that was not measured.
+	// Alone is how many seconds the ADDs of the same plugins take without a thick
+	// plugin and without a limit, 0 where that was not measured.
 	Alone  float64 `json:"alone,omitempty"`
 	Failed int     `json:"failed"`
 	Killed int     `json:"killed"`

@@ -64,13 +64,19 @@ func cookieOf(space ns.NetNS) uint64 {
 	return socketCookie(space)
 }
 
+// hasCookie reports whether a namespace has a cookie that was recorded, 0 where none
+// was. A namespace is not taken for another one before a socket in it says so.
+func hasCookie(space ns.NetNS, recorded uint64) bool {
+	return recorded == 0 || cookieOf(space) == recorded || socketCookie(space) == recorded
+}
+
 var (
 	compareIDs sync.Once
 	idsEqual   bool
 )
 
-// idIsCookie reports whether a namespace's id is its cookie, which the kernel
-// does not promise: the first namespace that is looked at shows it. Where it is so
+// idIsCookie reports whether a namespace's id is its cookie. The kernel does not
+// promise it, so the first namespace that is looked at shows it. Where it is so
 // (Linux 6.18), every ADD and DEL is spared the visit to the namespace.
 func idIsCookie(space ns.NetNS) bool {
 	compareIDs.Do(func() {
@@ -109,9 +115,9 @@ func socketCookie(space ns.NetNS) (cookie uint64) {
 }
 
 // socketIn opens a socket that belongs to a namespace, in a third of the system
-// calls that ns.NetNS.Do takes: every ADD and DEL waits for it where ids are no
-// cookies. Its goroutine must
-// do nothing else: a thread that cannot return stays locked to it, and ends with it.
+// calls that ns.NetNS.Do takes: every ADD and DEL waits for it where a namespace's
+// id is not its cookie. Its goroutine must do nothing else: a thread that cannot
+// return stays locked to it, and ends with it.
 func socketIn(space int) (int, error) {
 	runtime.LockOSThread()
 	own, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -165,7 +171,7 @@ func (e *Engine) openOwn(rec *ledger.Record, path string) (ns.NetNS, error) {
 	switch {
 	case slices.Contains(e.own, now):
 		what = "is the host's own network namespace"
-	case rec.NetnsInode != 0 && now != rec.NetnsInode, rec.NetnsCookie != 0 && cookieOf(space) != rec.NetnsCookie:
+	case rec.NetnsInode != 0 && now != rec.NetnsInode, !hasCookie(space, rec.NetnsCookie):
 		what = "leads to another network namespace than at the sandbox's ADD"
 	}
 	if what != "" {

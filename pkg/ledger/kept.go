@@ -10,11 +10,11 @@ import (
 )
 
 // mostKept is how many bytes the files of the records in memory have together at
-// most: those of a full node many times over.
+// most. In memory a record takes a few times what its file has.
 const mostKept = 1 << 20
 
 // keeper has in memory what was written last, by container, so that the DEL of a
-// sandbox reads nothing. What lies in the directory counts: a record in memory is
+// sandbox reads no file. What lies in the directory counts: a record in memory is
 // used only while its file is the one that was written, unchanged. A nil *keeper
 // keeps nothing.
 type keeper struct {
@@ -29,14 +29,15 @@ type keptRecord struct {
 }
 
 // fileIdentity tells a file from every other, and from what it was before its last
-// change.
+// change. Before Linux 6.13 a change of the same length is not seen within one tick of
+// the clock, some milliseconds, after the last write.
 type fileIdentity struct {
 	device, inode   uint64
 	size            int64
 	content, status syscall.Timespec
 }
 
-// identityOf returns the zero identity for what has none.
+// identityOf returns the identity of a file on Linux, where every file has one.
 func identityOf(info os.FileInfo) fileIdentity {
 	st, known := info.Sys().(*syscall.Stat_t)
 	if !known {
@@ -45,10 +46,10 @@ func identityOf(info os.FileInfo) fileIdentity {
 	return fileIdentity{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim} //nolint:unconvert // not everywhere the same type
 }
 
-// keep remembers a record that f has been written from, if it is what a DEL finds: one
-// that is being added or deleted is written again, which takes longer when somebody
-// has asked for the file's times. The caller goes on changing the record. If there is
-// no room, all others are forgotten first.
+// keep remembers a record that f has been written from, if a DEL can find it so. One
+// that is being added or deleted is written again, and a file whose times were asked
+// for takes longer to write. The caller goes on changing the record. If there is no
+// room, all others are forgotten first.
 func (k *keeper) keep(r *Record, f *os.File) {
 	if k == nil {
 		return
@@ -58,8 +59,8 @@ func (k *keeper) keep(r *Record, f *os.File) {
 		return
 	}
 	info, err := f.Stat()
-	if err != nil || info.Size() > smallFile {
-		return
+	if err != nil || info.Size() != r.file.size || info.Size() > smallFile {
+		return // another process has written, too, or it is large
 	}
 	one := keptRecord{r.copied(), identityOf(info)}
 	k.mu.Lock()
@@ -105,8 +106,8 @@ func (r *Record) copied() *Record {
 	return &own
 }
 
-// readsBack reports whether a record is the same when it is read from its file:
-// capability arguments are not, whose types depend on where they are from, and
+// readsBack reports whether a record means the same when it is read from its file.
+// Capability arguments may not: their types depend on where they come from. Nor may
 // addresses, which have two forms.
 func (r *Record) readsBack() bool {
 	return !slices.ContainsFunc(r.Attachments, func(a Attachment) bool {

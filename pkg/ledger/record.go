@@ -90,8 +90,9 @@ type Attachment struct {
 	// Config is the network configuration list, byte for byte as it was
 	// used. A string, because a JSON encoder would re-indent embedded JSON.
 	Config string `json:"config"`
-	// Args are the CNI_ARGS of this attachment where they are not the record's.
-	Args [][2]string `json:"args,omitempty"`
+	// Args are the CNI_ARGS of this attachment where they are not the record's; an
+	// empty list is none, which is not the record's either.
+	Args [][2]string `json:"args,omitzero"`
 	// CapabilityArgs is the runtimeConfig by capability (CNI spec, section 3).
 	CapabilityArgs map[string]any `json:"capabilityArgs,omitempty"`
 	// DefaultRoute are the gateways of the sandbox's default route, when this
@@ -106,7 +107,8 @@ type Attachment struct {
 	// Result is what the delegates answered, absent until ADD succeeded.
 	Result json.RawMessage `json:"result,omitempty"`
 	// Parsed is Result as the daemon that attached it has it at hand, nil when
-	// Result was read of a file. It is not to be changed.
+	// Result was read from a file. It is not to be changed: other copies of the record
+	// share it.
 	Parsed *types100.Result `json:"-"`
 }
 

@@ -317,7 +317,7 @@ func (s *Store) restore(r *Record) error {
 	return nil
 }
 
-// read returns what a container's file says. When a part of it is damaged, the
+// read returns what a container's file says, from memory while the file is unchanged. When a part of it is damaged, the
 // error says so, and the record is the last good one, nil when there is none.
 func (s *Store) read(containerID string) (*Record, error) {
 	name := containerID + suffix

@@ -55,7 +55,7 @@ func (s *summer) args(args [][2]string) {
 func sumOf(d *attachmentDocument) (uint64, error) {
 	s := newSummer()
 	s.texts(d.Network, d.Definition, d.Interface, d.Of, d.Selected, string(d.State), d.Resource, string(d.DeviceInfo), string(d.Result))
-	s.flags(d.Default, d.HotPlugged, d.Unanswered, d.Cached, d.Auxiliary, d.DefaultRoute != nil)
+	s.flags(d.Default, d.HotPlugged, d.Unanswered, d.Cached, d.Auxiliary, d.Args != nil, d.DefaultRoute != nil)
 	s.number(uint64(d.Config)) //nolint:gosec // numbers of configurations begin at 0
 	s.args(d.Args)
 	s.number(uint64(len(d.DefaultRoute)))

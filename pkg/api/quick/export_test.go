@@ -8,7 +8,8 @@ var (
 	IsJSON  = isJSON
 	TryIn   = attempt
 
-	StatOwnNetns = statOwnNetns
+	StatOwnNetns    = statOwnNetns
+	StatSocketNetns = statSocketNetns
 )
 
 const (
