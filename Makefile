@@ -95,6 +95,9 @@ NO_RACE := {"Action":"output","Package":"race","Test":"race detector","Output":"
 # The order of the suite's cases, and what chaos does; empty is another one each time.
 SEED ?=
 
+# Packages with benchmarks, which make test runs once: they break unseen otherwise.
+BENCHMARKED := $(addprefix ./,$(sort $(dir $(shell grep -ls '^func Benchmark' pkg/*/*_test.go))))
+
 .PHONY: test
 test: root build k8s ## all tests: packages, and the whole suite in-process, against the binaries, and with an API server
 	@$(GO) build -o $(BIN)/test-progress ./conformance/progress
@@ -104,6 +107,7 @@ test: root build k8s ## all tests: packages, and the whole suite in-process, aga
 	echo "test: packages"; \
 	$(if $(RACE),,printf '$(NO_RACE)';) \
 	$(GO) test -json $(RACE) -timeout 15m $$($(GO) list ./... | grep -v /conformance/inprocess) || status=1; \
+	$(GO) test -json -run '^$$' -bench . -benchtime 1x $(BENCHMARKED) || status=1; \
 	(cd kind/image && $(GO) test -json ./...) || status=1; \
 	(cd kind/release && $(GO) test -json ./...) || status=1; \
 	(cd conformance/runtimes && $(GO) test -json ./...) || status=1; \

@@ -57,7 +57,9 @@ func BenchmarkSandbox(b *testing.B) {
 	}
 	e := New(Options{Cluster: c, Planner: network.NewPlanner(network.Options{ClusterNetwork: "main", ConfDir: filepath.Join(dir, "conf")}, c), Ledger: store,
 		Exec: instant{&version.PluginDecoder{}}, BinDirs: []string{dir}, CacheDir: filepath.Join(dir, "cni"), Log: log})
-	r := &Request{ContainerID: "c1", Netns: "/proc/self/ns/net", Interface: "bench0", Pod: ledger.Pod{Namespace: "ns", Name: "p"}}
+	netns := filepath.Join(dir, "netns")
+	mountedNetns(b, netns)
+	r := &Request{ContainerID: "c1", Netns: netns, Interface: "bench0", Pod: ledger.Pod{Namespace: "ns", Name: "p"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := e.Add(b.Context(), r); err != nil {

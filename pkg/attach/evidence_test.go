@@ -17,7 +17,7 @@ import (
 )
 
 // mountedNetns makes a network namespace that is kept at path.
-func mountedNetns(t *testing.T, path string) ns.NetNS {
+func mountedNetns(t testing.TB, path string) ns.NetNS {
 	t.Helper()
 	space, err := ns.TempNetNS()
 	if err != nil {

@@ -12,7 +12,7 @@ func BenchmarkPlan(b *testing.B) {
 	d := definitions{"kube-system/main": `{"cniVersion":"1.0.0","name":"main","plugins":[{"type":"bridge","ipam":{"type":"host-local"}}]}`}
 	annotation := "["
 	for i := range 10 {
-		d[fmt.Sprintf("ns/n%d", i)] = `{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"macvlan","master":"eth1","ipam":{"type":"host-local","subnet":"10.1.2.0/24"}}]}`
+		d[fmt.Sprintf("ns/n%d", i)] = `{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"macvlan","capabilities":{"ips":true},"master":"eth1","ipam":{"type":"host-local","subnet":"10.1.2.0/24"}}]}`
 	}
 	p := NewPlanner(Options{ClusterNetwork: "main"}, d)
 	for n := range 10 {
