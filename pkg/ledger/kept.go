@@ -48,8 +48,8 @@ func identityOf(info os.FileInfo) fileIdentity {
 
 // keep remembers a record that f has been written from, if a DEL can find it so. One
 // that is being added or deleted is written again, and a file whose times were asked
-// for takes longer to write. The caller goes on changing the record. If there is no
-// room, all others are forgotten first.
+// for takes longer to write. The caller goes on changing the record. When there is no
+// room, keep forgets all others first.
 func (k *keeper) keep(r *Record, f *os.File) {
 	if k == nil {
 		return
@@ -97,13 +97,6 @@ func (k *keeper) find(containerID string, info os.FileInfo) *Record {
 		return nil
 	}
 	return one.record.copied()
-}
-
-// copied returns a record whose attachments can be changed without changing r's.
-func (r *Record) copied() *Record {
-	own := *r
-	own.Attachments = slices.Clone(r.Attachments)
-	return &own
 }
 
 // readsBack reports whether a record means the same when it is read from its file.

@@ -150,10 +150,16 @@ type Record struct {
 
 // Afresh returns a copy for another Store, where it begins a file of its own.
 func (r *Record) Afresh() *Record {
-	fresh := *r
-	fresh.Attachments = slices.Clone(r.Attachments)
+	fresh := r.copied()
 	fresh.file = nil
-	return &fresh
+	return fresh
+}
+
+// copied returns a record whose attachments can be changed without changing r's.
+func (r *Record) copied() *Record {
+	own := *r
+	own.Attachments = slices.Clone(r.Attachments)
+	return &own
 }
 
 // Find returns the index of the attachment with the given interface name, or

@@ -317,8 +317,9 @@ func (s *Store) restore(r *Record) error {
 	return nil
 }
 
-// read returns what a container's file says, from memory while the file is unchanged. When a part of it is damaged, the
-// error says so, and the record is the last good one, nil when there is none.
+// read returns what a container's file says, from memory while the file is
+// unchanged. When a part of it is damaged, the error says so, and the record is the
+// last good one, nil when there is none.
 func (s *Store) read(containerID string) (*Record, error) {
 	name := containerID + suffix
 	info, err := s.root.Lstat(name)

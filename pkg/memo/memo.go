@@ -43,7 +43,7 @@ func (m *Memo[V]) Of(text []byte, compute func() (V, error)) (V, error) {
 	return v, err
 }
 
-// keep stores a value. If there is no room for it, all the others are dropped first.
+// keep stores a value. When there is no room for it, keep drops all others first.
 func (m *Memo[V]) keep(text string, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
